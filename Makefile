@@ -1,0 +1,49 @@
+# Every target does the set-up that it needs; the only things assumed are Python 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+DATA ?= .draas
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test bench lint format docs lock clean
+
+help:  ## Say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## Install everything into .venv
+
+$(STAMP): requirements/dev.txt pyproject.toml scripts/make-venv
+	PYTHON=$(PYTHON) scripts/make-venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP)  ## Start a fleet of three servers that heals itself
+	$(BIN)/draas up --data $(DATA) --control-plane-port 5000 --daemon-port 8080 --demo
+
+test: $(STAMP) lint  ## Run every check and every test
+	$(BIN)/pytest
+
+bench: $(STAMP)  ## Measure; writes docs/benchmarks.md and build/bench.json
+	$(BIN)/python -m benchmarks
+
+lint: $(STAMP)  ## Check style, types and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP)  ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## Write the reference pages that are generated from code
+	$(BIN)/python scripts/generate-reference
+
+lock: $(STAMP)  ## Renew the hashed locks from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	scripts/lock $(BIN)/uv
+
+clean:  ## Remove everything that was made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""DRaaS keeps a fleet of Drasi servers at its desired configuration."""

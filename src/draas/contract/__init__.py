@@ -1,0 +1,1 @@
+"""The wire, written once for servers and clients."""

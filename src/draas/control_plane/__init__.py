@@ -1,0 +1,1 @@
+"""The control plane: owns desired configurations and runs servers on platforms."""

@@ -1,0 +1,1 @@
+"""The verbs: pure functions of values; the time and chance are arguments."""

@@ -1,0 +1,1 @@
+"""The daemon: triggers, queue, observe, decide, apply, record."""

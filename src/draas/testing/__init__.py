@@ -1,0 +1,1 @@
+"""Shipped fakes, held to account by the contract suites of the real things."""

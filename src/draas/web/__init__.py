@@ -1,0 +1,1 @@
+"""Vendored static files that the API documentation page needs without internet."""
