@@ -1,0 +1,26 @@
+"""The one source of time, identity and chance, so that decisions and tests never meet the real ones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What a shell may ask of time and chance; `adapters.clock.SystemClock` is the real one."""
+
+    def now(self) -> datetime:
+        """The current instant, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; only differences mean something."""
+        ...
+
+    def new_id(self) -> str:
+        """A fresh identifier: a random UUID as text with dashes."""
+        ...
+
+    def jitter(self) -> float:
+        """A random number in [0, 1)."""
+        ...
