@@ -1,4 +1,4 @@
-"""The one source of time, identity and chance, so that decisions and tests never meet the real ones."""
+"""The one source of time, identity and chance: decisions and tests never meet the real ones."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Platforms on which instances run."""
