@@ -1,0 +1,57 @@
+"""The change feed and the list that it goes on from."""
+
+from __future__ import annotations
+
+import msgspec
+
+from draas.model.instance import InstanceState
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """Something that happened to an instance; `state` is how it is now, `None` once deleted."""
+
+    sequence: int
+    kind: str
+    instance_id: str
+    at: str
+    actor: str = ""
+    operation_id: str | None = None
+    old_status: str | None = None
+    new_status: str | None = None
+    source: str = ""
+    metadata: dict[str, str] = {}
+    state: InstanceState | None = None
+
+
+class Changes(msgspec.Struct, frozen=True, rename="camel"):
+    """An answer of the feed: go on from `cursor`; `gap` means changes were missed: list again."""
+
+    epoch: str
+    cursor: str
+    gap: bool
+    changes: list[Change]
+
+
+class InstanceStates(msgspec.Struct, frozen=True, rename="camel"):
+    """The whole fleet as states; the feed goes on from `cursor` without loss."""
+
+    epoch: str
+    cursor: str
+    instances: list[InstanceState]
+
+
+def cursor(epoch: str, sequence: int) -> str:
+    """The cursor that stands after `sequence` of `epoch`."""
+    return f"{epoch}:{sequence}"
+
+
+def parse_cursor(text: str) -> tuple[str, int]:
+    """The epoch and sequence of a cursor.
+
+    Raises:
+        ValueError: the text is not a cursor that this feed gave out.
+    """
+    epoch, separator, sequence = text.rpartition(":")
+    if not separator or not epoch or not (sequence.isascii() and sequence.isdigit()):
+        raise ValueError(f"cursor {text!r} is not <epoch>:<sequence>; leave it out to begin now")
+    return epoch, int(sequence)

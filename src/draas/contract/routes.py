@@ -1,0 +1,38 @@
+"""Paths of the control plane, written once for the server and its clients (B-01)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+SERVERS = "/api/servers"
+SERVERS_ALIAS = "/api/server"
+INSTANCES = "/instances"
+CONFIGURATION = "/api/configuration/instances"
+CONFIGURATIONS = "/api/configurations"
+CHANGES = "/api/changes"
+STATUS = "/api/status"
+RECENT_CHANGES = "/api/status/recent-changes"
+STATUS_UPDATES = "/api/status/updates"
+
+ACTOR = "Draas-Actor"
+OPERATION = "Draas-Operation"
+GENERATION = "Draas-Generation"
+DIGEST = "Draas-Digest"
+ENUM_FORMAT = "Draas-Enum-Format"
+
+
+def instance(instance_id: str, action: str = "", *, base: str = SERVERS) -> str:
+    """The path of an instance, or of an action on it; the id is escaped (B-97)."""
+    path = f"{base}{INSTANCES}/{quote(instance_id, safe='')}"
+    return f"{path}/{action}" if action else path
+
+
+def configuration(instance_id: str, part: str = "") -> str:
+    """The path of an instance's desired configuration, or of a part such as `last-good`."""
+    path = f"{CONFIGURATION}/{quote(instance_id, safe='')}"
+    return f"{path}/{part}" if part else path
+
+
+def status(instance_id: str) -> str:
+    """The path of an instance's runtime information."""
+    return f"{STATUS}/{quote(instance_id, safe='')}/status"

@@ -1,0 +1,49 @@
+"""What is known of an instance: the values that both processes decide on."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class OperationInFlight(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The lifecycle call that holds an instance's lock."""
+
+    kind: str
+    id: str
+    actor: str
+    started_at: str
+
+
+class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """An instance as levels: enough to find drift, a few hundred bytes, no configuration.
+
+    Digests are those of `draas.model.configuration`; `None` means not known (or, for `applied…`,
+    that nothing runs). Enumerations travel as their names, so that a new one breaks nobody.
+    """
+
+    id: str
+    generation: int
+    desired_digest: str
+    desired_run_state: str
+    status: str
+    health: str = "Unknown"
+    applied_digest: str | None = None
+    applied_generation: int | None = None
+    applied_components_digest: str | None = None
+    observed_components_digest: str | None = None
+    last_good_generation: int | None = None
+    reason: str | None = None
+    operation: OperationInFlight | None = None
+
+
+class Instance(InstanceState, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """An instance with what people call it."""
+
+    name: str
+    description: str = ""
+    platform_type: str = "Process"
+    created_at: str
+    last_modified_at: str | None = None
+    metadata: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    applied_at: str | None = None
