@@ -46,7 +46,8 @@ class Exit:
 class LaunchError(Exception):
     """A slot that did not come up; nothing of it runs any more.
 
-    `exit_code` is `None` where the process had to be ended; `log` holds its last lines without secrets.
+    `exit_code` is `None` where the process had to be ended; `log` holds its last lines,
+    without secrets.
     """
 
     def __init__(self, reason: str, *, exit_code: int | None, log: tuple[str, ...]) -> None:
