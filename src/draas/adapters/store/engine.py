@@ -76,5 +76,5 @@ def _configure(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    """Take the write lock first: a transaction that reads and then writes must not fail half way."""
+    """Take the write lock first: what reads and then writes must not fail half way."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")

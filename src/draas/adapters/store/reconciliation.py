@@ -207,9 +207,7 @@ async def _end_of_chain(connection: AsyncConnection, name: str) -> tuple[int, st
 async def _upsert(connection: AsyncConnection, table: sa.Table, row: dict[str, Any]) -> None:
     """Write the row over one with the same key, by statements that every database has."""
     key = next(iter(table.primary_key.columns))
-    updated = await connection.execute(
-        sa.update(table).where(key == row[key.name]).values(row)
-    )
+    updated = await connection.execute(sa.update(table).where(key == row[key.name]).values(row))
     if not updated.rowcount:
         await connection.execute(sa.insert(table).values(row))
 
@@ -226,4 +224,4 @@ def _decode(document: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(document, type=kind)
     except msgspec.DecodeError as error:
-        raise StoreError(f"the daemon's store holds a {kind.__name__} of no sense: {error}") from error
+        raise StoreError(f"the store holds a {kind.__name__} of no sense: {error}") from error

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "reconciliation-0001"
+revision = "reconciliation_0001"
 down_revision = None
 
 
