@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+
+from draas.settings import setting
 
 
 class LogLevel(Enum):
@@ -40,36 +42,19 @@ class LogFormat(Enum):
     JSON = "Json"
 
 
-def _defaults() -> dict[str, LogLevel]:
-    return {
-        "Default": LogLevel.INFORMATION,
-        "Microsoft.Hosting.Lifetime": LogLevel.INFORMATION,
-        "DRaaS.Reconciliation": LogLevel.DEBUG,
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class LoggingSettings:
     """The section `Logging` (R-140.13)."""
 
-    log_level: Mapping[str, LogLevel] = field(
-        default_factory=_defaults,
-        metadata={
-            "help": "Least level that is logged, by category; the longest matching prefix counts, "
-            "`Default` where none matches"
+    log_level: Mapping[str, LogLevel] = setting(
+        {
+            "Default": LogLevel.INFORMATION,
+            "Microsoft.Hosting.Lifetime": LogLevel.INFORMATION,
+            "DRaaS.Reconciliation": LogLevel.DEBUG,
         },
+        help="Least level that is logged, by category; the longest matching prefix counts, "
+        "`Default` where none matches",
     )
-    format: LogFormat = field(
-        default=LogFormat.CONSOLE, metadata={"help": "`Console` for people, `Json` for collectors"}
+    format: LogFormat = setting(
+        LogFormat.CONSOLE, help="`Console` for people, `Json` for collectors"
     )
-
-    def threshold(self, category: str) -> LogLevel:
-        """The least level that `category` logs; case does not matter, whole name parts do."""
-        name, best, longest = category.casefold(), LogLevel.INFORMATION, -1
-        for prefix, level in self.log_level.items():
-            folded = prefix.casefold()
-            length = 0 if folded == "default" else len(folded)
-            matches = length == 0 or name == folded or name.startswith(folded + ".")
-            if matches and length > longest:
-                best, longest = level, length
-        return best
