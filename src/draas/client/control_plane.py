@@ -76,6 +76,19 @@ class NativeControlPlane:
                 return None
             raise
 
+    async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
+        """A configuration of the history."""
+        path = routes.configuration(instance_id, f"history/{generation}")
+        try:
+            document = (await self._http.request("GET", path)).json()
+        except RefusedError as error:
+            if error.kind == "generation-not-found":
+                return None
+            raise
+        if not isinstance(document, dict):
+            raise GarbageError("the configuration is not an object")
+        return document
+
     async def observed(self, instance_id: str) -> dict[str, Any] | None:
         """What the server reports now, secrets masked."""
         answer = await self._http.request("GET", self._instance(instance_id, "observed"))

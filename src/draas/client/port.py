@@ -104,8 +104,12 @@ class ControlPlane(Protocol):
         """The newest configuration that was seen running well; `None` if none was."""
         ...
 
+    async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
+        """The desired configuration as it was in that generation; `None` if it is not kept."""
+        ...
+
     async def observed(self, instance_id: str) -> dict[str, Any] | None:
-        """What the running server reports, as a configuration; `None` if it cannot be asked here."""
+        """What the running server reports, as a configuration; `None` if nobody can ask it."""
         ...
 
     async def start(

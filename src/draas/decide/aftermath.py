@@ -49,7 +49,8 @@ def remember(
     rolled_back = operation.outcome is Outcome.ROLLED_BACK
     if rolled_back or (operation.permanent and failures >= rules.attempts):
         failed = Quarantine(operation.target_digest, operation.error, now, operation.id)
-        return replace(memory, quarantines=(failed, *_without(memory, failed.digest))[:KEPT])
+        kept = (failed, *_without(memory, failed.digest))[:KEPT]
+        return replace(memory, quarantines=kept, held_audited=f"quarantine:{failed.digest}")
     return memory
 
 

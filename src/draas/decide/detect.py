@@ -1,4 +1,4 @@
-"""Find drift by digests and levels alone; which fields differ is explained only when somebody acts."""
+"""Find drift by digests and levels alone; fields are compared only when somebody acts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ def detect(state: InstanceState, target_digest: str | None = None) -> Drift:
     "no drift" (B-06). Something in transition is neither: its end will be news.
     """
     status = InstanceStatus.parse_or_unknown(state.status)
-    wanted = RunState.parse_or_unknown(state.desired_run_state)
-    if wanted is None:
+    try:
+        wanted = RunState.parse(state.desired_run_state)
+    except ValueError:
         return Drift(unknown=f"desired run state {state.desired_run_state!r} is not known")
     if status is InstanceStatus.UNKNOWN:
         return Drift(unknown=state.reason or f"status {state.status!r} is not known")

@@ -152,7 +152,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A reason to wait or refuse, or the note that it passed; `until` is `None` for 'until told'."""
+    """A reason to wait or refuse, or that it passed; `until` is `None` for 'until told'."""
 
     name: str
     passed: bool
@@ -194,7 +194,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What would be done now and why: one value, computed without I/O, shown by dry run and explain.
+    """What would be done now and why: one value, shown by dry run and explain.
 
     `target_digest` is the desired digest, or the last good one while the desired is in quarantine.
     `next_look` is when to decide again without any news; `None`: at the next resync.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from draas.decide.detect import detect
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Drift, DriftKind, FleetView, Memory, Plan
@@ -107,6 +109,4 @@ def with_memory(state: InstanceState, memory: Memory | None) -> InstanceState:
 
 
 def _replaced(state: InstanceState, **changes: str) -> InstanceState:
-    import msgspec
-
     return msgspec.structs.replace(state, **changes)

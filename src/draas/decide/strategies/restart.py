@@ -14,8 +14,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from draas.decide.commands import Check, Command, ErrorClass, Restore, Result, Start, Stop
-from draas.decide.commands import Verify, Wait
+from draas.decide.commands import (
+    Check,
+    Command,
+    ErrorClass,
+    Restore,
+    Result,
+    Start,
+    Stop,
+    Verify,
+    Wait,
+)
 from draas.decide.rules import Rules
 from draas.decide.strategies.strategy import Strategy
 from draas.model.instance import InstanceState
@@ -57,9 +66,13 @@ def command(operation: Operation, rules: Rules) -> Command:
 
 
 def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
-    """The operation after its command; an unreachable control plane leaves it as it is (D-16)."""
+    """The operation after its command.
+
+    While the control plane is out of reach the operation stays where it is and its clock stands
+    still (D-16): an outage is no failure of the configuration.
+    """
     if result.error_class is ErrorClass.UNREACHABLE:
-        return operation
+        return resumed(operation, now)
     if result.error_class is ErrorClass.GONE:
         return _finished(operation, Outcome.FAILED, result.error, now, permanent=True)
     match operation.phase:
@@ -86,6 +99,12 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
             return _finished(operation, Outcome.FAILED, error, now)
         case Phase.FINISHED:
             return operation
+
+
+def resumed(operation: Operation, now: datetime) -> Operation:
+    """The operation with the time in which nobody worked on it taken off its limits."""
+    away = now - operation.phase_since
+    return replace(operation, phase_since=now, deadline=operation.deadline + away)
 
 
 def _checked(operation: Operation, result: Result, now: datetime) -> Operation:
