@@ -31,9 +31,7 @@ async def connect(http: HttpClient, *, poll_interval: float, concurrency: int) -
             if error.status in NOT_FOUND:
                 continue
             raise
-        return ForeignControlPlane(
-            http, base, poll_interval=poll_interval, concurrency=concurrency
-        )
+        return ForeignControlPlane(http, base, poll_interval=poll_interval, concurrency=concurrency)
     raise GarbageError(
         f"{http.url} serves neither {routes.SERVERS}{routes.INSTANCES} nor "
         f"{routes.SERVERS_ALIAS}{routes.INSTANCES}: is ControlPlaneUrl right?"

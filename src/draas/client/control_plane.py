@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from draas.client.port import Capabilities, Desired, FleetStates, GarbageError, 
 from draas.contract import routes
 from draas.contract.feed import Changes
 from draas.model.instance import InstanceState
+
+T = TypeVar("T")
 
 _STATE = msgspec.json.Decoder(InstanceState)
 _CHANGES = msgspec.json.Decoder(Changes)
@@ -161,7 +163,7 @@ def _configuration(answer: Response) -> Desired:
     return Desired(document, digest, int(generation))
 
 
-def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

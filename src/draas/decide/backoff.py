@@ -15,6 +15,6 @@ def delay(failures: int, base: timedelta, maximum: timedelta, jitter: float) -> 
     """
     if failures < 1:
         return timedelta()
-    doublings = min(failures - 1, 40)
-    grown = min(base * 2**doublings, maximum)
+    doubled: int = 2 ** min(failures - 1, 40)
+    grown = min(base * doubled, maximum)
     return grown * (1 - jitter / 4)

@@ -71,9 +71,7 @@ class Daemon:
     `control_plane`, `reconciler` and `workers` are there once `connected` is set.
     """
 
-    def __init__(
-        self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock
-    ) -> None:
+    def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
         self.settings = settings
         self.store = store
         self.clock = clock
@@ -156,9 +154,7 @@ class Daemon:
 
     def _assemble(self, control_plane: ControlPlane) -> Triggers:
         self.control_plane = control_plane
-        executor = Executor(
-            control_plane, self.fleet, self.clock, self.waiting, self._remember
-        )
+        executor = Executor(control_plane, self.fleet, self.clock, self.waiting, self._remember)
         self.reconciler = Reconciler(
             control_plane=control_plane,
             store=self.store,

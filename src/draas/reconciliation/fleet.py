@@ -51,7 +51,7 @@ class Fleet:
     def drop(self, instance_id: str) -> None:
         """Forget an instance that is gone (B-19)."""
         for kept in (self.states, self.unreadable, self.plans, self._drifting, self.memories):
-            kept.pop(instance_id, None)  # type: ignore[attr-defined]
+            kept.pop(instance_id, None)
         self._failing.discard(instance_id)
 
     def remember(self, memory: Memory) -> None:

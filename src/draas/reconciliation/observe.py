@@ -46,7 +46,8 @@ class Observer:
             if state is None:
                 return Observation(replace(common, gone=True))
             state = with_memory(state, memory)
-            desired, faults = None, ()
+            desired: Desired | None = None
+            faults: tuple[str, ...] = ()
             if detect(state) or memory.quarantine_of(state.desired_digest):
                 desired = await self._control_plane.desired(instance_id)
                 faults = tuple(str(fault) for fault in validate(desired.document))

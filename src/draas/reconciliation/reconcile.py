@@ -12,6 +12,7 @@ from draas.decide.plan import plan as decide
 from draas.decide.rules import Rules
 from draas.decide.strategies import STRATEGIES
 from draas.decide.strategies.restart import resumed
+from draas.model.audit import AuditEntry
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import (
@@ -27,8 +28,8 @@ from draas.model.reconciliation import (
 from draas.reconciliation import record
 from draas.reconciliation.apply import Executor, applied
 from draas.reconciliation.breaker import FleetBreaker
-from draas.reconciliation.explain import as_records, explain
 from draas.reconciliation.counts import CycleCounts
+from draas.reconciliation.explain import as_records, explain
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.last_good import last_good
 from draas.reconciliation.observe import Observation, Observer
@@ -233,14 +234,12 @@ class Reconciler:
 
     async def _good_digest(self, operation: Operation) -> str | None:
         try:
-            good = await last_good(
-                self._control_plane, self._fleet.memory(operation.instance_id)
-            )
+            good = await last_good(self._control_plane, self._fleet.memory(operation.instance_id))
         except ControlPlaneError:
             return None
         return good.digest if good else None
 
-    async def _save(self, operation: Operation, *entries: record.AuditEntry) -> None:
+    async def _save(self, operation: Operation, *entries: AuditEntry) -> None:
         """Keep the operation as it stands, before it is acted on.
 
         Once something may have been stopped, a store that fails does not end the work: the

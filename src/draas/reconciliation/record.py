@@ -183,4 +183,6 @@ def announce_end(
 def announce_phase(operation: Operation) -> None:
     """The log line of a phase that failed."""
     if operation.phase is Phase.RESTORING and operation.error:
-        emit(messages.RESTART_START_FAILED, instance_id=operation.instance_id, error=operation.error)
+        emit(
+            messages.RESTART_START_FAILED, instance_id=operation.instance_id, error=operation.error
+        )
