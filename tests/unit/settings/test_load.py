@@ -119,6 +119,17 @@ def test_lists_are_said_by_index(
     assert read(tmp_path, arguments).inner.steps == steps
 
 
+def test_an_emptied_list_forgets_its_items(tmp_path: Path) -> None:
+    (tmp_path / "appsettings.json").write_text('{"Inner": {"Steps": [1, 2]}}')
+    (tmp_path / "appsettings.Production.json").write_text('{"Inner": {"Steps": []}}')
+    assert read(tmp_path, ("--Inner:Steps:0=7",)).inner.steps == (7,)
+
+
+def test_a_rule_between_two_is_not_judged_while_one_is_bad(tmp_path: Path) -> None:
+    found = faults(tmp_path, "--Inner:First=x", "--Inner:Last=0")
+    assert found == ["Inner:First = 'x' (command line): expected a whole number"]
+
+
 def test_maps_keep_their_defaults_and_spelling(tmp_path: Path) -> None:
     environ = {"inner__levels__default": "HIGH", "inner__levels__A.B": "low"}
     assert read(tmp_path, environ=environ).inner.levels == {"Default": "high", "A.B": "low"}
