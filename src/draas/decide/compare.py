@@ -107,7 +107,7 @@ def _by_id(items: list[Any], masks: list[Any]) -> dict[tuple[str, int], Shown]:
     seen: Counter[str] = Counter()
     keyed: dict[tuple[str, int], Shown] = {}
     for item, shown_item in zip(items, masks, strict=True):
-        identity = item.get("id", "")
+        identity = item.get("id", "?")
         label = identity if isinstance(identity, str) else encoded(identity)
         keyed[label, seen[label]] = (item, shown_item)
         seen[label] += 1

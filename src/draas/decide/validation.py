@@ -25,7 +25,7 @@ _ID_RULE = "use 1 to 128 letters, digits, '.', '_' or '-', beginning with a lett
 _PART_NAME = {"sources": "source", "queries": "query", "reactions": "reaction"}
 
 Rule = Callable[[Any], str | None]
-"""What is wrong with a value and the way out, or None."""
+"""What is wrong with a value and the way out, to be read after the value; or None."""
 
 
 def validate(document: Mapping[str, Any]) -> tuple[Fault, ...]:
@@ -60,7 +60,7 @@ def _component(part: str, item: Configuration, path: str) -> Iterable[Fault]:
     for name in required:
         if name not in item:
             yield Fault(f"{path}.{name}", None, f"a {_PART_NAME[part]} needs {name}")
-    yield from _checked(item, _QUERY_RULES if part == "queries" else _PLUGIN_RULES, path)
+    yield from _checked(item, _RULES[part], path)
     if part == "queries":
         yield from _unknown(item, names.QUERY, path)
 
@@ -119,7 +119,8 @@ def _checked(item: Configuration, rules: Mapping[str, Rule], path: str) -> Itera
         if name in item:
             message = rule(item[name])
             if message is not None:
-                yield Fault(join(path, name), masked(item[name], [name]), message)
+                shown = masked(item[name], [name])
+                yield Fault(join(path, name), shown, f"{shown!r} {message}")
 
 
 def _or_reference(rule: Rule) -> Rule:
@@ -129,10 +130,10 @@ def _or_reference(rule: Rule) -> Rule:
 
 def _identity(value: Any) -> str | None:
     if not isinstance(value, str):
-        return f"must be text: put {value!r} in quotes"
+        return "is not text: put it in quotes"
     if value.startswith(INTERNAL_PREFIX):
-        return f"{value!r} begins with '__', which the server keeps for itself: rename it"
-    return None if _ID.fullmatch(value) else f"{value!r} is no usable id: {_ID_RULE}"
+        return "begins with '__', which the server keeps for itself: rename it"
+    return None if _ID.fullmatch(value) else f"is no usable id: {_ID_RULE}"
 
 
 def _host(value: Any) -> str | None:
@@ -147,37 +148,37 @@ def _host(value: Any) -> str | None:
                 return None
         else:
             return None
-    return f"{value!r} is no host: use an IP address or a host name such as 0.0.0.0"
+    return "is no host: use an IP address or a host name such as 0.0.0.0"
 
 
 def _integer(low: int, high: int) -> Rule:
     def rule(value: Any) -> str | None:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return None
-        return f"{value!r} is out of range: use a whole number from {low} to {high}"
+        return f"is out of range: use a whole number from {low} to {high}"
 
     return rule
 
 
 def _boolean(value: Any) -> str | None:
-    return None if isinstance(value, bool) else f"{value!r} must be true or false"
+    return None if isinstance(value, bool) else "must be true or false"
 
 
 def _text(value: Any) -> str | None:
     if isinstance(value, str) and value.strip():
         return None
-    return f"{value!r} must be text that is not empty"
+    return "must be text that is not empty"
 
 
 def _log_level(value: Any) -> str | None:
     if isinstance(value, str) and value.lower() in LOG_LEVELS:
         return None
-    return f"{value!r} is no log level: use one of {', '.join(LOG_LEVELS)}"
+    return f"is no log level: use one of {', '.join(LOG_LEVELS)}"
 
 
 def _one_of(*allowed: str) -> Rule:
     return lambda value: (
-        None if value in allowed else f"{value!r} is unknown: use one of {', '.join(allowed)}"
+        None if value in allowed else f"is unknown: use one of {', '.join(allowed)}"
     )
 
 
@@ -188,7 +189,7 @@ def _list(value: Any) -> str | None:
 def _single(value: Any) -> str | None:
     if value == []:
         return None
-    return "DRaaS runs one Drasi instance a server: create one of its instances for each"
+    return "cannot be run: a server here has one instance, so create one for each of them"
 
 
 _COUNT = _or_reference(_integer(1, 2**31 - 1))
@@ -205,12 +206,7 @@ _ROOT_RULES: Mapping[str, Rule] = {
     "identityProviders": _list,
     "instances": _single,
 }
-_PLUGIN_RULES: Mapping[str, Rule] = {
-    "id": _identity,
-    "kind": _text,
-    "autoStart": _FLAG,
-    "queries": _list,
-}
+_SOURCE_RULES: Mapping[str, Rule] = {"id": _identity, "kind": _text, "autoStart": _FLAG}
 _QUERY_RULES: Mapping[str, Rule] = {
     "id": _identity,
     "query": _or_reference(_text),
@@ -231,4 +227,9 @@ _SUBSCRIPTION_RULES: Mapping[str, Rule] = {
     "nodes": _list,
     "relations": _list,
     "pipeline": _list,
+}
+_RULES = {
+    "sources": _SOURCE_RULES,
+    "queries": _QUERY_RULES,
+    "reactions": {**_SOURCE_RULES, "queries": _list},
 }

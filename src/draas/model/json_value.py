@@ -15,6 +15,9 @@ MAX_DEPTH = 64
 EXACT_INTEGERS = 2.0**53
 """Up to here a float that is whole is the same number as the integer."""
 
+_ATOMS = frozenset({str, int, bool, type(None)})
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 def copied(value: Any, path: str, faults: list[Fault], depth: int = 0) -> Any:
     """A deep copy that shares nothing with `value`; what is no JSON is appended to `faults`.
@@ -22,7 +25,7 @@ def copied(value: Any, path: str, faults: list[Fault], depth: int = 0) -> Any:
     A float that is a whole number becomes an integer (8081.0 is the port 8081).
     """
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
+    if kind in _ATOMS:
         return value
     if depth > MAX_DEPTH:
         faults.append(Fault(path, "…", f"nested deeper than {MAX_DEPTH} levels: flatten it"))
@@ -30,10 +33,12 @@ def copied(value: Any, path: str, faults: list[Fault], depth: int = 0) -> Any:
     if isinstance(value, Mapping):
         copy = {}
         for key, member in value.items():
-            if isinstance(key, str):
-                copy[key] = copied(member, join(path, key), faults, depth + 1)
-            else:
+            if not isinstance(key, str):
                 faults.append(Fault(path, repr(key), f"the key {key!r} is not text: quote it"))
+            elif type(member) in _ATOMS:
+                copy[key] = member
+            else:
+                copy[key] = copied(member, join(path, key), faults, depth + 1)
         return copy
     if isinstance(value, list | tuple):
         return [copied(item, f"{path}[{n}]", faults, depth + 1) for n, item in enumerate(value)]
@@ -47,7 +52,7 @@ def copied(value: Any, path: str, faults: list[Fault], depth: int = 0) -> Any:
 
 def encoded(value: Any) -> str:
     """The one compact text of a JSON value: equal values, and only they, have equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def join(path: str, key: str) -> str:

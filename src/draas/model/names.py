@@ -46,7 +46,7 @@ ROOT = _table(
     "hotReloadPlugins",
     "hotReloadDebounceMs",
     "identityProviders",
-    "secretStores",
+    "bootstrapProviders",
     "sources",
     "queries",
     "reactions",

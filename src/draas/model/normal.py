@@ -128,4 +128,7 @@ def _reaction(item: Configuration) -> Configuration:
 
 def _ordered(items: list[Configuration]) -> list[Configuration]:
     """By id; what shares an id or has none still has one order."""
-    return sorted(items, key=lambda item: (encoded(item.get("id")), encoded(item)))
+    ids = [encoded(item.get("id")) for item in items]
+    ties = ids if len(set(ids)) == len(ids) else map(encoded, items)
+    keyed = zip(ids, ties, items, strict=True)
+    return [item for _, _, item in sorted(keyed, key=lambda entry: entry[:2])]

@@ -22,6 +22,7 @@ _MEMBERS = {
     "move": ("path", "from"),
     "copy": ("path", "from"),
 }
+_OPS = ", ".join(_MEMBERS)
 _SPREAD = ("add", "replace", "test")
 
 Operation = dict[str, Any]
@@ -79,9 +80,10 @@ def _read(operations: Any) -> list[Operation]:
 
 def _spread(n: int, item: Any) -> list[Operation]:
     """One operation as those on canonical places: the nested server object has three of them."""
-    if not isinstance(item, dict) or item.get("op") not in _MEMBERS:
-        found = item.get("op") if isinstance(item, dict) else item
-        raise PatchMalformed(f"operation {n}: op {found!r} is none of {', '.join(_MEMBERS)}")
+    if not isinstance(item, dict):
+        raise PatchMalformed(f"operation {n}: must be an object with op and path")
+    if not isinstance(item.get("op"), str) or item["op"] not in _MEMBERS:
+        raise PatchMalformed(f"operation {n}: op {item.get('op')!r} is none of {_OPS}")
     for member in _MEMBERS[item["op"]]:
         if member not in item:
             raise PatchMalformed(f"operation {n}: {item['op']} needs the member {member!r}")
