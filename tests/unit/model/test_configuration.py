@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.documents import REALISTIC, documents, respelled, unhurried
 
 from draas.model.configuration import (
     ConfigurationError,
@@ -19,6 +18,7 @@ from draas.model.configuration import (
     normal_form,
     observable_digest,
 )
+from tests.support.documents import REALISTIC, documents, respelled, unhurried
 
 SOURCE = {"kind": "mock", "id": "m"}
 QUERY = {"id": "q", "query": "MATCH (n) RETURN n"}

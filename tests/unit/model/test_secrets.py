@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.documents import documents, json_values, unhurried
 
 from draas.model.secrets import is_secret, mask, masked
+from tests.support.documents import documents, json_values, unhurried
 
 SECRET = "s3cr3t-value"
 NAMES = [
