@@ -66,7 +66,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def json_response(document: Any, status: int = 200) -> Response:
     """A JSON answer."""
-    return Response(status, json.dumps(document, ensure_ascii=False).encode())
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return Response(status, text.encode())
 
 
 def bind(host: str, port: int) -> socket.socket:
