@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from draas.adapters.clock import SystemClock
@@ -26,8 +27,9 @@ def main() -> None:
     """Run until a signal; never returns, because the engine may crash the interpreter's exit."""
     options = parse(sys.argv[1:])
     code = options if isinstance(options, int) else run(options, SystemClock(), os.environ)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody reads it any more
+            stream.flush()
     os._exit(code)
 
 

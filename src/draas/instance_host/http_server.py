@@ -14,7 +14,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -236,12 +236,17 @@ class _Connection(asyncio.Protocol):
         assert response.stream is not None
         self._write_head(response, keep_alive=False, length=None)
         self._transport.resume_reading()  # to notice that the client has gone
-        with suppress(asyncio.CancelledError):
+        try:
             async with aclosing(response.stream) as chunks:
                 async for chunk in chunks:
                     self._transport.write(chunk)
                     await self._writable.wait()
-        self._transport.close()
+        except asyncio.CancelledError:
+            pass  # the client has gone, or the host is going down
+        except Exception:
+            _log.exception("a stream failed")
+        finally:
+            self._transport.close()
 
     def _write_head(self, response: Response, keep_alive: bool, length: int | None) -> None:
         head = [

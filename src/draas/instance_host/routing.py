@@ -116,7 +116,11 @@ async def _events(entries: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, N
                 if not done:
                     yield b": heartbeat\n\n"
                     continue
-                yield event(pending.result())
+                try:
+                    entry = pending.result()
+                except StopAsyncIteration:
+                    return
+                yield event(entry)
                 pending = asyncio.ensure_future(anext(entries))
         finally:
             pending.cancel()

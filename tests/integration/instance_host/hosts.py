@@ -120,13 +120,23 @@ class Host:
 async def spawn(
     config: Path, output: Path, *arguments: str, **environment: str
 ) -> asyncio.subprocess.Process:
-    command = [sys.executable, "-m", "draas.entrypoints.instance", *arguments]
-    if "--config" not in arguments:
-        command += ["--config", str(config)]
+    """A host on `config`; its output goes to a file, or to nobody with NO_READER set."""
+    program = ("-m", "draas.entrypoints.instance", "--config", str(config), *arguments)
     with output.open("ab") as log:
-        return await asyncio.create_subprocess_exec(
-            *command, stdout=log, stderr=log, env={**os.environ, **environment}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *program,
+            stdout=_closed_pipe() if "NO_READER" in environment else log,
+            stderr=log,
+            env={**os.environ, **environment},
         )
+    return process
+
+
+def _closed_pipe() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
 
 
 @asynccontextmanager

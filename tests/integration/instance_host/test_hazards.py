@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -60,9 +61,7 @@ async def test_a_query_with_a_new_text_serves_its_reaction(tmp_path: Path) -> No
         await host.do("DELETE", "/queries/all")
         dear = "MATCH (o:Order) WHERE o.price > 10 RETURN o.id AS id"
         await host.do("POST", "/queries", query("all", dear))
-        await host.do(
-            "POST", "/reactions", {"kind": "log", "id": "log", "queries": ["all"]}
-        )
+        await host.do("POST", "/reactions", {"kind": "log", "id": "log", "queries": ["all"]})
         await host.push(order("b", 2), order("c", 30))
         await host.has_rows("all", {"id": "c"})
         assert (await _reacted(host, 2))[1] == '[log] [all] ADD {"id": "c"}'
@@ -175,6 +174,22 @@ async def test_an_unreachable_receiver_harms_neither_engine_nor_reaction(tmp_pat
             return any(entry["level"] == "Warn" for entry in entries)
 
         await eventually(noted)
+
+
+async def test_a_raising_reaction_ends_neither_itself_nor_the_others(tmp_path: Path) -> None:
+    """The log reaction raises for every row, because nobody reads the process's stdout."""
+    async with running(tmp_path, _shop(), NO_READER="1", RUST_LOG="off") as host:
+        url = f"{host.url}/api/v1/queries/all/attach"
+        async with host.session.get(url) as stream:
+            await stream.content.readuntil(b"\n\n")
+            for number in range(3):
+                await host.push(order(f"o{number}", number))
+                event = json.loads((await stream.content.readuntil(b"\n\n"))[6:])
+                assert event["query_id"] == "all"
+                assert event["results"][0]["data"]["id"] == f"o{number}"
+        logs = await host.do("GET", "/queries/all/logs")
+        assert "a consumer failed: BrokenPipeError" in [entry["message"] for entry in logs]
+        assert (await host.do("GET", "/reactions/log"))["status"] == "Running"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
