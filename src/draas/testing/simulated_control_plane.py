@@ -1,4 +1,4 @@
-"""A control plane with its servers in memory: instant, breakable, and counting what is done to it."""
+"""A control plane with its servers in memory: quick, breakable, counting what is done to it."""
 
 from __future__ import annotations
 
@@ -185,10 +185,7 @@ class SimulatedControlPlane:
     def _run(self, server: _Server, document: dict[str, Any]) -> None:
         server.running, server.status, server.health = document, "Running", "Healthy"
         server.observed, server.reason = observable_digest(document), None
-        numbers = [
-            n for n, each in enumerate(server.history, 1) if digest(each) == digest(document)
-        ]
-        server.good = numbers[-1] if numbers else server.good
+        server.good = _generation(server.history, document) or server.good
 
     def _reach(self) -> None:
         if not self.reachable:
@@ -212,6 +209,7 @@ class SimulatedControlPlane:
             status=server.status,
             health=server.health,
             applied_digest=digest(running) if running else None,
+            applied_generation=_generation(server.history, running),
             applied_components_digest=observable_digest(running) if running else None,
             observed_components_digest=server.observed,
             last_good_generation=server.good,
@@ -239,6 +237,13 @@ class _Working:
 
     async def __aexit__(self, *error: object) -> None:
         self._control_plane._under_way.discard(self._instance_id)
+
+
+def _generation(history: list[dict[str, Any]], document: Mapping[str, Any] | None) -> int | None:
+    if document is None:
+        return None
+    numbers = [n for n, each in enumerate(history, 1) if digest(each) == digest(document)]
+    return numbers[-1] if numbers else None
 
 
 def _desired(history: list[dict[str, Any]], generation: int) -> Desired:

@@ -57,10 +57,6 @@ class World:
         task = asyncio.create_task(daemon.run(self._connect, asyncio.Event()))
         while not until():
             await asyncio.sleep(0.01)
-        self.settings = replace(
-            self.settings,
-            reconciliation=replace(self.settings.reconciliation),
-        )
         if daemon.workers is not None:
             for worker in daemon.workers._tasks:
                 worker.cancel()

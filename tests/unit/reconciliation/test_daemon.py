@@ -1,4 +1,4 @@
-"""What a fleet comes to under a daemon, whatever happens: on virtual time, over a simulated fleet."""
+"""What a simulated fleet comes to under a daemon, whatever happens, on virtual time."""
 
 from __future__ import annotations
 
@@ -256,9 +256,6 @@ def test_killed_in_any_phase_the_instance_comes_back(phase: Phase) -> None:
 async def _kill_when(world: World, reached: Callable[[], bool]) -> bool:
     store_save = world.store.save_operation
     hit = asyncio.Event()
-
-    class Watched(type(world.store)):  # type: ignore[misc]
-        pass
 
     async def save(operation: Any, *entries: Any) -> None:
         await store_save(operation, *entries)
