@@ -6,16 +6,12 @@ from datetime import datetime
 
 from draas.decide.rules import Rules
 from draas.model.audit import AuditEntry
+from draas.model.clock import timestamp
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Memory, Operation, Outcome, Phase, Plan
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
-
-
-def timestamp(now: datetime) -> str:
-    """The instant as the API and the audit write it."""
-    return now.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def began(operation: Operation, plan: Plan, now: datetime) -> AuditEntry:

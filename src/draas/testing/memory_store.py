@@ -6,8 +6,8 @@ from dataclasses import asdict
 from datetime import datetime
 
 from draas.model.audit import GENESIS, AuditEntry, broken_at, chained
+from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
-from draas.reconciliation.record import timestamp
 from draas.reconciliation.store import AuditQuery, AuditVerdict, StoreError
 
 
