@@ -1,0 +1,86 @@
+"""What can be set in the control plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from draas.settings import InvalidSettingError, require_loopback, setting
+from draas.telemetry.levels import LoggingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """The section `Api`: where the control plane listens.
+
+    A section, because the plain names `Host` and `Port` are taken in many environments.
+    """
+
+    host: str = setting("127.0.0.1", help="Address that the control plane listens on")
+    port: int = setting(
+        5000,
+        minimum=0,
+        maximum=65_535,
+        help="Port that the control plane listens on; 0 takes a free one",
+    )
+    allow_remote_access_without_authentication: bool = setting(
+        False, help="Listen on other addresses than loopback, where anyone may give orders"
+    )
+
+    def __post_init__(self) -> None:
+        require_loopback(self.host, self.allow_remote_access_without_authentication)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOptions:
+    """The section `Process`: servers as child processes."""
+
+    executable_path: str = setting(
+        "",
+        help="Program to run for each instance, such as `drasi-server`; empty for the one included",
+    )
+    plugins_directory: str = setting("", help="Folder with plugins for the servers; empty for none")
+    shutdown_timeout_seconds: int = setting(
+        5, minimum=0, maximum=3600, help="Seconds until a server that does not stop is killed"
+    )
+    start_timeout: timedelta = setting(
+        timedelta(seconds=30),
+        minimum=timedelta(microseconds=1),
+        help="How long a server may take until it answers",
+    )
+    first_port: int = setting(
+        8080, minimum=1, maximum=65_535, help="First of the ports that are given to instances"
+    )
+    last_port: int = setting(
+        9000, minimum=1, maximum=65_535, help="Last of the ports that are given to instances"
+    )
+    log_max_bytes: int = setting(
+        10_485_760, minimum=1024, help="Size in bytes at which a server's log file is rotated"
+    )
+    log_backups: int = setting(3, minimum=0, maximum=1000, help="Rotated log files that are kept")
+
+    def __post_init__(self) -> None:
+        if self.last_port < self.first_port:
+            raise InvalidSettingError("last_port", "no less than Process:FirstPort")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesOptions:
+    """The section `Changes`: the feed of changes."""
+
+    retention: int = setting(100_000, minimum=1, help="Changes that are kept for those who follow")
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlaneSettings:
+    """Everything that can be set in the control plane."""
+
+    monitor_interval: timedelta = setting(
+        timedelta(seconds=2),
+        minimum=timedelta(milliseconds=100),
+        help="How often the control plane looks whether its servers still run",
+    )
+    api: ApiOptions = field(default_factory=ApiOptions)
+    process: ProcessOptions = field(default_factory=ProcessOptions)
+    changes: ChangesOptions = field(default_factory=ChangesOptions)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)

@@ -1,0 +1,216 @@
+"""What can be set in the daemon; the defaults of R-140 are kept unchanged (D-18)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from draas.settings import InvalidSettingError, load, require_loopback, setting
+from draas.telemetry.levels import LoggingSettings
+
+_ZERO = timedelta()
+_INSTANT = timedelta(microseconds=1)
+
+
+class OnUnknownActualState(Enum):
+    """What to do with a running server of which nothing is known (D-14)."""
+
+    ADOPT = "Adopt"
+    RECONCILE = "Reconcile"
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationOptions:
+    """The section `Reconciliation`."""
+
+    polling_interval: timedelta = setting(
+        timedelta(seconds=30),
+        minimum=_ZERO,
+        help="How often all instances are checked; `00:00:00` turns the periodic check off and "
+        "leaves events on",
+    )
+    default_strategy: str = setting(
+        "Restart", help="How drift is repaired where nothing else is said for an instance"
+    )
+    enable_auto_reconciliation: bool = setting(True, help="Check all instances periodically")
+    enable_event_driven_reconciliation: bool = setting(
+        True, help="Act at once when a configuration changes"
+    )
+    max_retries: int = setting(
+        3,
+        minimum=0,
+        maximum=100,
+        help="Attempts in all at one repair: 3 means three; 0 and 1 mean one",
+    )
+    retry_delay: timedelta = setting(
+        timedelta(seconds=10),
+        minimum=_ZERO,
+        help="Wait before the second attempt; later waits grow from it",
+    )
+    max_concurrent_reconciliations: int = setting(
+        5, minimum=1, maximum=1000, help="Repairs that may run at the same time"
+    )
+    enable_audit_logging: bool = setting(True, help="Record every action in the audit trail")
+    reconciliation_timeout: timedelta = setting(
+        timedelta(minutes=5), minimum=_INSTANT, help="Longest time that one repair may take"
+    )
+    reconcile_error_instances: bool = setting(True, help="Repair instances with status `Error`")
+    reconcile_stopped_instances: bool = setting(
+        False,
+        help="Renew the configuration of instances with status `Stopped`; they are not started",
+    )
+    event_poll_interval: timedelta = setting(
+        timedelta(seconds=2),
+        minimum=timedelta(milliseconds=100),
+        help="How often changes are asked for where the control plane cannot hold the request open",
+    )
+    restart_delay: timedelta = setting(
+        timedelta(seconds=2), minimum=_ZERO, help="Wait between stopping and starting an instance"
+    )
+    health_timeout: timedelta = setting(
+        timedelta(seconds=30),
+        minimum=_INSTANT,
+        help="How long a started instance may take to be healthy with the wanted configuration",
+    )
+    control_plane_outage_threshold: timedelta = setting(
+        timedelta(seconds=10),
+        minimum=_ZERO,
+        help="The daemon is not ready after the control plane was away this long",
+    )
+    shutdown_grace_period: timedelta = setting(
+        timedelta(seconds=30), minimum=_ZERO, help="How long repairs may finish at shutdown"
+    )
+    backoff_maximum: timedelta = setting(
+        timedelta(minutes=15), minimum=_ZERO, help="Longest wait between attempts"
+    )
+    backoff_reset_after: timedelta = setting(
+        timedelta(minutes=10),
+        minimum=_ZERO,
+        help="Waits start from `RetryDelay` again after an instance was in sync this long",
+    )
+    run_initial_pass: bool = setting(True, help="Check all instances at once after the start")
+    on_unknown_actual_state: OnUnknownActualState = setting(
+        OnUnknownActualState.ADOPT,
+        help="What to do with a running server of which nothing is known: take it as it is, or "
+        "repair it",
+    )
+    request_timeout: timedelta = setting(
+        timedelta(seconds=30), minimum=_INSTANT, help="Longest time of one request"
+    )
+    max_concurrent_reads: int = setting(
+        20, minimum=1, maximum=1000, help="Requests that read state at the same time"
+    )
+
+    def __post_init__(self) -> None:
+        if self.backoff_maximum < self.retry_delay:
+            raise InvalidSettingError("backoff_maximum", "no less than Reconciliation:RetryDelay")
+
+    @property
+    def attempts(self) -> int:
+        """Attempts in all at one repair (D-04)."""
+        return max(1, self.max_retries)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOptions:
+    """The section `Breaker`: when to stop changing the fleet."""
+
+    enabled: bool = setting(True, help="Stop repairs while too much of the fleet fails or drifts")
+    max_failing_share: float = setting(
+        0.5, minimum=0.0, maximum=1.0, help="Share of recent repairs that may fail"
+    )
+    minimum_failing: int = setting(
+        10, minimum=1, help="Fewer failures than this never stop the fleet"
+    )
+    max_drifting_share: float = setting(
+        0.5, minimum=0.0, maximum=1.0, help="Share of the fleet that may drift at once"
+    )
+    minimum_instances: int = setting(
+        100, minimum=1, help="In a smaller fleet the share that drifts is not judged"
+    )
+    hold_time: timedelta = setting(
+        timedelta(minutes=5), minimum=_ZERO, help="How long repairs stop before a new look"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """The section `Audit`."""
+
+    retention: timedelta = setting(
+        timedelta(days=90), minimum=_INSTANT, help="How long audit entries are kept"
+    )
+    view_limit: int = setting(
+        100, minimum=1, maximum=10_000, help="Entries of an instance in the default view"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ManagementOptions:
+    """The section `Management`: where the daemon itself listens."""
+
+    host: str = setting("127.0.0.1", help="Address that the daemon listens on")
+    port: int = setting(
+        8080, minimum=0, maximum=65_535, help="Port that the daemon listens on; 0 takes a free one"
+    )
+    allow_remote_access_without_authentication: bool = setting(
+        False, help="Listen on other addresses than loopback, where anyone may give orders"
+    )
+
+    def __post_init__(self) -> None:
+        require_loopback(self.host, self.allow_remote_access_without_authentication)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """Everything that can be set in the daemon."""
+
+    control_plane_url: str = setting(
+        "http://localhost:5000", help="Where the control plane listens"
+    )
+    reconciliation: ReconciliationOptions = field(default_factory=ReconciliationOptions)
+    breaker: BreakerOptions = field(default_factory=BreakerOptions)
+    audit: AuditOptions = field(default_factory=AuditOptions)
+    management: ManagementOptions = field(default_factory=ManagementOptions)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
+
+    def __post_init__(self) -> None:
+        if not _is_base_url(self.control_plane_url):
+            raise InvalidSettingError(
+                "control_plane_url",
+                "an http or https URL with a host and without user, query or fragment, such as "
+                "http://localhost:5000",
+            )
+
+
+def load_daemon_settings(
+    directory: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+    *,
+    available_strategies: Sequence[str] = ("Restart",),
+    also: Sequence[type] = (),
+) -> DaemonSettings:
+    """`draas.settings.load` for the daemon: only strategies that exist can be the default."""
+    return load(
+        DaemonSettings,
+        directory=directory,
+        environ=environ,
+        arguments=arguments,
+        also=also,
+        choices={"Reconciliation:DefaultStrategy": available_strategies},
+    )
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        port_is_valid = url.port is None or url.port > 0
+    except ValueError:
+        return False
+    bare = not (url.query or url.fragment or "@" in url.netloc or any(sign <= " " for sign in text))
+    return url.scheme in ("http", "https") and bool(url.hostname) and port_is_valid and bare

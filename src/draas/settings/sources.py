@@ -1,0 +1,136 @@
+"""Where settings come from, by .NET's rules: files < environment < command line (R-141, R-142)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from draas.settings.jsonc import JsonSyntaxError, read_leaves
+from draas.settings.schema import Setting
+
+ENVIRONMENT_NAMES = ("DRAAS_ENVIRONMENT", "DOTNET_ENVIRONMENT", "ASPNETCORE_ENVIRONMENT")
+_SWITCH = re.compile(r"(?:--|/)(?P<key>[^=\s]+)(?P<value>=.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value as written; `text` is None for JSON's null, `origin` says where it stands."""
+
+    path: tuple[str, ...]
+    text: str | None
+    origin: str
+
+    @property
+    def folded(self) -> tuple[str, ...]:
+        """The path by which leaves override each other: case does not matter."""
+        return fold(self.path)
+
+
+def fold(path: Iterable[str]) -> tuple[str, ...]:
+    """`path` without case."""
+    return tuple(part.casefold() for part in path)
+
+
+def gather(
+    directory: Path,
+    environ: Mapping[str, str],
+    arguments: Sequence[str],
+    known: Sequence[Setting],
+    faults: list[str],
+) -> dict[tuple[str, ...], Leaf]:
+    """The last word on every key, by folded path; what cannot be read is added to `faults`."""
+    merged: dict[tuple[str, ...], Leaf] = {}
+    for source in (
+        *(from_file(directory / name, faults) for name in _file_names(environ, faults)),
+        from_environment(environ, known, faults),
+        from_arguments(arguments, faults),
+    ):
+        _override(merged, source)
+    return merged
+
+
+def _override(merged: dict[tuple[str, ...], Leaf], source: Sequence[Leaf]) -> None:
+    heads = {key[:size] for key in merged for size in range(1, len(key))}
+    for leaf in source:
+        key = leaf.folded
+        if key in heads:  # a whole list is said anew: its items go
+            for below in [other for other in merged if other[: len(key)] == key]:
+                del merged[below]
+        for size in range(1, len(key)):
+            merged.pop(key[:size], None)
+        merged[key] = leaf
+
+
+def _file_names(environ: Mapping[str, str], faults: list[str]) -> list[str]:
+    variable = next((name for name in ENVIRONMENT_NAMES if environ.get(name)), None)
+    environment = environ[variable] if variable else "Production"
+    if not re.fullmatch(r"[\w.-]+", environment):
+        faults.append(
+            f"{variable} = {environment!r} (environment variable): expected a name of letters, "
+            "digits, dots and dashes"
+        )
+        return ["appsettings.json"]
+    return ["appsettings.json", f"appsettings.{environment}.json"]
+
+
+def from_file(path: Path, faults: list[str]) -> list[Leaf]:
+    """The leaves of one JSON file; none if there is no such file."""
+    try:
+        leaves = read_leaves(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return []
+    except JsonSyntaxError as error:
+        faults.append(f"{path} line {error.line}, column {error.column}: {error.problem}")
+    except UnicodeDecodeError as error:
+        faults.append(f"{path}: not UTF-8 at byte {error.start}")
+    except OSError as error:
+        faults.append(f"{path}: cannot be read: {error.strerror}")
+    else:
+        return [Leaf(leaf.path, leaf.text, f"{path.name} line {leaf.line}") for leaf in leaves]
+    return []
+
+
+def from_environment(
+    environ: Mapping[str, str], known: Sequence[Setting], faults: list[str]
+) -> list[Leaf]:
+    """The variables that name a known top-level key or lie beneath a known section.
+
+    `__` separates levels and case does not matter; everything else in the environment is not ours.
+    """
+    single = {fold(each.path) for each in known if each.shape == "one" and len(each.path) == 1}
+    section = {each.path[0].casefold() for each in known} - {key[0] for key in single}
+    leaves: dict[tuple[str, ...], Leaf] = {}
+    for name in sorted(environ):
+        path = tuple(name.split("__"))
+        folded = fold(path)
+        if folded not in single and (len(path) == 1 or folded[0] not in section):
+            continue
+        if folded in leaves:
+            other = leaves[folded].origin.removeprefix("environment variable ")
+            faults.append(f"{':'.join(path)}: set by two environment variables, {other} and {name}")
+        leaves[folded] = Leaf(path, environ[name], f"environment variable {name}")
+    return list(leaves.values())
+
+
+def from_arguments(arguments: Sequence[str], faults: list[str]) -> list[Leaf]:
+    """`--A:B=c`, `--A:B c`, `/A:B=c` and `/A:B c`; the last of a key counts."""
+    leaves: list[Leaf] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        match = _SWITCH.fullmatch(word)
+        if match is None:
+            faults.append(f"{word!r} (command line): expected --Section:Key=value")
+            continue
+        value = match["value"]
+        if value is not None:
+            value = value[1:]
+        elif rest and not rest[0].startswith("--"):
+            value = rest.pop(0)
+        else:
+            faults.append(f"{match['key']} (command line): has no value; write --{match['key']}=…")
+            continue
+        leaves.append(Leaf(tuple(match["key"].split(":")), value, "command line"))
+    return leaves

@@ -1,0 +1,202 @@
+"""Every log message once: category, level and text (R-130 to the letter, D-09; R-182).
+
+Names in braces are the fields that `logs.emit` takes; JSON carries them in camel case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import Formatter
+
+from draas.telemetry.levels import LogLevel
+
+_LOOP = "DRaaS.Reconciliation.ReconciliationBackgroundService"
+_SERVICE = "DRaaS.Reconciliation.ReconciliationService"
+_CLIENT = "DRaaS.Reconciliation.ReconciliationApiClient"
+_RESTART = "DRaaS.Reconciliation.Strategies.RestartReconciliationStrategy"
+_LIFETIME = "Microsoft.Hosting.Lifetime"
+_DEBUG = LogLevel.DEBUG
+_INFO = LogLevel.INFORMATION
+_WARNING = LogLevel.WARNING
+_ERROR = LogLevel.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One kind of log line; `event_id` is what .NET's console prints in brackets."""
+
+    category: str
+    level: LogLevel
+    template: str
+    event_id: int = 0
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names in the template; all of them must be given."""
+        return frozenset(name for _, name, _, _ in Formatter().parse(self.template) if name)
+
+
+# The process
+NOW_LISTENING = Message(_LIFETIME, _INFO, "Now listening on: {url}", 14)
+APPLICATION_STARTED = Message(_LIFETIME, _INFO, "Application started. Press Ctrl+C to shut down.")
+APPLICATION_STOPPING = Message(_LIFETIME, _INFO, "Application is shutting down...")
+
+# The daemon's loops
+STARTING = Message(_LOOP, _INFO, "Reconciliation Background Service starting...")
+STOPPING = Message(_LOOP, _INFO, "Reconciliation Background Service stopping...")
+EVENT_DRIVEN_ENABLED = Message(_LOOP, _INFO, "Event-driven reconciliation enabled")
+EVENT_DRIVEN_BY_POLLING = Message(
+    _LOOP, _INFO, "Event-driven reconciliation enabled (API polling mode)"
+)
+PERIODIC_ENABLED = Message(
+    _LOOP, _INFO, "Periodic reconciliation enabled with interval: {interval}"
+)
+PERIODIC_DISABLED = Message(_LOOP, _INFO, "Periodic reconciliation disabled")
+PERIODIC_CANCELLED = Message(_LOOP, _INFO, "Periodic reconciliation cancelled")
+CYCLE_STARTING = Message(_LOOP, _DEBUG, "Starting periodic reconciliation cycle")
+CYCLE_COMPLETE = Message(
+    _LOOP,
+    _INFO,
+    "Reconciliation cycle complete. Checked: {checked}, Drift detected: {drift_detected}, "
+    "Reconciled: {reconciled}, Failed: {failed}",
+)
+CYCLE_ERROR = Message(_LOOP, _ERROR, "Error during periodic reconciliation cycle")
+CONFIGURATION_CHANGED = Message(
+    _LOOP,
+    _INFO,
+    "Configuration change detected for instance {instance_id}, triggering reconciliation",
+)
+RECONCILED = Message(
+    _LOOP, _INFO, "Successfully reconciled instance {instance_id} using {strategy}"
+)
+RECONCILE_FAILED = Message(_LOOP, _WARNING, "Failed to reconcile instance {instance_id}: {reason}")
+NO_DRIFT = Message(_LOOP, _DEBUG, "No drift detected for instance {instance_id}")
+EVENT_DRIVEN_ERROR = Message(
+    _LOOP, _ERROR, "Error during event-driven reconciliation for instance {instance_id}"
+)
+EVENT_POLL_ERROR = Message(_LOOP, _ERROR, "Error polling for status changes from ControlPlane")
+CONTROL_PLANE_LOST = Message(
+    _LOOP, _WARNING, "ControlPlane cannot be reached; nothing is decided until it is back: {reason}"
+)
+CONTROL_PLANE_BACK = Message(_LOOP, _INFO, "ControlPlane is reachable again")
+FULL_RESYNC = Message(_LOOP, _INFO, "Checking all instances: {reason}")
+BREAKER_OPENED = Message(_LOOP, _ERROR, "Reconciliation stopped for the whole fleet: {reason}")
+BREAKER_CLOSED = Message(_LOOP, _INFO, "Reconciliation allowed again for the whole fleet")
+
+# One instance
+DRIFT_DETECTED = Message(
+    _SERVICE, _INFO, "Drift detected for instance '{instance_id}': {differences}"
+)
+STRATEGY_SELECTED = Message(
+    _SERVICE, _DEBUG, "Selected strategy {strategy} for instance '{instance_id}': {reason}"
+)
+RECONCILIATION_SUCCESSFUL = Message(
+    _SERVICE,
+    _INFO,
+    "Reconciliation successful for instance '{instance_id}' (attempt {attempt} of {attempts})",
+)
+ATTEMPT_FAILED = Message(
+    _SERVICE,
+    _WARNING,
+    "Reconciliation failed for instance '{instance_id}' (attempt {attempt} of {attempts}), "
+    "next in {delay}: {reason}",
+)
+ATTEMPTS_EXHAUSTED = Message(
+    _SERVICE,
+    _ERROR,
+    "Reconciliation failed for instance '{instance_id}' (attempt {attempt} of {attempts}): "
+    "{reason}",
+)
+TIMED_OUT = Message(_SERVICE, _ERROR, "Reconciliation timed out after {timeout}")
+DESIRED_CONFIGURATION_ERROR = Message(
+    _SERVICE, _ERROR, "Failed to get desired configuration for instance {instance_id}"
+)
+ADOPTED = Message(_SERVICE, _INFO, "Adopted instance '{instance_id}' as it is running")
+ROLLED_BACK = Message(
+    _SERVICE,
+    _WARNING,
+    "Brought back the last good configuration of instance '{instance_id}': {reason}",
+)
+QUARANTINED = Message(
+    _SERVICE,
+    _WARNING,
+    "Configuration {digest} of instance '{instance_id}' failed and is not tried again until it "
+    "changes or is released",
+)
+SKIPPED_CONCURRENCY = Message(
+    _SERVICE,
+    _INFO,
+    "Skipped instance '{instance_id}' for now: {limit} reconciliations are running "
+    "(MaxConcurrentReconciliations)",
+)
+SKIPPED_ERROR = Message(
+    _SERVICE,
+    _INFO,
+    "Skipped instance '{instance_id}': its status is Error and ReconcileErrorInstances is false",
+)
+SKIPPED_STOPPED = Message(
+    _SERVICE,
+    _INFO,
+    "Skipped instance '{instance_id}': its status is Stopped and ReconcileStoppedInstances is "
+    "false",
+)
+SKIPPED = Message(_SERVICE, _INFO, "Skipped instance '{instance_id}': {reason}")
+
+# The restart strategy
+RESTART_STARTING = Message(
+    _RESTART, _INFO, "Starting restart reconciliation for instance '{instance_id}'"
+)
+RESTART_STOPPING_INSTANCE = Message(_RESTART, _DEBUG, "Stopping instance {instance_id}")
+RESTART_STARTING_INSTANCE = Message(
+    _RESTART, _DEBUG, "Starting instance {instance_id} with new configuration"
+)
+RESTART_SUCCESSFUL = Message(
+    _RESTART, _INFO, "Successfully reconciled instance {instance_id} using restart strategy"
+)
+RESTART_CANCELLED = Message(
+    _RESTART, _WARNING, "Reconciliation cancelled for instance {instance_id}"
+)
+RESTART_ERROR = Message(
+    _RESTART, _ERROR, "Error during restart reconciliation for instance {instance_id}"
+)
+RESTART_STOP_FAILED = Message(_RESTART, _ERROR, "Failed to stop instance {instance_id}")
+RESTART_START_FAILED = Message(_RESTART, _ERROR, "Failed to start instance {instance_id}")
+INSTANCE_NOT_FOUND = Message(_RESTART, _ERROR, "Instance {instance_id} not found")
+
+# The client of the control plane
+API_CALL = Message(_CLIENT, _DEBUG, "{method} {path} answered {status_code} in {milliseconds} ms")
+INSTANCE_STOPPED = Message(_CLIENT, _INFO, "Successfully stopped instance '{instance_id}'")
+INSTANCE_STARTED = Message(_CLIENT, _INFO, "Successfully started instance '{instance_id}'")
+STOP_REFUSED = Message(
+    _CLIENT, _WARNING, "Failed to stop instance {instance_id}. Status: {status_code}"
+)
+START_REFUSED = Message(
+    _CLIENT, _WARNING, "Failed to start instance {instance_id}. Status: {status_code}"
+)
+RESTART_REFUSED = Message(
+    _CLIENT, _WARNING, "Failed to restart instance {instance_id}. Status: {status_code}"
+)
+UPDATE_REFUSED = Message(
+    _CLIENT,
+    _WARNING,
+    "Failed to update configuration for instance {instance_id}. Status: {status_code}",
+)
+STOP_ERROR = Message(_CLIENT, _ERROR, "Error stopping instance {instance_id}")
+START_ERROR = Message(_CLIENT, _ERROR, "Error starting instance {instance_id}")
+RESTART_CALL_ERROR = Message(_CLIENT, _ERROR, "Error restarting instance {instance_id}")
+UPDATE_ERROR = Message(_CLIENT, _ERROR, "Error updating configuration for instance {instance_id}")
+LIST_ERROR = Message(_CLIENT, _ERROR, "Failed to get all instances from ControlPlane")
+INSTANCE_READ_ERROR = Message(
+    _CLIENT, _ERROR, "Failed to get instance {instance_id} from ControlPlane"
+)
+CONFIGURATION_READ_ERROR = Message(
+    _CLIENT, _ERROR, "Failed to get configuration for instance {instance_id}"
+)
+CHANGES_READ_ERROR = Message(
+    _CLIENT, _ERROR, "Failed to get recent status changes from ControlPlane"
+)
+
+
+def catalogue() -> dict[str, Message]:
+    """All messages of this module by their names."""
+    return {name: each for name, each in globals().items() if isinstance(each, Message)}
