@@ -1,0 +1,235 @@
+"""Whether a configuration can be run: every fault by path, before anything is changed (B-80)."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from draas.model import defaults, names
+from draas.model.canonical import LISTS, Configuration, canonical
+from draas.model.faults import ConfigurationError, Fault
+from draas.model.json_value import join
+from draas.model.references import reference
+from draas.model.secrets import masked
+from draas.model.snapshot import INTERNAL_PREFIX
+
+LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
+"""What drasi-server accepts as logLevel, in any case."""
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_ID_RULE = "use 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+_PART_NAME = {"sources": "source", "queries": "query", "reactions": "reaction"}
+
+Rule = Callable[[Any], str | None]
+"""What is wrong with a value and the way out, to be read after the value; or None."""
+
+
+def validate(document: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """Every fault of the document, raw or canonical, in its order; empty when it can be run.
+
+    Unknown keys are faults where drasi-server refuses them (root, queries, subscriptions); in
+    sources and reactions they belong to the kind. Values are masked where they are secret.
+    """
+    try:
+        config = canonical(document)
+    except ConfigurationError as error:
+        return error.faults
+    faults = [*_unknown(config, names.ROOT, ""), *_checked(config, _ROOT_RULES, "")]
+    known = {part: _ids(config[part]) for part in LISTS}
+    for part in LISTS:
+        seen: set[Any] = set()
+        for n, item in enumerate(config[part]):
+            path = f"{part}[{item['id'] if isinstance(item.get('id'), str) else n}]"
+            faults += _component(part, item, path)
+            if isinstance(item.get("id"), str):
+                if item["id"] in seen:
+                    faults.append(
+                        Fault(f"{path}.id", item["id"], "this id is used twice: ids are unique")
+                    )
+                seen.add(item["id"])
+            faults += _referring(part, item, path, known)
+    return tuple(faults)
+
+
+def _component(part: str, item: Configuration, path: str) -> Iterable[Fault]:
+    required = ("id", "query") if part == "queries" else ("id", "kind")
+    for name in required:
+        if name not in item:
+            yield Fault(f"{path}.{name}", None, f"a {_PART_NAME[part]} needs {name}")
+    yield from _checked(item, _RULES[part], path)
+    if part == "queries":
+        yield from _unknown(item, names.QUERY, path)
+
+
+def _referring(
+    part: str, item: Configuration, path: str, known: Mapping[str, list[str]]
+) -> Iterable[Fault]:
+    """The references of queries to sources and of reactions to queries."""
+    if part == "queries":
+        for n, subscription in enumerate(item.get("sources", [])):
+            at = f"{path}.sources[{n}]"
+            yield from _unknown(subscription, names.SUBSCRIPTION, at)
+            yield from _checked(subscription, _SUBSCRIPTION_RULES, at)
+            if "sourceId" not in subscription:
+                yield Fault(f"{at}.sourceId", None, "a subscription needs sourceId")
+            else:
+                yield from _resolved(
+                    subscription["sourceId"], f"{at}.sourceId", "source", known["sources"]
+                )
+    elif part == "reactions" and isinstance(item.get("queries", []), list):
+        for n, query in enumerate(item.get("queries", [])):
+            at = f"{path}.queries[{n}]"
+            if isinstance(query, str):
+                yield from _resolved(query, at, "query", known["queries"])
+            else:
+                yield Fault(at, query, "must be the id of a query, as text")
+
+
+def _resolved(value: Any, path: str, what: str, ids: list[str]) -> Iterable[Fault]:
+    if isinstance(value, str) and value not in ids and reference(value) is None:
+        plural = "queries" if what == "query" else f"{what}s"
+        there = f"; there are {', '.join(ids)}" if ids else f"; there are no {plural}"
+        yield Fault(path, value, f"no {what} has the id {value!r}{there}{_nearest(value, ids)}")
+
+
+def _ids(items: list[Configuration]) -> list[str]:
+    return [item["id"] for item in items if isinstance(item.get("id"), str)]
+
+
+def _unknown(item: Configuration, table: names.Names, path: str) -> Iterable[Fault]:
+    known = sorted(set(table.values()))
+    for key, value in item.items():
+        if key not in known:
+            near = _nearest(key, known) or f"; known are {', '.join(known)}"
+            message = f"drasi-server knows no property {key!r} here{near}"
+            yield Fault(join(path, key), masked(value, [key]), message)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _checked(item: Configuration, rules: Mapping[str, Rule], path: str) -> Iterable[Fault]:
+    for name, rule in rules.items():
+        if name in item:
+            message = rule(item[name])
+            if message is not None:
+                shown = masked(item[name], [name])
+                yield Fault(join(path, name), shown, f"{shown!r} {message}")
+
+
+def _or_reference(rule: Rule) -> Rule:
+    """The server resolves references itself, so any reference may stand for the value."""
+    return lambda value: None if reference(value) is not None else rule(value)
+
+
+def _identity(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return "is not text: put it in quotes"
+    if value.startswith(INTERNAL_PREFIX):
+        return "begins with '__', which the server keeps for itself: rename it"
+    return None if _ID.fullmatch(value) else f"is no usable id: {_ID_RULE}"
+
+
+def _host(value: Any) -> str | None:
+    if isinstance(value, str):
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            labels = value.split(".")
+            # A name whose last label is a number is a mistyped address, as in 256.0.0.1.
+            named = len(value) <= 253 and all(map(_HOST_LABEL.fullmatch, labels))
+            if named and not labels[-1].isdigit():
+                return None
+        else:
+            return None
+    return "is no host: use an IP address or a host name such as 0.0.0.0"
+
+
+def _integer(low: int, high: int) -> Rule:
+    def rule(value: Any) -> str | None:
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return None
+        return f"is out of range: use a whole number from {low} to {high}"
+
+    return rule
+
+
+def _boolean(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str) and value.strip():
+        return None
+    return "must be text that is not empty"
+
+
+def _log_level(value: Any) -> str | None:
+    if isinstance(value, str) and value.lower() in LOG_LEVELS:
+        return None
+    return f"is no log level: use one of {', '.join(LOG_LEVELS)}"
+
+
+def _one_of(*allowed: str) -> Rule:
+    return lambda value: (
+        None if value in allowed else f"is unknown: use one of {', '.join(allowed)}"
+    )
+
+
+def _list(value: Any) -> str | None:
+    return None if isinstance(value, list) else "must be a list"
+
+
+def _single(value: Any) -> str | None:
+    if value == []:
+        return None
+    return "cannot be run: a server here has one instance, so create one for each of them"
+
+
+_COUNT = _or_reference(_integer(1, 2**31 - 1))
+_FLAG = _or_reference(_boolean)
+_ROOT_RULES: Mapping[str, Rule] = {
+    "id": _or_reference(_identity),
+    "host": _or_reference(_host),
+    "port": _or_reference(_integer(1, 65535)),
+    "logLevel": _or_reference(_log_level),
+    **{name: _FLAG for name, value in defaults.ROOT.items() if isinstance(value, bool)},
+    "hotReloadDebounceMs": _COUNT,
+    "defaultPriorityQueueCapacity": _COUNT,
+    "defaultDispatchBufferCapacity": _COUNT,
+    "identityProviders": _list,
+    "instances": _single,
+}
+_SOURCE_RULES: Mapping[str, Rule] = {"id": _identity, "kind": _text, "autoStart": _FLAG}
+_QUERY_RULES: Mapping[str, Rule] = {
+    "id": _identity,
+    "query": _or_reference(_text),
+    "queryLanguage": _or_reference(_one_of(*defaults.EXACT_SPELLINGS["queryLanguage"])),
+    "dispatchMode": _one_of(*defaults.EXACT_SPELLINGS["dispatchMode"]),
+    "autoStart": _FLAG,
+    "enableBootstrap": _FLAG,
+    "middleware": _list,
+    "joins": _list,
+    "bootstrapBufferSize": _COUNT,
+    "bootstrapTimeoutSecs": _COUNT,
+    "priorityQueueCapacity": _COUNT,
+    "dispatchBufferCapacity": _COUNT,
+    "outboxCapacity": _COUNT,
+}
+_SUBSCRIPTION_RULES: Mapping[str, Rule] = {
+    "sourceId": _or_reference(_identity),
+    "nodes": _list,
+    "relations": _list,
+    "pipeline": _list,
+}
+_RULES = {
+    "sources": _SOURCE_RULES,
+    "queries": _QUERY_RULES,
+    "reactions": {**_SOURCE_RULES, "queries": _list},
+}

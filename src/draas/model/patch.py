@@ -1,0 +1,163 @@
+"""JSON Patch (RFC 6902) on a configuration: all of it or nothing (B-79)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+
+from draas.model import names
+from draas.model.canonical import Configuration, canonical
+from draas.model.faults import Fault
+from draas.model.json_value import copied, encoded
+from draas.model.secrets import mask
+
+_MEMBERS = {
+    "add": ("path", "value"),
+    "replace": ("path", "value"),
+    "test": ("path", "value"),
+    "remove": ("path",),
+    "move": ("path", "from"),
+    "copy": ("path", "from"),
+}
+_OPS = ", ".join(_MEMBERS)
+_SPREAD = ("add", "replace", "test")
+
+Operation = dict[str, Any]
+
+
+class PatchError(ValueError):
+    """A patch that was not applied; the document is as it was."""
+
+
+class PatchMalformed(PatchError):  # noqa: N818 - named by what happened
+    """The patch itself is wrong: no array, an unknown op, a missing member, a bad pointer."""
+
+
+class PatchPathMissing(PatchError):  # noqa: N818 - named by what happened
+    """An operation names a place that the document does not have."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+
+
+class PatchTestFailed(PatchError):  # noqa: N818 - named by what happened
+    """A `test` found another value; `actual` has its secrets masked, `expected` too."""
+
+    def __init__(self, path: str, expected: Any, actual: Any) -> None:
+        super().__init__(f"{path}: the test expected {expected!r} but found {actual!r}")
+        self.path = path
+        self.expected = expected
+        self.actual = actual
+
+
+def apply_patch(document: Mapping[str, Any], operations: Any) -> Configuration:
+    """The canonical document after all `operations`; neither argument is changed.
+
+    Pointers may use any spelling that documents may: any case, `/serverConfiguration/port`,
+    `/queries/0/queryText`. The result is canonical, not validated. Raises `PatchError`s, and
+    `ConfigurationError` where the patched document has lost its form.
+    """
+    config = canonical(document)
+    for operation in _read(operations):
+        config = _applied(config, operation)
+    return canonical(config)
+
+
+def _read(operations: Any) -> list[Operation]:
+    """The checked operations, copied, with canonical pointers."""
+    if not isinstance(operations, list | tuple):
+        raise PatchMalformed("a JSON Patch must be an array of operations (RFC 6902)")
+    faults: list[Fault] = []
+    plain = copied(operations, "", faults)
+    if faults:
+        raise PatchMalformed(str(faults[0]))
+    return [part for n, item in enumerate(plain) for part in _spread(n, item)]
+
+
+def _spread(n: int, item: Any) -> list[Operation]:
+    """One operation as those on canonical places: the nested server object has three of them."""
+    if not isinstance(item, dict):
+        raise PatchMalformed(f"operation {n}: must be an object with op and path")
+    if not isinstance(item.get("op"), str) or item["op"] not in _MEMBERS:
+        raise PatchMalformed(f"operation {n}: op {item.get('op')!r} is none of {_OPS}")
+    for member in _MEMBERS[item["op"]]:
+        if member not in item:
+            raise PatchMalformed(f"operation {n}: {item['op']} needs the member {member!r}")
+    pointers = {member: _tokens(n, item[member]) for member in ("path", "from") if member in item}
+    if not any(_is_nested(tokens) for tokens in pointers.values()):
+        return [item | {member: _pointer(tokens) for member, tokens in pointers.items()}]
+    if item["op"] not in _SPREAD or not isinstance(item["value"], dict):
+        raise PatchMalformed(
+            f"operation {n}: serverConfiguration as a whole can only be added, replaced or tested"
+            " with an object; name /host, /port or /logLevel instead"
+        )
+    op = "test" if item["op"] == "test" else "add"
+    return [
+        {"op": op, "path": _pointer(_canonical_tokens([key])), "value": value}
+        for key, value in item["value"].items()
+    ]
+
+
+def _tokens(n: int, pointer: Any) -> list[str]:
+    try:
+        if not isinstance(pointer, str):
+            raise TypeError(f"{pointer!r} is not text")
+        return _canonical_tokens(jsonpointer.JsonPointer(pointer).parts)
+    except (jsonpointer.JsonPointerException, TypeError) as error:
+        raise PatchMalformed(f"operation {n}: bad JSON pointer: {error}") from error
+
+
+def _canonical_tokens(tokens: list[str]) -> list[str]:
+    if len(tokens) > 1 and _is_nested(tokens[:1]):
+        tokens = tokens[1:]
+    places: list[names.Names | None] = [names.ROOT]
+    renamed: list[str] = []
+    for token in tokens:
+        table = places[len(renamed)] if len(renamed) < len(places) else None
+        renamed.append(table.get(names.folded(token), token) if table else token)
+        if len(renamed) == 1 and renamed[0] in names.COMPONENTS:
+            places += [None, names.COMPONENTS[renamed[0]]]
+        if len(renamed) == 3 and (renamed[0], renamed[2]) == ("queries", "sources"):
+            places += [None, names.SUBSCRIPTION]
+    return renamed
+
+
+def _is_nested(tokens: list[str]) -> bool:
+    return len(tokens) == 1 and names.folded(tokens[0]) == names.NESTED_SERVER
+
+
+def _pointer(tokens: list[str]) -> str:
+    return str(jsonpointer.JsonPointer.from_parts(tokens).path)
+
+
+def _applied(config: Configuration, operation: Operation) -> Configuration:
+    path = operation["path"]
+    if operation["op"] == "test":
+        _test(config, path, operation["value"])
+        return config
+    try:
+        config = jsonpatch.JsonPatch([operation]).apply(config, in_place=True)
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, LookupError) as error:
+        # The library's own text quotes the document, and with it its secrets.
+        place = path if "from" not in operation else f"{operation['from']} or {path}"
+        raise PatchPathMissing(place, f"the document has no place to {operation['op']}") from error
+    # What an object brings may be spelled in any way; the next pointer expects canonical names.
+    return canonical(config) if isinstance(operation.get("value"), dict | list) else config
+
+
+def _test(config: Configuration, path: str, expected: Any) -> None:
+    pointer = jsonpointer.JsonPointer(path)
+    try:
+        actual = pointer.resolve(config)
+    except (jsonpointer.JsonPointerException, LookupError) as error:
+        raise PatchPathMissing(path, "the document has no place to test") from error
+    if isinstance(actual, jsonpointer.EndOfList):
+        raise PatchPathMissing(path, "there is nothing after the last entry to test")
+    if encoded(actual) != encoded(expected):
+        shown = pointer.resolve(mask(config))
+        secret = encoded(shown) != encoded(actual)
+        raise PatchTestFailed(path, "***" if secret else mask(expected), shown)

@@ -1,0 +1,189 @@
+"""JSON Patch: any spelling of a pointer, all operations or none, typed failures."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.documents import REALISTIC, documents, json_values, unhurried
+
+from draas.model.configuration import ConfigurationError, canonical
+from draas.model.patch import PatchError, PatchMalformed, PatchPathMissing, PatchTestFailed
+from draas.model.patch import apply_patch as apply
+
+
+def op(kind: str, path: Any, value: Any = None, **more: Any) -> dict[str, Any]:
+    return {"op": kind, "path": path} | ({} if "from" in more else {"value": value}) | more
+
+
+@pytest.mark.parametrize(
+    ("operations", "place", "expected"),
+    [
+        pytest.param([op("replace", "/port", 9)], ("port",), 9, id="root"),
+        pytest.param([op("replace", "/Port", 9.0)], ("port",), 9, id="any-case"),
+        pytest.param([op("replace", "/log_level", "x")], ("logLevel",), "x", id="snake-case"),
+        pytest.param([op("replace", "/serverConfiguration/port", 9)], ("port",), 9, id="nested"),
+        pytest.param([op("replace", "/ServerConfiguration/Port", 9)], ("port",), 9, id="pascal"),
+        pytest.param(
+            [op("replace", "/serverConfiguration", {"Port": 9})], ("port",), 9, id="nested-whole"
+        ),
+        pytest.param(
+            [op("replace", "/Queries/0/QueryText", "x")], ("queries", 0, "query"), "x", id="query"
+        ),
+        pytest.param(
+            [op("add", "/queries/0/sources/0/SourceId", "x")],
+            ("queries", 0, "sources", 0, "sourceId"),
+            "x",
+            id="subscription",
+        ),
+        pytest.param(
+            [op("add", "/sources/0/Odd_Key", {"Id": 1})],
+            ("sources", 0, "Odd_Key", "Id"),
+            1,
+            id="unknown-keeps-its-spelling",
+        ),
+        pytest.param(
+            [
+                op("add", "/queries/-", {"Id": "n", "QueryText": "a"}),
+                op("replace", "/queries/2/queryText", "b"),
+            ],
+            ("queries", 2, "query"),
+            "b",
+            id="what-was-just-added",
+        ),
+        pytest.param(
+            [{"op": "remove", "path": "/sources/0"}], ("sources", 0, "id"), "sensors", id="remove"
+        ),
+        pytest.param(
+            [{"op": "copy", "from": "/Sources/0/tables", "path": "/sources/1/tables"}],
+            ("sources", 1, "tables"),
+            ["orders", "customers"],
+            id="copy",
+        ),
+        pytest.param(
+            [{"op": "move", "from": "/reactions/1/queries/0", "path": "/reactions/0/queries/-"}],
+            ("reactions", 0, "queries"),
+            ["open-orders", "hot"],
+            id="move",
+        ),
+        pytest.param(
+            [op("test", "/serverConfiguration", {"port": 8081}), op("replace", "/port", 9)],
+            ("port",),
+            9,
+            id="test-then-replace",
+        ),
+    ],
+)
+def test_what_a_patch_does(
+    operations: list[dict[str, Any]], place: tuple[Any, ...], expected: Any
+) -> None:
+    found: Any = apply(REALISTIC, operations)
+    for step in place:
+        found = found[step]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("operations", "error"),
+    [
+        pytest.param({}, PatchMalformed, id="object"),
+        pytest.param("[]", PatchMalformed, id="text"),
+        pytest.param([3], PatchMalformed, id="operation-no-object"),
+        pytest.param([op("merge", "/port", 1)], PatchMalformed, id="unknown-op"),
+        pytest.param([{"op": ["add"], "path": ""}], PatchMalformed, id="op-no-text"),
+        pytest.param([{"op": "add", "value": 1}], PatchMalformed, id="no-path"),
+        pytest.param([{"op": "add", "path": "/port"}], PatchMalformed, id="no-value"),
+        pytest.param([{"op": "move", "path": "/port"}], PatchMalformed, id="no-from"),
+        pytest.param([op("add", "port", 1)], PatchMalformed, id="no-pointer"),
+        pytest.param([op("add", "/a~2", 1)], PatchMalformed, id="bad-escape"),
+        pytest.param([op("add", 3, 1)], PatchMalformed, id="pointer-no-text"),
+        pytest.param([op("add", "/x", float("inf"))], PatchMalformed, id="value-no-json"),
+        pytest.param(
+            [{"op": "remove", "path": "/serverConfiguration"}], PatchMalformed, id="nested-remove"
+        ),
+        pytest.param([op("replace", "/nope", 1)], PatchPathMissing, id="replace-missing"),
+        pytest.param([op("add", "/nope/x", 1)], PatchPathMissing, id="parent-missing"),
+        pytest.param([op("add", "/sources/9", {})], PatchPathMissing, id="index-too-large"),
+        pytest.param([op("add", "/sources/x", {})], PatchPathMissing, id="index-no-number"),
+        pytest.param([op("add", "/host/x", 1)], PatchPathMissing, id="below-a-text"),
+        pytest.param([{"op": "remove", "path": "/sources/-"}], PatchPathMissing, id="after-last"),
+        pytest.param([{"op": "remove", "path": ""}], PatchPathMissing, id="remove-everything"),
+        pytest.param([op("test", "/sources/-", 1)], PatchPathMissing, id="test-after-last"),
+        pytest.param([op("test", "/nope", 1)], PatchPathMissing, id="test-missing"),
+        pytest.param(
+            [{"op": "move", "from": "/sources", "path": "/sources/0"}],
+            PatchPathMissing,
+            id="move-into-itself",
+        ),
+        pytest.param([op("test", "/port", 1)], PatchTestFailed, id="test"),
+        pytest.param(
+            [op("add", "/x", 1), op("test", "/x", True)], PatchTestFailed, id="one-is-not-true"
+        ),
+        pytest.param([op("replace", "", 3)], ConfigurationError, id="document-no-object"),
+        pytest.param([op("add", "/sources", 3)], ConfigurationError, id="sources-no-list"),
+    ],
+)
+def test_a_failure_is_typed_and_changes_nothing(operations: Any, error: type[Exception]) -> None:
+    document = canonical(REALISTIC)
+    before = copy.deepcopy(document)
+    first = [op("replace", "/port", 1234)] if isinstance(operations, list) else []
+    if error is not PatchTestFailed and first:
+        operations = first + operations
+    with pytest.raises(error):
+        apply(document, operations)
+    assert document == before
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        pytest.param([op("test", "/sources/0/password", "guess")], id="test"),
+        pytest.param([op("test", "/sources/0", {"password": "hunter2"})], id="test-object"),
+        pytest.param([{"op": "remove", "path": "/nope/x"}], id="missing"),
+        pytest.param([op("add", "/sources/0/password/x", 1)], id="below-the-secret"),
+    ],
+)
+def test_failures_tell_no_secret(operations: list[dict[str, Any]]) -> None:
+    with pytest.raises(PatchError) as caught:
+        apply(REALISTIC, operations)
+    assert "hunter2" not in str(caught.value) + repr(vars(caught.value))
+
+
+def test_a_failed_test_says_what_was_there() -> None:
+    with pytest.raises(PatchTestFailed) as caught:
+        apply(REALISTIC, [op("test", "/Port", 1)])
+    assert (caught.value.path, caught.value.expected, caught.value.actual) == ("/port", 1, 8081)
+
+
+_pointers = st.sampled_from(
+    ["", "/port", "/sources", "/sources/0", "/Sources/-", "/queries/0/queryText", "/a", "/a/b"]
+)
+_operations = st.lists(
+    st.fixed_dictionaries(
+        {
+            "op": st.sampled_from(["add", "replace", "remove", "move", "copy", "test"]),
+            "path": _pointers,
+            "from": _pointers,
+            "value": json_values,
+        }
+    ),
+    max_size=4,
+)
+
+
+@unhurried
+@given(documents(), _operations)
+def test_neither_argument_is_changed_and_the_result_is_canonical(
+    document: dict[str, Any], operations: list[dict[str, Any]]
+) -> None:
+    before = copy.deepcopy((document, operations))
+    try:
+        result = apply(document, operations)
+    except (PatchError, ConfigurationError):
+        pass
+    else:
+        assert canonical(result) == result
+    assert (document, operations) == before
