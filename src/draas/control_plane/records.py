@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -101,3 +102,8 @@ def applied(slot: Slot | None) -> dict[str, Any]:
         "applied_components_digest": slot.components_digest if slot else None,
         "applied_at": slot.at if slot else None,
     }
+
+
+def stamp(instant: datetime) -> str:
+    """An aware instant as the wire and the store write it: UTC, and in the order of time."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
