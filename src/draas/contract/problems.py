@@ -29,6 +29,7 @@ STATUS: Mapping[str, int] = {
     "start-failed": 500,
     "stop-failed": 500,
     "internal-error": 500,
+    "control-plane-unreachable": 503,
     "instance-unobservable": 503,
     "store-unavailable": 503,
     "ports-exhausted": 507,

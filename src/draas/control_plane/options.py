@@ -45,7 +45,7 @@ class ProcessOptions:
     )
     start_timeout: timedelta = setting(
         timedelta(seconds=30),
-        minimum=timedelta(microseconds=1),
+        minimum=timedelta(milliseconds=1),
         help="How long a server may take until it answers",
     )
     first_port: int = setting(

@@ -13,7 +13,7 @@ from draas.settings import InvalidSettingError, load, require_loopback, setting
 from draas.telemetry.levels import LoggingSettings
 
 _ZERO = timedelta()
-_INSTANT = timedelta(microseconds=1)
+_INSTANT = timedelta(milliseconds=1)
 
 
 class OnUnknownActualState(Enum):

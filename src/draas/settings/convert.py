@@ -85,6 +85,6 @@ def _parse(setting: Setting, text: str) -> Any:
     if kind is int and not _WHOLE.fullmatch(text.strip()):
         raise ValueError("not a whole number")
     value = kind(text)
-    if kind is float and not math.isfinite(value):
-        raise ValueError("not finite")
+    if kind is float and (not math.isfinite(value) or "_" in text):
+        raise ValueError("not a plain number")
     return value

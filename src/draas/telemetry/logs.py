@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import traceback
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
@@ -127,8 +128,10 @@ def _plain(value: object) -> str:
 
 
 def _value(value: object) -> str | int | float | bool | None:
-    if value is None or isinstance(value, (str, int, float)):
-        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no word for it
+    if isinstance(value, (str, int, float)) or value is None:
+        return _plain(value) if isinstance(value, Enum) else value
     return _plain(value)
 
 

@@ -80,6 +80,12 @@ CONTROL_PLANE_LOST = Message(
 )
 CONTROL_PLANE_BACK = Message(_LOOP, _INFO, "ControlPlane is reachable again")
 FULL_RESYNC = Message(_LOOP, _INFO, "Checking all instances: {reason}")
+STORE_ERROR = Message(
+    _LOOP, _ERROR, "The daemon's own store cannot be used; it is tried again: {reason}"
+)
+LIMITED_CONTROL_PLANE = Message(
+    _LOOP, _WARNING, "ControlPlane serves only the basic endpoints; not available: {missing}"
+)
 BREAKER_OPENED = Message(_LOOP, _ERROR, "Reconciliation stopped for the whole fleet: {reason}")
 BREAKER_CLOSED = Message(_LOOP, _INFO, "Reconciliation allowed again for the whole fleet")
 

@@ -1,0 +1,227 @@
+"""The daemon's store on SQL: SQLite in WAL mode, statements that PostgreSQL takes too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from draas.adapters.store.engine import migrate, sqlite_engine
+from draas.model.audit import GENESIS, AuditEntry, broken_at, chained
+from draas.model.reconciliation import Memory, Operation
+from draas.reconciliation.store import AuditQuery, AuditVerdict, StoreError
+
+T = TypeVar("T")
+
+METADATA = sa.MetaData()
+MEMORIES = sa.Table(
+    "memories",
+    METADATA,
+    sa.Column("instance_id", sa.Text, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+OPERATIONS = sa.Table(
+    "operations",
+    METADATA,
+    sa.Column("instance_id", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("phase", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+)
+AUDIT = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("instance_id", sa.Text, nullable=False, index=True),
+    sa.Column("timestamp", sa.Text, nullable=False, index=True),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("operation_id", sa.Text, index=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+CHAIN = sa.Table(
+    "audit_chain",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
+
+
+class SqlReconciliationStore:
+    """`draas.reconciliation.store.ReconciliationStore` on an engine whose schema is in place."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @classmethod
+    async def open(cls, path: Path) -> SqlReconciliationStore:
+        """The store in the SQLite file `path`, made or migrated as needed.
+
+        Raises:
+            SchemaError: the file was written by a newer release.
+        """
+        await migrate(path, "reconciliation")
+        return cls(sqlite_engine(path))
+
+    async def memories(self) -> dict[str, Memory]:
+        """See the port."""
+        async with self._transaction() as connection:
+            rows = await connection.execute(sa.select(MEMORIES.c.document))
+            kept = [_decode(document, Memory) for (document,) in rows]
+        return {memory.instance_id: memory for memory in kept}
+
+    async def open_operations(self) -> dict[str, Operation]:
+        """See the port."""
+        async with self._transaction() as connection:
+            rows = await connection.execute(sa.select(OPERATIONS.c.document))
+            kept = [_decode(document, Operation) for (document,) in rows]
+        return {operation.instance_id: operation for operation in kept}
+
+    async def save_operation(self, operation: Operation, *entries: AuditEntry) -> None:
+        """See the port."""
+        row = {
+            "instance_id": operation.instance_id,
+            "id": operation.id,
+            "phase": operation.phase.value,
+            "document": _encode(operation),
+        }
+        async with self._transaction() as connection:
+            await _upsert(connection, OPERATIONS, row)
+            await _append(connection, entries)
+
+    async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
+        """See the port."""
+        async with self._transaction() as connection:
+            await connection.execute(sa.delete(OPERATIONS).where(OPERATIONS.c.id == operation.id))
+            await _upsert(connection, MEMORIES, _memory_row(memory))
+            await _append(connection, entries)
+
+    async def remember(self, memory: Memory, *entries: AuditEntry) -> None:
+        """See the port."""
+        async with self._transaction() as connection:
+            await _upsert(connection, MEMORIES, _memory_row(memory))
+            await _append(connection, entries)
+
+    async def forget(self, instance_id: str, *entries: AuditEntry) -> None:
+        """See the port."""
+        async with self._transaction() as connection:
+            for table in (OPERATIONS, MEMORIES):
+                await connection.execute(sa.delete(table).where(table.c.instance_id == instance_id))
+            await _append(connection, entries)
+
+    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
+        """See the port."""
+        statement = sa.select(AUDIT.c.document).order_by(AUDIT.c.sequence.desc())
+        for column in ("instance_id", "outcome", "operation_id"):
+            wanted = getattr(query, column)
+            if wanted is not None:
+                statement = statement.where(AUDIT.c[column] == wanted)
+        if query.since is not None:
+            statement = statement.where(AUDIT.c.timestamp >= query.since)
+        if query.before is not None:
+            statement = statement.where(AUDIT.c.sequence < query.before)
+        async with self._transaction() as connection:
+            rows = await connection.execute(statement.limit(query.limit))
+            return [_decode(document, AuditEntry) for (document,) in rows]
+
+    async def verify_audit(self) -> AuditVerdict:
+        """See the port."""
+        async with self._transaction() as connection:
+            _, anchor = await _end_of_chain(connection, "anchor")
+            last, head = await _end_of_chain(connection, "head")
+            rows = await connection.execute(sa.select(AUDIT.c.document).order_by(AUDIT.c.sequence))
+            documents = [json.loads(document) for (document,) in rows]
+        broken = broken_at(documents, anchor)
+        if broken is not None:
+            return AuditVerdict(False, len(documents), broken, "this entry was changed or moved")
+        newest = documents[-1]["hash"] if documents else anchor
+        if newest != head:
+            return AuditVerdict(False, len(documents), last, "the newest entries are missing")
+        return AuditVerdict(True, len(documents))
+
+    async def expire_audit(self, before: datetime) -> int:
+        """See the port."""
+        old = sa.select(AUDIT.c.sequence, AUDIT.c.document).order_by(AUDIT.c.sequence)
+        limit = before.isoformat().replace("+00:00", "Z")
+        async with self._transaction() as connection:
+            rows = await connection.execute(old.where(AUDIT.c.timestamp < limit))
+            expired = [(sequence, document) for sequence, document in rows]
+            if not expired:
+                return 0
+            sequence, document = expired[-1]
+            await connection.execute(sa.delete(AUDIT).where(AUDIT.c.sequence <= sequence))
+            row = {"name": "anchor", "sequence": sequence, "hash": json.loads(document)["hash"]}
+            await _upsert(connection, CHAIN, row)
+        return len(expired)
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(f"the daemon's store: {error.__class__.__name__}") from error
+
+
+async def _append(connection: AsyncConnection, entries: tuple[AuditEntry, ...]) -> None:
+    if not entries:
+        return
+    sequence, previous = await _end_of_chain(connection, "head")
+    for entry in entries:
+        sequence += 1
+        placed = chained(entry, sequence, previous)
+        previous = placed.hash
+        row = {
+            "sequence": sequence,
+            "instance_id": placed.instance_id,
+            "timestamp": placed.timestamp,
+            "outcome": placed.outcome,
+            "operation_id": placed.operation_id,
+            "document": json.dumps(asdict(placed)),
+        }
+        await connection.execute(sa.insert(AUDIT).values(row))
+    await _upsert(connection, CHAIN, {"name": "head", "sequence": sequence, "hash": previous})
+
+
+async def _end_of_chain(connection: AsyncConnection, name: str) -> tuple[int, str]:
+    rows = await connection.execute(
+        sa.select(CHAIN.c.sequence, CHAIN.c.hash).where(CHAIN.c.name == name)
+    )
+    found = rows.first()
+    return (found.sequence, found.hash) if found else (0, GENESIS)
+
+
+async def _upsert(connection: AsyncConnection, table: sa.Table, row: dict[str, Any]) -> None:
+    """Write the row over one with the same key, by statements that every database has."""
+    key = next(iter(table.primary_key.columns))
+    updated = await connection.execute(sa.update(table).where(key == row[key.name]).values(row))
+    if not updated.rowcount:
+        await connection.execute(sa.insert(table).values(row))
+
+
+def _memory_row(memory: Memory) -> dict[str, Any]:
+    return {"instance_id": memory.instance_id, "document": _encode(memory)}
+
+
+def _encode(value: Memory | Operation) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _decode(document: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(document, type=kind)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"the store holds a {kind.__name__} of no sense: {error}") from error

@@ -1,0 +1,170 @@
+"""The native control plane's client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from draas.client.http import MAXIMUM_LIST, HttpClient, Response
+from draas.client.port import Capabilities, Desired, FleetStates, GarbageError, RefusedError
+from draas.contract import routes
+from draas.contract.feed import Changes
+from draas.model.instance import InstanceState
+
+T = TypeVar("T")
+
+_STATE = msgspec.json.Decoder(InstanceState)
+_CHANGES = msgspec.json.Decoder(Changes)
+
+
+class _RawStates(msgspec.Struct):
+    epoch: str
+    cursor: str
+    instances: list[msgspec.Raw]
+
+
+_STATES = msgspec.json.Decoder(_RawStates)
+
+
+class NativeControlPlane:
+    """`draas.client.port.ControlPlane` over this project's own API (docs/api.md)."""
+
+    def __init__(self, http: HttpClient, base: str = routes.SERVERS) -> None:
+        self._http = http
+        self.capabilities = Capabilities(native=True, base=base)
+
+    async def fleet(self, etag: str | None = None) -> FleetStates | None:
+        """One request, 304 when nothing changed; one unreadable instance spoils no other."""
+        path = self.capabilities.base + routes.INSTANCES
+        headers = {"If-None-Match": etag} if etag else {}
+        answer = await self._http.request(
+            "GET", path, params={"view": "state"}, headers=headers, maximum=MAXIMUM_LIST
+        )
+        if answer.status == 304:
+            return None
+        return _fleet(answer)
+
+    async def changes(self, after: str, wait: float) -> Changes:
+        """A long poll; the call's own deadline is `wait` and ten seconds."""
+        params = {"after": after, "wait": f"{wait:g}"}
+        answer = await self._http.request(
+            "GET", routes.CHANGES, params=params, within=wait + 10, maximum=MAXIMUM_LIST
+        )
+        return _decoded(_CHANGES, answer.body)
+
+    async def state(self, instance_id: str) -> InstanceState | None:
+        """The instance's state; 404 of that instance, and nothing else, means that it is gone."""
+        try:
+            answer = await self._http.request("GET", self._instance(instance_id))
+        except RefusedError as error:
+            if error.kind == "instance-not-found":
+                return None
+            raise
+        return _decoded(_STATE, answer.body)
+
+    async def desired(self, instance_id: str) -> Desired:
+        """The desired configuration with its generation and digest."""
+        return _configuration(await self._http.request("GET", routes.configuration(instance_id)))
+
+    async def last_good(self, instance_id: str) -> Desired | None:
+        """The last good configuration."""
+        path = routes.configuration(instance_id, "last-good")
+        try:
+            return _configuration(await self._http.request("GET", path))
+        except RefusedError as error:
+            if error.kind == "no-last-good":
+                return None
+            raise
+
+    async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
+        """A configuration of the history."""
+        path = routes.configuration(instance_id, f"history/{generation}")
+        try:
+            document = (await self._http.request("GET", path)).json()
+        except RefusedError as error:
+            if error.kind == "generation-not-found":
+                return None
+            raise
+        if not isinstance(document, dict):
+            raise GarbageError("the configuration is not an object")
+        return document
+
+    async def observed(self, instance_id: str) -> dict[str, Any] | None:
+        """What the server reports now, secrets masked."""
+        answer = await self._http.request("GET", self._instance(instance_id, "observed"))
+        body = answer.json()
+        if not isinstance(body, dict) or not isinstance(body.get("configuration"), dict):
+            raise GarbageError("the observed configuration is not an object")
+        observed: dict[str, Any] = body["configuration"]
+        return observed
+
+    async def start(
+        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+    ) -> None:
+        """Start with the document."""
+        await self._lifecycle(instance_id, "start", document, operation_id, within)
+
+    async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
+        """Stop; whether something ran."""
+        answer = await self._lifecycle(instance_id, "stop", None, operation_id, within)
+        body = answer.json()
+        return bool(body.get("changed", True)) if isinstance(body, dict) else True
+
+    async def _lifecycle(
+        self,
+        instance_id: str,
+        action: str,
+        document: Mapping[str, Any] | None,
+        operation_id: str,
+        within: float,
+    ) -> Response:
+        return await self._http.request(
+            "POST",
+            self._instance(instance_id, action),
+            body=document,
+            params={"keepDesiredRunState": "true"},
+            headers={routes.OPERATION: operation_id},
+            within=within,
+        )
+
+    def _instance(self, instance_id: str, action: str = "") -> str:
+        return routes.instance(instance_id, action, base=self.capabilities.base)
+
+
+def _fleet(answer: Response) -> FleetStates:
+    raw = _decoded(_STATES, answer.body)
+    states: list[InstanceState] = []
+    unreadable: dict[str, str] = {}
+    for each in raw.instances:
+        try:
+            states.append(_STATE.decode(each))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            unreadable[_id_of(each)] = f"its state makes no sense: {error}"
+    return FleetStates(tuple(states), raw.cursor, answer.headers.get("ETag"), unreadable)
+
+
+def _id_of(raw: msgspec.Raw) -> str:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "?"
+    return str(value.get("id", "?")) if isinstance(value, dict) else "?"
+
+
+def _configuration(answer: Response) -> Desired:
+    document = answer.json()
+    if not isinstance(document, dict):
+        raise GarbageError("the configuration is not an object")
+    generation, digest = answer.headers.get(routes.GENERATION), answer.headers.get(routes.DIGEST)
+    if digest is None or generation is None or not generation.isdigit():
+        raise GarbageError("the configuration came without its generation and digest")
+    return Desired(document, digest, int(generation))
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise GarbageError(f"the answer makes no sense: {error}") from error

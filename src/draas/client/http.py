@@ -1,0 +1,140 @@
+"""One HTTP client policy: bounded answers, deadlines, one retry of a read, typed errors (B-61)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from draas.client.port import GarbageError, RefusedError, UnreachableError
+from draas.contract.problems import PREFIX
+
+MAXIMUM_BODY = 8 * 1024 * 1024
+MAXIMUM_LIST = 256 * 1024 * 1024
+
+
+class Response:
+    """A complete answer: status, headers and body."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            GarbageError: it is not.
+        """
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise GarbageError(f"the answer is not JSON: {error}") from error
+
+
+class HttpClient:
+    """Talks to one base URL, a prefix included (B-97); `close` it when done."""
+
+    def __init__(self, url: str, *, actor: str, timeout: float = 30.0, limit: int = 50) -> None:
+        self.url = url.rstrip("/")
+        self._actor = actor
+        self._timeout = timeout
+        self._limit = limit
+        self._session: aiohttp.ClientSession | None = None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        within: float | None = None,
+        maximum: int = MAXIMUM_BODY,
+        media_type: str = "application/json",
+    ) -> Response:
+        """The answer, if it is 2xx or 304.
+
+        Raises:
+            UnreachableError: no complete answer within `within` seconds.
+            RefusedError: the answer says no.
+            GarbageError: the body is larger than `maximum` bytes.
+        """
+        sent = {"Draas-Actor": self._actor, **(headers or {})}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            sent["Content-Type"] = media_type
+        seconds = self._timeout if within is None else within
+        attempts = 2 if method == "GET" else 1
+        for attempt in range(1, attempts + 1):
+            try:
+                async with asyncio.timeout(seconds):
+                    return await self._once(method, path, data, sent, params, maximum)
+            except TimeoutError as error:
+                raise UnreachableError(f"no answer from {self.url} in {seconds:g} s") from error
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if attempt == attempts:
+                    raise UnreachableError(f"{self.url} does not answer: {error}") from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise UnreachableError(f"{self.url} does not answer: {error}") from error
+        raise AssertionError("unreachable")
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None,
+        maximum: int,
+    ) -> Response:
+        session = self._open()
+        async with session.request(
+            method, self.url + path, data=data, headers=headers, params=params
+        ) as answer:
+            content = bytearray()
+            async for chunk in answer.content.iter_any():
+                content += chunk
+                if len(content) > maximum:
+                    raise GarbageError(f"the answer to {method} {path} exceeds {maximum} bytes")
+            response = Response(answer.status, answer.headers, bytes(content))
+        if response.status // 100 == 2 or response.status == 304:
+            return response
+        raise _refusal(response)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._limit, keepalive_timeout=15),
+                timeout=aiohttp.ClientTimeout(total=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _refusal(response: Response) -> RefusedError:
+    try:
+        problem = json.loads(response.body)
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
+        text = response.body[:200].decode("utf-8", "replace")
+        problem = {"detail": text or f"status {response.status}"}
+    kind = str(problem.get("type", "")).removeprefix(PREFIX)
+    detail = str(problem.get("detail") or problem.get("title") or f"status {response.status}")
+    after = response.headers.get("Retry-After", "")
+    retry_after = float(after) if after.isdigit() else None
+    return RefusedError(response.status, kind, detail, problem, retry_after)

@@ -1,0 +1,123 @@
+"""What a control plane can be asked, native or foreign, and the ways in which asking fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from draas.contract.feed import Changes
+from draas.model.instance import InstanceState
+
+
+class ControlPlaneError(Exception):
+    """A question that got no usable answer; never a value that could be taken for one (B-06)."""
+
+
+class UnreachableError(ControlPlaneError):
+    """Nobody answered: refused, timed out, cut off."""
+
+
+class GarbageError(ControlPlaneError):
+    """An answer that makes no sense: wrong types, truncated, too large."""
+
+
+class RefusedError(ControlPlaneError):
+    """An answer that says no; `kind` is the problem's type where there is one."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        members: Mapping[str, Any] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.members = dict(members or {})
+        self.retry_after = retry_after
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same call may succeed later: 408, 409 busy, 425, 429 and 5xx (B-60)."""
+        if self.kind in ("start-failed", "stop-failed", "internal-error"):
+            return self.kind != "start-failed"
+        return self.kind == "instance-busy" or self.status in (408, 425, 429) or self.status >= 500
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStates:
+    """The whole fleet; `unreadable` has the ids whose state made no sense, with the reason.
+
+    `cursor` is where the change feed goes on, `None` where there is no feed.
+    """
+
+    states: tuple[InstanceState, ...]
+    cursor: str | None = None
+    etag: str | None = None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A configuration with its identity; `generation` is `None` where there is none."""
+
+    document: dict[str, Any]
+    digest: str
+    generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a control plane can do beyond the source document's endpoints; shown when it starts."""
+
+    native: bool
+    base: str
+    missing: tuple[str, ...] = ()
+
+
+class ControlPlane(Protocol):
+    """A control plane as the daemon needs it. Every call may raise `ControlPlaneError`."""
+
+    capabilities: Capabilities
+
+    async def fleet(self, etag: str | None = None) -> FleetStates | None:
+        """The states of all instances; `None` if nothing changed since `etag`."""
+        ...
+
+    async def changes(self, after: str, wait: float) -> Changes:
+        """What happened after the cursor; answers at once if something did, else after `wait` s."""
+        ...
+
+    async def state(self, instance_id: str) -> InstanceState | None:
+        """The state of an instance; `None` only if the control plane says that there is none."""
+        ...
+
+    async def desired(self, instance_id: str) -> Desired:
+        """The desired configuration."""
+        ...
+
+    async def last_good(self, instance_id: str) -> Desired | None:
+        """The newest configuration that was seen running well; `None` if none was."""
+        ...
+
+    async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
+        """The desired configuration as it was in that generation; `None` if it is not kept."""
+        ...
+
+    async def observed(self, instance_id: str) -> dict[str, Any] | None:
+        """What the running server reports, as a configuration; `None` if nobody can ask it."""
+        ...
+
+    async def start(
+        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+    ) -> None:
+        """See that it runs with the document; what the user wants stays as it is."""
+        ...
+
+    async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
+        """See that it does not run; whether something had to be ended."""
+        ...

@@ -1,0 +1,67 @@
+"""What is remembered of an operation: back-off, repairs, quarantine (D-11)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from draas.decide.backoff import delay
+from draas.decide.rules import Rules
+from draas.model.reconciliation import Memory, Operation, Outcome, Quarantine
+
+KEPT = 20
+"""How many failed digests of one instance are remembered; older ones may be tried again."""
+
+
+def remember(
+    memory: Memory,
+    operation: Operation,
+    last_good_digest: str | None,
+    rules: Rules,
+    now: datetime,
+    jitter: float,
+) -> Memory:
+    """The memory of an instance after `operation` finished.
+
+    A digest that was rolled back is quarantined at once. One that failed with nothing to go back
+    to is retried with back-off and quarantined after as many failures as there are attempts. The
+    last good digest itself is never quarantined: there is nothing better to run.
+    """
+    if operation.outcome is Outcome.SUPERSEDED:
+        return memory
+    quiet = memory.last_operation_at is None or (
+        now - memory.last_operation_at >= rules.backoff_reset_after
+    )
+    same = memory.worked_digest == operation.target_digest
+    repairs = (memory.repairs if same and not quiet else 0) + 1
+    memory = replace(memory, last_operation_at=now, repairs=repairs)
+    memory = replace(memory, worked_digest=operation.target_digest)
+    if operation.outcome is Outcome.SUCCEEDED:
+        return _after_success(memory, operation, rules, now, jitter)
+    failures = (memory.failures if same else 0) + 1
+    memory = replace(
+        memory,
+        failures=failures,
+        not_before=now + delay(failures, rules.retry_delay, rules.backoff_maximum, jitter),
+    )
+    if operation.target_digest == last_good_digest:
+        return memory
+    rolled_back = operation.outcome is Outcome.ROLLED_BACK
+    if rolled_back or (operation.permanent and failures >= rules.attempts):
+        failed = Quarantine(operation.target_digest, operation.error, now, operation.id)
+        kept = (failed, *_without(memory, failed.digest))[:KEPT]
+        return replace(memory, quarantines=kept, held_audited=f"quarantine:{failed.digest}")
+    return memory
+
+
+def _after_success(
+    memory: Memory, operation: Operation, rules: Rules, now: datetime, jitter: float
+) -> Memory:
+    fights = memory.repairs - rules.free_repairs
+    wait = delay(fights, rules.retry_delay, rules.backoff_maximum, jitter)
+    kept = _without(memory, operation.target_digest)
+    return replace(memory, failures=0, not_before=now + wait, quarantines=kept)
+
+
+def _without(memory: Memory, digest: str) -> tuple[Quarantine, ...]:
+    return tuple(held for held in memory.quarantines if held.digest != digest)

@@ -1,0 +1,79 @@
+"""What a strategy may ask the daemon to do, and what it is told about how that went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """See that the instance exists and how healthy it is, before anything happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """See that nothing runs; the user's wish stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing until then."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """See that the target configuration runs; a newer desired one supersedes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """See that the last good configuration runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Wait until it is healthy and runs what it should, at most until then."""
+
+    until: datetime
+    restored: bool = False
+
+
+Command = Check | Stop | Wait | Start | Restore | Verify
+
+
+class ErrorClass(StrEnum):
+    """What kind of failure it was decides what comes next (B-60)."""
+
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+    UNREACHABLE = "unreachable"
+    GONE = "gone"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a command went.
+
+    `changed` tells a stop that ended something from one that found nothing running. `digest` and
+    `generation` say what was started, or what supersedes the target. `retry_after` is the other
+    side's wish.
+    """
+
+    error: str = ""
+    error_class: ErrorClass | None = None
+    changed: bool = True
+    health: str = "Unknown"
+    running: bool = False
+    digest: str | None = None
+    generation: int | None = None
+    has_last_good: bool = True
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command did what it was asked."""
+        return self.error_class is None

@@ -1,0 +1,55 @@
+"""Find drift by digests and levels alone; fields are compared only when somebody acts."""
+
+from __future__ import annotations
+
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import Drift, DriftKind
+from draas.model.status import Health, InstanceStatus, RunState
+
+IN_TRANSITION = frozenset({InstanceStatus.STARTING, InstanceStatus.STOPPING})
+NOT_RUNNING = frozenset({InstanceStatus.CREATED, InstanceStatus.STOPPED, InstanceStatus.ERROR})
+
+
+def detect(state: InstanceState, target_digest: str | None = None) -> Drift:
+    """The drift of an instance from its target, by default its desired configuration (R-030, B-05).
+
+    A user's stop is no drift, whatever the configuration; a status nobody knows is Unknown, never
+    "no drift" (B-06). Something in transition is neither: its end will be news.
+    """
+    status = InstanceStatus.parse_or_unknown(state.status)
+    try:
+        wanted = RunState.parse(state.desired_run_state)
+    except ValueError:
+        return Drift(unknown=f"desired run state {state.desired_run_state!r} is not known")
+    if status is InstanceStatus.UNKNOWN:
+        return Drift(unknown=state.reason or f"status {state.status!r} is not known")
+    if status in IN_TRANSITION:
+        return Drift(unknown=f"the instance is {status.value.lower()}")
+    target = target_digest or state.desired_digest
+    if status in NOT_RUNNING:
+        if wanted is RunState.STOPPED:
+            return Drift()
+        return Drift((DriftKind.RUN_STATE,), cause=_why_down(state, status))
+    return _drift_of_running(state, target)
+
+
+def _why_down(state: InstanceState, status: InstanceStatus) -> str:
+    if status is InstanceStatus.ERROR:
+        return f"crash: {state.reason or 'ended unexpectedly'}"
+    return f"should run and is {status.value}"
+
+
+def _drift_of_running(state: InstanceState, target: str) -> Drift:
+    kinds: list[DriftKind] = []
+    causes: list[str] = []
+    if state.applied_digest is not None and state.applied_digest != target:
+        kinds.append(DriftKind.CONFIGURATION)
+        causes.append("the desired configuration changed")
+    observed, applied = state.observed_components_digest, state.applied_components_digest
+    if observed is not None and applied is not None and observed != applied:
+        kinds.append(DriftKind.OBSERVED)
+        causes.append("the running server was changed behind our back")
+    if Health.parse_or_unknown(state.health) in (Health.UNHEALTHY, Health.DEGRADED):
+        kinds.append(DriftKind.HEALTH)
+        causes.append(state.reason or f"health is {state.health}")
+    return Drift(tuple(kinds), cause="; ".join(causes))

@@ -1,0 +1,83 @@
+"""The ordered reasons to wait or refuse; `explain` shows all of them, a pass acts on the first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from draas.decide.rules import Rules
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import Drift, DriftKind, Gate, Snapshot, Trigger
+from draas.model.status import InstanceStatus
+
+
+def gates(
+    snapshot: Snapshot,
+    state: InstanceState,
+    drift: Drift,
+    target: str,
+    trigger: Trigger,
+    rules: Rules,
+    now: datetime,
+) -> tuple[Gate, ...]:
+    """Every gate in order, passed or not. A person's call passes back-off and breaker, no other."""
+    by_hand = trigger is Trigger.MANUAL
+    return (
+        _in_flight(state, rules, now),
+        _status_rule(state, rules),
+        _quarantine(snapshot, state, target),
+        _validation(snapshot, state, target),
+        _backoff(snapshot, target, now, by_hand),
+        _breaker(snapshot, drift, by_hand),
+    )
+
+
+def _in_flight(state: InstanceState, rules: Rules, now: datetime) -> Gate:
+    if state.operation is None:
+        return Gate("operation", True)
+    held = f"{state.operation.kind} by {state.operation.actor or 'somebody'} is under way"
+    return Gate("operation", False, held, now + rules.transition_recheck)
+
+
+def _status_rule(state: InstanceState, rules: Rules) -> Gate:
+    status = InstanceStatus.parse_or_unknown(state.status)
+    if status is InstanceStatus.ERROR and not rules.reconcile_error_instances:
+        return Gate(
+            "status", False, "the instance is in Error and ReconcileErrorInstances is false"
+        )
+    return Gate("status", True)
+
+
+def _quarantine(snapshot: Snapshot, state: InstanceState, target: str) -> Gate:
+    quarantine = snapshot.memory.quarantine_of(state.desired_digest)
+    if quarantine is None:
+        return Gate("quarantine", True)
+    if target != state.desired_digest:
+        return Gate("quarantine", True, "the last good configuration is kept instead")
+    reason = (
+        f"the desired configuration failed ({quarantine.reason}); "
+        "it is not tried again until it changes or is released"
+    )
+    return Gate("quarantine", False, reason)
+
+
+def _validation(snapshot: Snapshot, state: InstanceState, target: str) -> Gate:
+    if target != state.desired_digest or not snapshot.faults:
+        return Gate("validation", True)
+    return Gate("validation", False, "the desired configuration is invalid: " + snapshot.faults[0])
+
+
+def _backoff(snapshot: Snapshot, target: str, now: datetime, by_hand: bool) -> Gate:
+    memory = snapshot.memory
+    waiting = memory.not_before is not None and now < memory.not_before
+    if by_hand or not waiting or memory.worked_digest != target:
+        return Gate("back-off", True)
+    why = f"{memory.failures} failed in a row" if memory.failures else f"{memory.repairs} repairs"
+    return Gate("back-off", False, why, memory.not_before)
+
+
+def _breaker(snapshot: Snapshot, drift: Drift, by_hand: bool) -> Gate:
+    breaker = snapshot.breaker
+    harmless = drift.kinds == (DriftKind.RUN_STATE,)
+    if by_hand or harmless or breaker.open_since is None:
+        return Gate("breaker", True)
+    return Gate("breaker", False, breaker.reason)

@@ -1,0 +1,126 @@
+"""The decision of a pass: a snapshot and the time go in, a plan comes out, nothing else happens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from draas.decide.detect import detect
+from draas.decide.gates import gates
+from draas.decide.rules import Rules
+from draas.decide.strategies import STRATEGIES
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import (
+    Decision,
+    Drift,
+    DriftKind,
+    Gate,
+    Plan,
+    Snapshot,
+    Trigger,
+)
+from draas.model.status import InstanceStatus, RunState
+
+
+def plan(
+    snapshot: Snapshot,
+    rules: Rules,
+    now: datetime,
+    trigger: Trigger = Trigger.CHANGE,
+    strategy: str | None = None,
+) -> Plan:
+    """What to do about an instance now. Total: every snapshot has a plan; see `Decision`.
+
+    An operation that a crash left open goes first: between stop and start nothing gives up (B-58).
+    """
+    if snapshot.gone:
+        return Plan(decision=Decision.GONE, reason="the instance is gone")
+    if snapshot.operation is not None:
+        phase = snapshot.operation.phase.value
+        return Plan(
+            decision=Decision.RESUME,
+            strategy=snapshot.operation.strategy,
+            target_digest=snapshot.operation.target_digest,
+            reason=f"operation {snapshot.operation.id} stands at {phase}",
+        )
+    state = snapshot.state
+    if state is None:
+        return _unknown(Drift(unknown=snapshot.unknown), rules, now)
+    if _applied_is_unknowable(state):
+        if rules.adopt_unknown:
+            return Plan(decision=Decision.ADOPT, reason="it runs, and nobody knows with what")
+        drift = Drift((DriftKind.CONFIGURATION,), cause="nobody knows what it runs with")
+        return _act_or_hold(
+            snapshot, state, drift, state.desired_digest, rules, now, trigger, strategy
+        )
+    target = _target(snapshot, state)
+    drift = detect(state, target)
+    if drift.unknown:
+        return _unknown(drift, rules, now)
+    if not drift:
+        return _settled(snapshot, state, target, rules)
+    return _act_or_hold(snapshot, state, drift, target, rules, now, trigger, strategy)
+
+
+def _applied_is_unknowable(state: InstanceState) -> bool:
+    return state.status == InstanceStatus.RUNNING and state.applied_digest is None
+
+
+def _target(snapshot: Snapshot, state: InstanceState) -> str:
+    """The desired digest, or the last good one while the desired is in quarantine."""
+    if snapshot.memory.quarantine_of(state.desired_digest) is None:
+        return state.desired_digest
+    return snapshot.last_good_digest or state.desired_digest
+
+
+def _unknown(drift: Drift, rules: Rules, now: datetime) -> Plan:
+    return Plan(
+        decision=Decision.UNKNOWN,
+        drift=drift,
+        reason=drift.unknown,
+        next_look=now + rules.transition_recheck,
+    )
+
+
+def _settled(snapshot: Snapshot, state: InstanceState, target: str, rules: Rules) -> Plan:
+    if target != state.desired_digest:
+        quarantine = snapshot.memory.quarantine_of(state.desired_digest)
+        why = quarantine.reason if quarantine else ""
+        reason = f"the desired configuration failed ({why}); the last good one runs instead"
+        return Plan(
+            decision=Decision.HELD,
+            drift=Drift((DriftKind.CONFIGURATION,), cause="the desired configuration changed"),
+            gates=(Gate("quarantine", False, reason),),
+            target_digest=target,
+            reason=reason,
+        )
+    if state.desired_run_state == RunState.STOPPED and state.status != InstanceStatus.RUNNING:
+        after = "; its configuration is applied on its next start"
+        ready = after if rules.reconcile_stopped_instances and not snapshot.faults else ""
+        return Plan(decision=Decision.IN_SYNC, reason="stopped by its user" + ready)
+    return Plan(decision=Decision.IN_SYNC, target_digest=target)
+
+
+def _act_or_hold(
+    snapshot: Snapshot,
+    state: InstanceState,
+    drift: Drift,
+    target: str,
+    rules: Rules,
+    now: datetime,
+    trigger: Trigger,
+    strategy: str | None,
+) -> Plan:
+    passed = gates(snapshot, state, drift, target, trigger, rules, now)
+    blocked = next((gate for gate in passed if not gate.passed), None)
+    chosen = strategy or rules.strategy
+    return Plan(
+        decision=Decision.HELD if blocked else Decision.BEGIN,
+        drift=drift,
+        gates=passed,
+        strategy=chosen,
+        steps=STRATEGIES[chosen].steps(state, target, rules),
+        target_digest=target,
+        restores_last_good=target != state.desired_digest,
+        reason=blocked.reason if blocked else drift.cause,
+        next_look=blocked.until if blocked else None,
+    )

@@ -1,0 +1,172 @@
+"""Restart: stop, wait, start in the same slot, verify; back to the last good on failure (D-13).
+
+    checking ─▶ stopping ─▶ waiting ─▶ starting ─▶ verifying ─▶ finished: succeeded
+                   │                      │            │
+                   └──────────────────────┴────────────┴─▶ restoring ─▶ verifying-restored
+                                                                         ─▶ finished: rolled-back
+
+From `stopping` on, only `finished` gives up, and only with something running or nothing left to
+try (B-58, B-62).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from draas.decide.commands import (
+    Check,
+    Command,
+    ErrorClass,
+    Restore,
+    Result,
+    Start,
+    Stop,
+    Verify,
+    Wait,
+)
+from draas.decide.rules import Rules
+from draas.decide.strategies.strategy import Strategy
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import Operation, Outcome, Phase
+from draas.model.status import InstanceStatus
+
+
+def steps(state: InstanceState, target: str, rules: Rules) -> tuple[str, ...]:
+    """The restart in words; a server that does not run is only started."""
+    start = f"start with {target}"
+    verify = f"verify within {rules.health_timeout.total_seconds():g} s: healthy, observed = target"
+    way_back = "on failure: start with the last good configuration"
+    if state.status != InstanceStatus.RUNNING:
+        return ("check", start, verify, way_back)
+    wait = f"wait {rules.restart_delay.total_seconds():g} s"
+    return ("check", "stop", wait, start, verify, way_back)
+
+
+def command(operation: Operation, rules: Rules) -> Command:
+    """What the operation's phase asks for."""
+    since = operation.phase_since
+    match operation.phase:
+        case Phase.CHECKING:
+            return Check()
+        case Phase.STOPPING:
+            return Stop()
+        case Phase.WAITING:
+            return Wait(since + rules.restart_delay)
+        case Phase.STARTING:
+            return Start()
+        case Phase.VERIFYING:
+            return Verify(min(since + rules.health_timeout, operation.deadline))
+        case Phase.RESTORING:
+            return Restore()
+        case Phase.VERIFYING_RESTORED:
+            return Verify(since + rules.health_timeout, restored=True)
+        case Phase.FINISHED:
+            raise ValueError(f"operation {operation.id} is finished and asks for nothing")
+
+
+def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
+    """The operation after its command.
+
+    While the control plane is out of reach the operation stays where it is and its clock stands
+    still (D-16): an outage is no failure of the configuration.
+    """
+    if result.error_class is ErrorClass.UNREACHABLE:
+        return resumed(operation, now)
+    if result.error_class is ErrorClass.GONE:
+        return _finished(operation, Outcome.FAILED, result.error, now, permanent=True)
+    match operation.phase:
+        case Phase.CHECKING:
+            return _checked(operation, result, now)
+        case Phase.STOPPING:
+            if not result.ok:
+                return _again_or_back(operation, result, rules, now)
+            return _to(operation, Phase.WAITING if result.changed else Phase.STARTING, now)
+        case Phase.WAITING:
+            return _to(operation, Phase.STARTING, now)
+        case Phase.STARTING:
+            return _started(operation, result, rules, now)
+        case Phase.VERIFYING:
+            if result.ok:
+                return _finished(operation, Outcome.SUCCEEDED, "", now)
+            return _back(operation, result.error, now)
+        case Phase.RESTORING:
+            return _restored(operation, result, now)
+        case Phase.VERIFYING_RESTORED:
+            if result.ok:
+                return _finished(operation, Outcome.ROLLED_BACK, operation.error, now)
+            error = f"{operation.error}; the last good configuration: {result.error}"
+            return _finished(operation, Outcome.FAILED, error, now)
+        case Phase.FINISHED:
+            return operation
+
+
+def resumed(operation: Operation, now: datetime) -> Operation:
+    """The operation with the time in which nobody worked on it taken off its limits."""
+    away = now - operation.phase_since
+    return replace(operation, phase_since=now, deadline=operation.deadline + away)
+
+
+def _checked(operation: Operation, result: Result, now: datetime) -> Operation:
+    if result.error_class is ErrorClass.SUPERSEDED:
+        return _finished(operation, Outcome.SUPERSEDED, result.error, now)
+    if not result.ok:
+        return _finished(operation, Outcome.FAILED, result.error, now)
+    checked = replace(operation, health_before=result.health)
+    return _to(checked, Phase.STOPPING if result.running else Phase.STARTING, now)
+
+
+def _started(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
+    if result.error_class is ErrorClass.SUPERSEDED and result.digest is not None:
+        return replace(
+            operation, target_digest=result.digest, target_generation=result.generation, attempt=1
+        )
+    if result.ok:
+        return _to(operation, Phase.VERIFYING, now)
+    if result.error_class is ErrorClass.PERMANENT:
+        return _back(operation, result.error, now)
+    return _again_or_back(operation, result, rules, now)
+
+
+def _restored(operation: Operation, result: Result, now: datetime) -> Operation:
+    if result.ok:
+        return _to(operation, Phase.VERIFYING_RESTORED, now)
+    if not result.has_last_good:
+        error = f"{operation.error}; there is no other configuration to go back to"
+        return _finished(operation, Outcome.FAILED, error, now)
+    if result.error_class is ErrorClass.PERMANENT:
+        error = f"{operation.error}; the last good configuration: {result.error}"
+        return _finished(operation, Outcome.FAILED, error, now)
+    return operation
+
+
+def _again_or_back(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
+    if now >= operation.deadline:
+        limit = rules.reconciliation_timeout
+        return _back(operation, f"Reconciliation timed out after {_timespan(limit)}", now)
+    if operation.attempt >= rules.attempts:
+        return _back(operation, result.error, now)
+    return replace(operation, attempt=operation.attempt + 1, error=result.error)
+
+
+def _back(operation: Operation, error: str, now: datetime) -> Operation:
+    return _to(replace(operation, error=error, permanent=True), Phase.RESTORING, now)
+
+
+def _to(operation: Operation, phase: Phase, now: datetime) -> Operation:
+    return replace(operation, phase=phase, phase_since=now)
+
+
+def _finished(
+    operation: Operation, outcome: Outcome, error: str, now: datetime, *, permanent: bool = False
+) -> Operation:
+    ended = replace(operation, outcome=outcome, error=error)
+    return _to(replace(ended, permanent=permanent or operation.permanent), Phase.FINISHED, now)
+
+
+def _timespan(span: object) -> str:
+    text = str(span)
+    return text if text[1:2] != ":" else f"0{text}"
+
+
+RESTART = Strategy("Restart", steps, command, advance)

@@ -1,0 +1,27 @@
+"""The one signature of all strategies: three pure functions over an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from draas.decide.commands import Command, Result
+from draas.decide.rules import Rules
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A way of applying a configuration.
+
+    `steps` tells people what would be done; `command` is what the operation's phase asks for;
+    `advance` is the operation after that went as it did. The daemon stores the operation before
+    each command, so every command must be safe to repeat.
+    """
+
+    name: str
+    steps: Callable[[InstanceState, str, Rules], tuple[str, ...]]
+    command: Callable[[Operation, Rules], Command]
+    advance: Callable[[Operation, Result, Rules, datetime], Operation]

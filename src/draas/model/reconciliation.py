@@ -1,0 +1,216 @@
+"""Nouns of a reconciliation: drift, operations, plans and what the daemon remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from draas.model.instance import InstanceState
+
+
+class DriftKind(StrEnum):
+    """In which way an instance is not as it should be."""
+
+    CONFIGURATION = "configuration"
+    OBSERVED = "observed"
+    RUN_STATE = "run-state"
+    HEALTH = "health"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What is wrong; `unknown` says why nothing can be said, and then `kinds` is empty (B-06)."""
+
+    kinds: tuple[DriftKind, ...] = ()
+    cause: str = ""
+    unknown: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds)
+
+
+class Phase(StrEnum):
+    """Where an operation stands. Names are stored: one may be added, none may change meaning."""
+
+    CHECKING = "checking"
+    STOPPING = "stopping"
+    WAITING = "waiting"
+    STARTING = "starting"
+    VERIFYING = "verifying"
+    RESTORING = "restoring"
+    VERIFYING_RESTORED = "verifying-restored"
+    FINISHED = "finished"
+
+
+class Outcome(StrEnum):
+    """How an operation ended."""
+
+    SUCCEEDED = "succeeded"
+    ROLLED_BACK = "rolled-back"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+class Trigger(StrEnum):
+    """What made the daemon look."""
+
+    CHANGE = "change"
+    RESYNC = "resync"
+    RETRY = "retry"
+    MANUAL = "manual"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One reconciliation of one instance by one strategy: a row that a crash leaves behind.
+
+    `target_digest` is the configuration that it brings; `attempt` counts from 1 (D-04);
+    `differences` and `summary` are masked already.
+    """
+
+    id: str
+    instance_id: str
+    strategy: str
+    phase: Phase
+    trigger: Trigger
+    actor: str
+    cause: str
+    kinds: tuple[DriftKind, ...]
+    target_digest: str
+    target_generation: int | None
+    previous_digest: str | None
+    started_at: datetime
+    deadline: datetime
+    phase_since: datetime
+    attempt: int = 1
+    summary: tuple[str, ...] = ()
+    differences: tuple[dict[str, object], ...] = ()
+    health_before: str = "Unknown"
+    error: str = ""
+    permanent: bool = False
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """A desired digest that failed: not tried again until it changes or is released (D-11)."""
+
+    digest: str
+    reason: str
+    since: datetime
+    operation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the daemon remembers of an instance between passes.
+
+    `repairs` counts operations towards `worked_digest` since the instance was last left alone for
+    long enough: it survives success, so that a fight between two writers slows down (B-47).
+    `held_audited` is the gate and digest that the audit has already been told of. The rest is for
+    control planes that do not keep it: what this daemon last sent, the last document that proved
+    good, and whether it was this daemon that stopped the instance.
+    """
+
+    instance_id: str
+    repairs: int = 0
+    last_operation_at: datetime | None = None
+    not_before: datetime | None = None
+    worked_digest: str | None = None
+    failures: int = 0
+    quarantines: tuple[Quarantine, ...] = ()
+    held_audited: str = ""
+    applied_digest: str | None = None
+    applied_document: str | None = None
+    good_document: str | None = None
+    stopped_by_us: bool = False
+
+    def quarantine_of(self, digest: str) -> Quarantine | None:
+        """The quarantine that holds `digest`, if one does."""
+        return next((held for held in self.quarantines if held.digest == digest), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """The fleet as the breaker sees it: counts of instances."""
+
+    total: int = 0
+    drifting: int = 0
+    failing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """The fleet's brake: `open_since` is set while it holds all disruptive work (B-48)."""
+
+    open_since: datetime | None = None
+    reason: str = ""
+    released_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A reason to wait or refuse, or that it passed; `until` is `None` for 'until told'."""
+
+    name: str
+    passed: bool
+    reason: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that a decision is made from, read at one time.
+
+    `state` is `None` when it could not be read (`unknown` says why) or when it is gone (`gone`).
+    `faults` are those of the desired configuration by the validation that the control plane shares.
+    """
+
+    instance_id: str
+    state: InstanceState | None
+    memory: Memory
+    unknown: str = ""
+    gone: bool = False
+    operation: Operation | None = None
+    last_good_digest: str | None = None
+    faults: tuple[str, ...] = ()
+    fleet: FleetView = field(default_factory=FleetView)
+    breaker: Breaker = field(default_factory=Breaker)
+
+
+class Decision(StrEnum):
+    """What a pass comes to."""
+
+    IN_SYNC = "in-sync"
+    UNKNOWN = "unknown"
+    GONE = "gone"
+    HELD = "held"
+    ADOPT = "adopt"
+    BEGIN = "begin"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be done now and why: one value, shown by dry run and explain.
+
+    `target_digest` is the desired digest, or the last good one while the desired is in quarantine.
+    `next_look` is when to decide again without any news; `None`: at the next resync.
+    """
+
+    decision: Decision
+    drift: Drift = Drift()
+    gates: tuple[Gate, ...] = ()
+    strategy: str = ""
+    steps: tuple[str, ...] = ()
+    target_digest: str = ""
+    restores_last_good: bool = False
+    reason: str = ""
+    next_look: datetime | None = None
+
+    @property
+    def blocked_by(self) -> Gate | None:
+        """The first gate that did not pass."""
+        return next((gate for gate in self.gates if not gate.passed), None)

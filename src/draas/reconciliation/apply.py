@@ -1,0 +1,214 @@
+"""Carry out a strategy's commands through the control plane: observe, then ensure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from draas.client.port import (
+    ControlPlane,
+    ControlPlaneError,
+    Desired,
+    GarbageError,
+    RefusedError,
+    UnreachableError,
+)
+from draas.decide.commands import (
+    Check,
+    Command,
+    ErrorClass,
+    Restore,
+    Result,
+    Start,
+    Stop,
+    Verify,
+    Wait,
+)
+from draas.decide.detect import detect
+from draas.decide.validation import validate
+from draas.model.clock import Clock
+from draas.model.reconciliation import Memory, Operation
+from draas.model.status import Health, InstanceStatus
+from draas.reconciliation.fleet import Fleet, with_memory
+from draas.reconciliation.last_good import last_good
+from draas.reconciliation.waiting import Waiting
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+
+Remember = Callable[[Memory], Awaitable[None]]
+
+
+class Executor:
+    """Carries out commands; each is safe to repeat, has a deadline and answers with a `Result`."""
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        fleet: Fleet,
+        clock: Clock,
+        waiting: Waiting,
+        remember: Remember,
+    ) -> None:
+        self._control_plane = control_plane
+        self._fleet = fleet
+        self._clock = clock
+        self._waiting = waiting
+        self._remember = remember
+
+    async def carry_out(self, command: Command, operation: Operation) -> Result:
+        """How the command went. Never raises for what the control plane does."""
+        try:
+            match command:
+                case Check():
+                    return await self._check(operation)
+                case Stop():
+                    return await self._stop(operation)
+                case Wait(until):
+                    await self._waiting.until(until)
+                    return Result()
+                case Start():
+                    return await self._start(operation)
+                case Restore():
+                    return await self._restore(operation)
+                case Verify(until, restored):
+                    return await self._verify(operation, until, restored)
+        except ControlPlaneError as error:
+            return failure(error)
+
+    async def _check(self, operation: Operation) -> Result:
+        state = await self._control_plane.state(operation.instance_id)
+        if state is None:
+            emit(messages.INSTANCE_NOT_FOUND, instance_id=operation.instance_id)
+            return Result(error="the instance is gone", error_class=ErrorClass.GONE)
+        running = state.status == InstanceStatus.RUNNING
+        return Result(health=state.health, running=running)
+
+    async def _stop(self, operation: Operation) -> Result:
+        emit(messages.RESTART_STOPPING_INSTANCE, instance_id=operation.instance_id)
+        await self._note_stop(operation.instance_id, stopped=True)
+        changed = await self._control_plane.stop(
+            operation.instance_id, operation.id, self._seconds_left(operation)
+        )
+        emit(messages.INSTANCE_STOPPED, instance_id=operation.instance_id)
+        return Result(changed=changed)
+
+    async def _start(self, operation: Operation) -> Result:
+        target = await self._target(operation)
+        if target is None:
+            return Result(error="the last good configuration is gone", error_class=ErrorClass.GONE)
+        if target.digest != operation.target_digest:
+            return Result(
+                error="a newer desired configuration replaced the target",
+                error_class=ErrorClass.SUPERSEDED,
+                digest=target.digest,
+                generation=target.generation,
+            )
+        faults = validate(target.document)
+        if faults:
+            return Result(error=str(faults[0]), error_class=ErrorClass.PERMANENT)
+        emit(messages.RESTART_STARTING_INSTANCE, instance_id=operation.instance_id)
+        return await self._run(operation, target, self._seconds_left(operation))
+
+    async def _target(self, operation: Operation) -> Desired | None:
+        """The desired configuration, or the last good one if the desired is in quarantine."""
+        desired = await self._control_plane.desired(operation.instance_id)
+        if self._fleet.memory(operation.instance_id).quarantine_of(desired.digest) is None:
+            return desired
+        return await self._last_good(operation.instance_id)
+
+    async def _last_good(self, instance_id: str) -> Desired | None:
+        return await last_good(self._control_plane, self._fleet.memory(instance_id))
+
+    async def _restore(self, operation: Operation) -> Result:
+        good = await self._last_good(operation.instance_id)
+        if good is None or good.digest == operation.target_digest:
+            error = "there is no other good configuration"
+            return Result(error=error, error_class=ErrorClass.PERMANENT, has_last_good=False)
+        state = await self._control_plane.state(operation.instance_id)
+        if state is None:
+            return Result(error="the instance is gone", error_class=ErrorClass.GONE)
+        wrong = with_memory(state, self._fleet.memory(state.id)).applied_digest != good.digest
+        if state.status == InstanceStatus.RUNNING and wrong:
+            await self._control_plane.stop(operation.instance_id, operation.id, 60)
+        return await self._run(operation, good, 60)
+
+    async def _run(self, operation: Operation, target: Desired, within: float) -> Result:
+        await self._control_plane.start(
+            operation.instance_id, target.document, operation.id, within
+        )
+        emit(messages.INSTANCE_STARTED, instance_id=operation.instance_id)
+        await self._note_start(operation.instance_id, target)
+        return Result(digest=target.digest, generation=target.generation)
+
+    async def _verify(self, operation: Operation, until: datetime, restored: bool) -> Result:
+        """Wait until nothing is wrong any more; says what is, if that does not come (B-16)."""
+        while True:
+            try:
+                wrong, health = await self._wrong(operation, restored)
+            except (UnreachableError, GarbageError) as error:
+                if self._clock.now() >= until:
+                    return Result(error=str(error), error_class=ErrorClass.UNREACHABLE)
+            else:
+                if not wrong:
+                    return Result(health=health)
+                if self._clock.now() >= until:
+                    return Result(error=wrong, error_class=ErrorClass.PERMANENT, health=health)
+            await self._waiting.for_news(operation.instance_id, until)
+
+    async def _wrong(self, operation: Operation, restored: bool) -> tuple[str, str]:
+        state = await self._control_plane.state(operation.instance_id)
+        if state is None:
+            return "the instance is gone", Health.UNKNOWN.value
+        state = with_memory(state, self._fleet.memory(state.id))
+        target = state.applied_digest if restored else operation.target_digest
+        drift = detect(state, target)
+        if drift.unknown or drift.kinds:
+            return drift.unknown or drift.cause, state.health
+        native = self._control_plane.capabilities.native
+        if native and state.health != Health.HEALTHY:
+            return state.reason or f"health is {state.health}", state.health
+        if native and state.observed_components_digest is None:
+            return "what the server runs has not been observed", state.health
+        return "", state.health
+
+    async def _note_start(self, instance_id: str, target: Desired) -> None:
+        """Against a control plane that does not keep it, remember what was sent (D-10)."""
+        if not self._control_plane.capabilities.native:
+            await self._remember(
+                applied(self._fleet.memory(instance_id), target.digest, target.document)
+            )
+
+    async def _note_stop(self, instance_id: str, *, stopped: bool) -> None:
+        if not self._control_plane.capabilities.native:
+            memory = self._fleet.memory(instance_id)
+            await self._remember(replace(memory, stopped_by_us=stopped))
+
+    def _seconds_left(self, operation: Operation) -> float:
+        left = (operation.deadline - self._clock.now()).total_seconds()
+        return max(left, 1.0)
+
+
+def applied(memory: Memory, digest: str, document: Mapping[str, Any]) -> Memory:
+    """The memory after the document was sent and accepted."""
+    return replace(
+        memory,
+        applied_digest=digest,
+        applied_document=json.dumps(document),
+        stopped_by_us=False,
+    )
+
+
+def failure(error: ControlPlaneError) -> Result:
+    """The error as a result: what kind it is decides what comes next (B-60)."""
+    if isinstance(error, UnreachableError):
+        return Result(error=str(error), error_class=ErrorClass.UNREACHABLE)
+    if isinstance(error, RefusedError):
+        if error.kind == "instance-not-found":
+            return Result(error=error.detail, error_class=ErrorClass.GONE)
+        if not error.transient:
+            return Result(error=error.detail, error_class=ErrorClass.PERMANENT)
+        return Result(error=error.detail, error_class=ErrorClass.TRANSIENT)
+    return Result(error=str(error), error_class=ErrorClass.TRANSIENT)

@@ -1,0 +1,219 @@
+"""The daemon as a whole: connect, remember, look once at everything, then follow and repeat."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from draas.client.port import ControlPlane, ControlPlaneError
+from draas.decide.breaker import BreakerRules
+from draas.decide.rules import Rules
+from draas.model.clock import Clock
+from draas.model.reconciliation import Memory, Operation, Trigger
+from draas.reconciliation.apply import Executor
+from draas.reconciliation.breaker import FleetBreaker
+from draas.reconciliation.counts import CycleCounts
+from draas.reconciliation.fleet import Fleet
+from draas.reconciliation.heartbeats import Heartbeats
+from draas.reconciliation.link import Link
+from draas.reconciliation.options import DaemonSettings, OnUnknownActualState
+from draas.reconciliation.reconcile import Reconciler
+from draas.reconciliation.store import ReconciliationStore, StoreError
+from draas.reconciliation.triggers import RETRY_SECONDS, Triggers
+from draas.reconciliation.waiting import Waiting
+from draas.reconciliation.workers import Workers
+from draas.reconciliation.workqueue import WorkQueue
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+from draas.telemetry.metrics import DaemonMetrics
+
+EXPIRE_EVERY_SECONDS = 3600.0
+ALIVE_EVERY_SECONDS = 5.0
+
+Connect = Callable[[], Awaitable[ControlPlane]]
+
+
+def rules_of(settings: DaemonSettings) -> Rules:
+    """The part of the settings that decisions depend on."""
+    options = settings.reconciliation
+    return Rules(
+        strategy=options.default_strategy,
+        attempts=options.attempts,
+        retry_delay=options.retry_delay,
+        restart_delay=options.restart_delay,
+        health_timeout=options.health_timeout,
+        reconciliation_timeout=options.reconciliation_timeout,
+        backoff_maximum=options.backoff_maximum,
+        backoff_reset_after=options.backoff_reset_after,
+        reconcile_error_instances=options.reconcile_error_instances,
+        reconcile_stopped_instances=options.reconcile_stopped_instances,
+        adopt_unknown=options.on_unknown_actual_state is OnUnknownActualState.ADOPT,
+    )
+
+
+def breaker_rules_of(settings: DaemonSettings) -> BreakerRules:
+    """The section `Breaker` as the decision takes it."""
+    options = settings.breaker
+    return BreakerRules(
+        enabled=options.enabled,
+        max_failing_share=options.max_failing_share,
+        minimum_failing=options.minimum_failing,
+        max_drifting_share=options.max_drifting_share,
+        minimum_instances=options.minimum_instances,
+        hold_time=options.hold_time,
+    )
+
+
+class Daemon:
+    """Everything of a running daemon; the management API reads from it.
+
+    `control_plane`, `reconciler` and `workers` are there once `connected` is set.
+    """
+
+    def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
+        self.settings = settings
+        self.store = store
+        self.clock = clock
+        self.rules = rules_of(settings)
+        self.metrics = DaemonMetrics()
+        self.heartbeats = Heartbeats(clock)
+        self.link = Link(clock, self.metrics)
+        self.breaker = FleetBreaker(breaker_rules_of(settings), clock, self.metrics)
+        self.queue = WorkQueue(clock)
+        self.counts = CycleCounts()
+        self.waiting = Waiting(clock)
+        self.fleet = Fleet({})
+        self.operations: dict[str, Operation] = {}
+        self.connected = asyncio.Event()
+        self.control_plane: ControlPlane | None = None
+        self.reconciler: Reconciler | None = None
+        self.workers: Workers | None = None
+
+    async def run(self, connect: Connect, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set, then drain (B-53).
+
+        Raises:
+            StoreError: the store could not be read at the start.
+        """
+        self._announce()
+        self.fleet = Fleet(await self.store.memories())
+        self.operations.update(await self.store.open_operations())
+        loops = [asyncio.create_task(self._expire()), asyncio.create_task(self._alive())]
+        loops.append(asyncio.create_task(self._reconcile(connect)))
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            done, _ = await asyncio.wait([*loops, stop], return_when=asyncio.FIRST_COMPLETED)
+            emit(messages.STOPPING)
+            for task in done - {stop}:
+                task.result()
+        finally:
+            for task in (*loops, stop):
+                task.cancel()
+            await asyncio.gather(*loops, stop, return_exceptions=True)
+            if self.workers is not None:
+                await self.workers.drain(self.settings.reconciliation.shutdown_grace_period)
+
+    async def _reconcile(self, connect: Connect) -> None:
+        control_plane = await self._connect(connect)
+        triggers = self._assemble(control_plane)
+        for instance_id in self.operations:
+            self.queue.add(instance_id, Trigger.RESUME)
+        options = self.settings.reconciliation
+        assert self.workers is not None
+        self.workers.start()
+        loops = []
+        if options.enable_event_driven_reconciliation:
+            loops.append(asyncio.create_task(triggers.follow()))
+        if options.enable_auto_reconciliation and options.polling_interval > timedelta():
+            periodic = triggers.repeat(options.polling_interval, at_once=options.run_initial_pass)
+            loops.append(asyncio.create_task(periodic))
+        if not loops:
+            self.link.synced = True
+            await asyncio.Event().wait()
+        try:
+            await asyncio.gather(*loops)
+        finally:
+            for task in loops:
+                task.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+
+    async def _connect(self, connect: Connect) -> ControlPlane:
+        while True:
+            try:
+                control_plane = await connect()
+            except ControlPlaneError as error:
+                self.link.away(error)
+                await asyncio.sleep(RETRY_SECONDS * (1 + self.clock.jitter()))
+                continue
+            self.link.up()
+            missing = control_plane.capabilities.missing
+            if missing:
+                emit(messages.LIMITED_CONTROL_PLANE, missing="; ".join(missing))
+            return control_plane
+
+    def _assemble(self, control_plane: ControlPlane) -> Triggers:
+        self.control_plane = control_plane
+        executor = Executor(control_plane, self.fleet, self.clock, self.waiting, self._remember)
+        self.reconciler = Reconciler(
+            control_plane=control_plane,
+            store=self.store,
+            fleet=self.fleet,
+            operations=self.operations,
+            breaker=self.breaker,
+            executor=executor,
+            rules=self.rules,
+            counts=self.counts,
+            clock=self.clock,
+            metrics=self.metrics,
+            audit=self.settings.reconciliation.enable_audit_logging,
+        )
+        self.workers = Workers(
+            queue=self.queue,
+            reconciler=self.reconciler,
+            link=self.link,
+            clock=self.clock,
+            metrics=self.metrics,
+            count=self.settings.reconciliation.max_concurrent_reconciliations,
+        )
+        self.connected.set()
+        return Triggers(
+            control_plane=control_plane,
+            fleet=self.fleet,
+            queue=self.queue,
+            waiting=self.waiting,
+            link=self.link,
+            counts=self.counts,
+            heartbeats=self.heartbeats,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    async def _remember(self, memory: Memory) -> None:
+        await self.store.remember(memory)
+        self.fleet.remember(memory)
+
+    async def _alive(self) -> None:
+        while True:
+            self.heartbeats.beat("daemon", 6 * ALIVE_EVERY_SECONDS)
+            self.breaker.look(self.fleet.view())
+            await asyncio.sleep(ALIVE_EVERY_SECONDS)
+
+    async def _expire(self) -> None:
+        while True:
+            before = self.clock.now() - self.settings.audit.retention
+            try:
+                await self.store.expire_audit(before)
+            except StoreError as error:
+                emit(messages.STORE_ERROR, reason=error)
+            await asyncio.sleep(EXPIRE_EVERY_SECONDS)
+
+    def _announce(self) -> None:
+        options = self.settings.reconciliation
+        emit(messages.STARTING)
+        if options.enable_event_driven_reconciliation:
+            emit(messages.EVENT_DRIVEN_ENABLED)
+        if options.enable_auto_reconciliation and options.polling_interval > timedelta():
+            emit(messages.PERIODIC_ENABLED, interval=options.polling_interval)
+        else:
+            emit(messages.PERIODIC_DISABLED)

@@ -1,0 +1,112 @@
+"""The daemon's picture of the fleet: a few hundred bytes an instance, no configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from draas.decide.detect import detect
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import Drift, DriftKind, FleetView, Memory, Plan
+from draas.model.status import InstanceStatus
+
+
+class Fleet:
+    """The latest known state of every instance and what was last decided about it.
+
+    Kept current by the change feed and the resync; only those that need somebody are worked on, so
+    that a quiet fleet costs nothing, however large.
+    """
+
+    def __init__(self, memories: dict[str, Memory]) -> None:
+        self.states: dict[str, InstanceState] = {}
+        self.unreadable: dict[str, str] = {}
+        self.plans: dict[str, Plan] = {}
+        self.memories = memories
+        self._drifting: dict[str, Drift] = {}
+        self._failing = {key for key, memory in memories.items() if memory.failures}
+
+    def put(self, state: InstanceState) -> bool:
+        """Take a newer state; whether somebody should look at the instance."""
+        state = with_memory(state, self.memories.get(state.id))
+        self.unreadable.pop(state.id, None)
+        self.states[state.id] = state
+        drift = detect(state)
+        if drift:
+            self._drifting[state.id] = drift
+        else:
+            self._drifting.pop(state.id, None)
+        unsure = state.status == InstanceStatus.RUNNING and state.applied_digest is None
+        return bool(drift) or bool(drift.unknown) or unsure or state.id in self.plans
+
+    def put_unreadable(self, instance_id: str, reason: str) -> None:
+        """Note that an instance's state made no sense: Unknown, not gone and not in order."""
+        self.unreadable[instance_id] = reason
+
+    def missing_from(self, present: Iterable[str]) -> set[str]:
+        """The known instances that a complete list no longer has."""
+        return self.states.keys() - set(present) - self.unreadable.keys()
+
+    def drop(self, instance_id: str) -> None:
+        """Forget an instance that is gone (B-19)."""
+        for kept in (self.states, self.unreadable, self.plans, self._drifting, self.memories):
+            kept.pop(instance_id, None)
+        self._failing.discard(instance_id)
+
+    def remember(self, memory: Memory) -> None:
+        """Take a newer memory."""
+        self.memories[memory.instance_id] = memory
+        if memory.failures:
+            self._failing.add(memory.instance_id)
+        else:
+            self._failing.discard(memory.instance_id)
+
+    def memory(self, instance_id: str) -> Memory:
+        """What is remembered of the instance, or a blank memory."""
+        return self.memories.get(instance_id) or Memory(instance_id=instance_id)
+
+    def drift(self, instance_id: str) -> Drift:
+        """The drift by the latest state."""
+        if instance_id in self.unreadable:
+            return Drift(unknown=self.unreadable[instance_id])
+        state = self.states.get(instance_id)
+        return detect(state) if state else Drift(unknown="not seen yet")
+
+    def drifting(self) -> dict[DriftKind, int]:
+        """How many instances drift in which way."""
+        counts = dict.fromkeys(DriftKind, 0)
+        for drift in self._drifting.values():
+            for kind in drift.kinds:
+                counts[kind] += 1
+        return counts
+
+    @property
+    def drifting_count(self) -> int:
+        """How many instances drift in any way."""
+        return len(self._drifting)
+
+    def view(self) -> FleetView:
+        """The counts that the breaker decides on: what runs and would be changed, what fails."""
+        changing = sum(
+            1
+            for key, drift in self._drifting.items()
+            if DriftKind.CONFIGURATION in drift.kinds
+            and not self.memory(key).quarantine_of(self.states[key].desired_digest)
+        )
+        return FleetView(len(self.states), changing, len(self._failing))
+
+
+def with_memory(state: InstanceState, memory: Memory | None) -> InstanceState:
+    """The state with what a foreign control plane does not keep filled in from memory (D-10)."""
+    if memory is None or memory.applied_digest is None or state.applied_digest is not None:
+        return state
+    if state.status != InstanceStatus.RUNNING:
+        if not memory.stopped_by_us:
+            return state
+        return _replaced(state, desired_run_state="Running")
+    return _replaced(state, applied_digest=memory.applied_digest)
+
+
+def _replaced(state: InstanceState, **changes: str) -> InstanceState:
+    return msgspec.structs.replace(state, **changes)

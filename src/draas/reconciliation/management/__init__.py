@@ -1,0 +1,1 @@
+"""The daemon's own HTTP surface: health, metrics and the management API (S-21)."""

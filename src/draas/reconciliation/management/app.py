@@ -1,0 +1,94 @@
+"""The daemon's web application: probes, metrics, management API, every error a problem."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from draas.contract.problems import ProblemError
+from draas.reconciliation.daemon import Daemon
+from draas.reconciliation.management.api import router
+from draas.reconciliation.store import StoreError
+
+
+def application(daemon: Daemon) -> FastAPI:
+    """The daemon's endpoints: `/health`, `/ready`, `/metrics`, `/api/reconciliation/…`."""
+    app = FastAPI(title="DRaaS reconciliation daemon", docs_url=None, redoc_url=None)
+    app.include_router(router(daemon))
+    _probes(app, daemon)
+    _problems(app)
+    return app
+
+
+def _probes(app: FastAPI, daemon: Daemon) -> None:
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        """Alive: every loop was heard of when it should have been."""
+        silent = daemon.heartbeats.silent()
+        body = {
+            "status": "unhealthy" if silent else "ok",
+            "loops": daemon.heartbeats.loops(),
+            "silent": silent,
+        }
+        return JSONResponse(body, 503 if silent else 200)
+
+    @app.get("/ready")
+    async def ready() -> JSONResponse:
+        """Able to do its work: settings valid, control plane reachable, first sync done."""
+        threshold = daemon.settings.reconciliation.control_plane_outage_threshold
+        away = daemon.link.away_for()
+        reachable = daemon.connected.is_set() and away <= threshold.total_seconds()
+        checks = {
+            "settings": True,
+            "controlPlane": reachable,
+            "firstSync": daemon.link.synced,
+        }
+        is_ready = all(checks.values())
+        body: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": checks}
+        if daemon.link.reason:
+            body["reason"] = daemon.link.reason
+        return JSONResponse(body, 200 if is_ready else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Prometheus."""
+        daemon.metrics.instances_drifting(daemon.fleet.drifting())
+        content = await asyncio.to_thread(daemon.metrics.render)
+        return Response(content, media_type=CONTENT_TYPE_LATEST)
+
+
+def _problems(app: FastAPI) -> None:
+    def answer(request: Request, problem: ProblemError) -> JSONResponse:
+        return JSONResponse(
+            problem.body(request.url.path),
+            problem.status,
+            media_type="application/problem+json",
+        )
+
+    @app.exception_handler(ProblemError)
+    async def refused(request: Request, error: ProblemError) -> JSONResponse:
+        return answer(request, error)
+
+    @app.exception_handler(StoreError)
+    async def store(request: Request, error: StoreError) -> JSONResponse:
+        return answer(request, ProblemError("store-unavailable", str(error)))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        kind = "malformed-body" if first["loc"][0] == "body" else "invalid-parameter"
+        return answer(request, ProblemError(kind, f"{where}: {first['msg']}"))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        kinds = {404: "route-not-found", 405: "method-not-allowed"}
+        kind = kinds.get(error.status_code, "malformed-body")
+        return answer(request, ProblemError(kind, f"{request.method} {request.url.path}"))

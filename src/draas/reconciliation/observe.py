@@ -1,0 +1,65 @@
+"""Read all that a decision needs, into one value; what cannot be read is Unknown with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from draas.client.port import ControlPlane, ControlPlaneError, Desired
+from draas.decide.detect import detect
+from draas.decide.validation import validate
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import Breaker, Operation, Snapshot
+from draas.reconciliation.fleet import Fleet, with_memory
+from draas.reconciliation.last_good import last_good
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A snapshot and, where drift made it worth reading, the desired configuration."""
+
+    snapshot: Snapshot
+    desired: Desired | None = None
+
+
+class Observer:
+    """Reads instances from the control plane; one request for one that is in order."""
+
+    def __init__(self, control_plane: ControlPlane, fleet: Fleet) -> None:
+        self._control_plane = control_plane
+        self._fleet = fleet
+
+    async def observe(
+        self, instance_id: str, operation: Operation | None, breaker: Breaker
+    ) -> Observation:
+        """A fresh snapshot of the instance. Never raises for what the control plane does."""
+        memory = self._fleet.memory(instance_id)
+        common = Snapshot(
+            instance_id=instance_id,
+            state=None,
+            memory=memory,
+            operation=operation,
+            fleet=self._fleet.view(),
+            breaker=breaker,
+        )
+        try:
+            state = await self._control_plane.state(instance_id)
+            if state is None:
+                return Observation(replace(common, gone=True))
+            state = with_memory(state, memory)
+            desired: Desired | None = None
+            faults: tuple[str, ...] = ()
+            if detect(state) or memory.quarantine_of(state.desired_digest):
+                desired = await self._control_plane.desired(instance_id)
+                faults = tuple(str(fault) for fault in validate(desired.document))
+            last_good = await self._last_good_digest(state)
+        except ControlPlaneError as error:
+            return Observation(replace(common, unknown=str(error)))
+        complete = replace(common, state=state, faults=faults, last_good_digest=last_good)
+        return Observation(complete, desired)
+
+    async def _last_good_digest(self, state: InstanceState) -> str | None:
+        """Read only where a quarantine makes it matter."""
+        if self._fleet.memory(state.id).quarantine_of(state.desired_digest) is None:
+            return None
+        good = await last_good(self._control_plane, self._fleet.memory(state.id))
+        return good.digest if good else None

@@ -1,0 +1,103 @@
+"""The workers: as many passes at a time as the settings allow, one an instance."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from draas.client.port import ControlPlaneError
+from draas.model.clock import Clock
+from draas.model.reconciliation import Trigger
+from draas.reconciliation.link import Link
+from draas.reconciliation.reconcile import Reconciler, Request
+from draas.reconciliation.store import StoreError
+from draas.reconciliation.workqueue import WorkQueue
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+from draas.telemetry.metrics import DaemonMetrics
+
+RETRY = timedelta(seconds=2)
+RETRY_AFTER_DEFECT = timedelta(seconds=30)
+
+
+class Workers:
+    """A pool that takes keys from the queue and makes passes over them."""
+
+    def __init__(
+        self,
+        *,
+        queue: WorkQueue,
+        reconciler: Reconciler,
+        link: Link,
+        clock: Clock,
+        metrics: DaemonMetrics,
+        count: int,
+    ) -> None:
+        self._queue = queue
+        self._reconciler = reconciler
+        self._link = link
+        self._clock = clock
+        self._metrics = metrics
+        self._count = count
+        self._requests: dict[str, Request] = {}
+        self._draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._busy: set[asyncio.Task[None]] = set()
+
+    def ask(self, instance_id: str, request: Request) -> None:
+        """A person wants a pass over the instance now."""
+        self._requests[instance_id] = request
+        self._queue.add(instance_id, request.trigger)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._count)]
+
+    async def drain(self, grace: timedelta) -> None:
+        """Take nothing new and let what is under work finish; after the grace it is left.
+
+        What is left stands in the store and is finished by the next start (B-53).
+        """
+        self._draining = True
+        for task in self._tasks:
+            if task not in self._busy:
+                task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        me = asyncio.current_task()
+        while not self._draining:
+            key, trigger = await self._queue.take()
+            if me is not None:
+                self._busy.add(me)
+            try:
+                await self._pass(key, trigger)
+            finally:
+                self._busy -= {me}
+                self._queue.done(key)
+                self._measure()
+
+    async def _pass(self, key: str, trigger: Trigger) -> None:
+        request = self._requests.pop(key, None) or Request(trigger)
+        self._measure()
+        try:
+            next_look = await self._reconciler.reconcile(key, request)
+        except ControlPlaneError as error:
+            self._link.away(error)
+            next_look = self._clock.now() + RETRY
+        except StoreError as error:
+            emit(messages.STORE_ERROR, reason=error)
+            next_look = self._clock.now() + RETRY
+        except Exception as error:
+            emit(messages.EVENT_DRIVEN_ERROR, error, instance_id=key)
+            next_look = self._clock.now() + RETRY_AFTER_DEFECT
+        if next_look is not None:
+            self._queue.add_at(key, next_look)
+
+    def _measure(self) -> None:
+        self._metrics.queue_depth.set(len(self._queue))
+        self._metrics.in_flight.set(self._queue.active)

@@ -1,0 +1,166 @@
+"""The concrete settings of daemon and control plane (R-140, D-04, D-18)."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from draas.control_plane.options import ControlPlaneSettings
+from draas.reconciliation.options import DaemonSettings, ReconciliationOptions, load_daemon_settings
+from draas.settings import SettingsError, is_loopback, load
+from draas.settings.convert import show
+from draas.settings.reference import reference
+from draas.telemetry.levels import LogLevel
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTED = {  # R-140
+    "Logging": {
+        "LogLevel": {
+            "Default": "Information",
+            "Microsoft.Hosting.Lifetime": "Information",
+            "DRaaS.Reconciliation": "Debug",
+        }
+    },
+    "ControlPlaneUrl": "http://localhost:5000",
+    "Reconciliation": {
+        "PollingInterval": "00:00:30",
+        "DefaultStrategy": "Restart",
+        "EnableAutoReconciliation": True,
+        "EnableEventDrivenReconciliation": True,
+        "MaxRetries": 3,
+        "RetryDelay": "00:00:10",
+        "MaxConcurrentReconciliations": 5,
+        "EnableAuditLogging": True,
+        "ReconciliationTimeout": "00:05:00",
+        "ReconcileErrorInstances": True,
+        "ReconcileStoppedInstances": False,
+    },
+}
+
+
+def daemon(
+    arguments: Sequence[str] = (), strategies: Sequence[str] = ("Restart",)
+) -> DaemonSettings:
+    return load_daemon_settings(
+        Path("/nonexistent"), {}, arguments, available_strategies=strategies
+    )
+
+
+def test_the_documented_file_says_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "appsettings.json").write_text(json.dumps(DOCUMENTED))
+    assert load_daemon_settings(tmp_path, {}) == daemon() == DaemonSettings()
+
+
+def test_each_documented_default_is_the_default() -> None:
+    defaults = {row.key: row.default for row in reference(DaemonSettings)}
+    for name, value in DOCUMENTED["Reconciliation"].items():  # type: ignore[union-attr]
+        assert defaults[f"Reconciliation:{name}"] == show(value)
+    assert defaults["ControlPlaneUrl"] == DOCUMENTED["ControlPlaneUrl"]
+    for name, value in DOCUMENTED["Logging"]["LogLevel"].items():  # type: ignore[index]
+        assert defaults[f"Logging:LogLevel:{name}"] == value
+
+
+def test_the_documented_variables_override(tmp_path: Path) -> None:
+    environ = {
+        "ControlPlaneUrl": "http://api.draas.prod:5000",
+        "Reconciliation__PollingInterval": "00:01:00",
+        "Reconciliation__MaxRetries": "5",
+        "Logging__LogLevel__Default": "Warning",
+    }
+    settings = load_daemon_settings(tmp_path, environ)
+    assert settings.control_plane_url == "http://api.draas.prod:5000"
+    assert settings.reconciliation.polling_interval == timedelta(minutes=1)
+    assert settings.reconciliation.attempts == 5
+    assert settings.logging.log_level["Default"] is LogLevel.WARNING
+
+
+@pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (1, 1), (2, 2), (3, 3)])
+def test_retries_are_attempts_in_all(retries: int, attempts: int) -> None:
+    assert ReconciliationOptions(max_retries=retries).attempts == attempts
+
+
+def test_a_strategy_must_exist() -> None:
+    with pytest.raises(SettingsError, match=r"'Canary'.*expected one of Restart$"):
+        daemon(["--Reconciliation:DefaultStrategy=Canary"])
+    settings = daemon(["--Reconciliation:DefaultStrategy=canary"], ("Restart", "Canary"))
+    assert settings.reconciliation.default_strategy == "Canary"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--Reconciliation:PollingInterval=-00:00:01",
+        "--Reconciliation:PollingInterval=30",
+        "--Reconciliation:MaxRetries=-1",
+        "--Reconciliation:MaxRetries=101",
+        "--Reconciliation:MaxConcurrentReconciliations=0",
+        "--Reconciliation:ReconciliationTimeout=00:00:00",
+        "--Reconciliation:BackoffMaximum=00:00:09",
+        "--Breaker:MaxFailingShare=1.1",
+        "--Management:Port=65536",
+        "--Logging:LogLevel:Default=Verbose",
+        "--ControlPlaneUrl=localhost:5000",
+        "--ControlPlaneUrl=http://",
+        "--ControlPlaneUrl=http://host:99999",
+        "--ControlPlaneUrl=http://user:word@host",
+        "--ControlPlaneUrl=http://host\n",
+    ],
+)
+def test_values_out_of_bounds_are_refused(argument: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        daemon([argument])
+    key = argument[2:].partition("=")[0]
+    assert len(caught.value.faults) == 1 and caught.value.faults[0].startswith(f"{key} = ")
+
+
+def test_a_polling_interval_of_zero_is_allowed() -> None:
+    settings = daemon(["--Reconciliation:PollingInterval=00:00:00"])
+    assert settings.reconciliation.polling_interval == timedelta()
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("LocalHost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.org", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_known(host: str, local: bool) -> None:
+    assert is_loopback(host) is local
+
+
+@pytest.mark.parametrize(
+    ("cls", "section"), [(DaemonSettings, "Management"), (ControlPlaneSettings, "Api")]
+)
+def test_other_addresses_need_a_setting_in_so_many_words(cls: type, section: str) -> None:
+    arguments = [f"--{section}:Host=0.0.0.0"]
+    with pytest.raises(SettingsError, match=f"{section}:Host = '0.0.0.0' .*AllowRemoteAccess"):
+        load(cls, environ={}, directory=Path("/nonexistent"), arguments=arguments)
+    arguments.append(f"--{section}:AllowRemoteAccessWithoutAuthentication=true")
+    load(cls, environ={}, directory=Path("/nonexistent"), arguments=arguments)
+
+
+def test_both_processes_may_share_one_file(tmp_path: Path) -> None:
+    (tmp_path / "appsettings.json").write_text('{"Api": {"Port": 0}, "Management": {"Port": 0}}')
+    daemon_settings = load_daemon_settings(tmp_path, {}, also=(ControlPlaneSettings,))
+    plane = load(ControlPlaneSettings, directory=tmp_path, environ={}, also=(DaemonSettings,))
+    assert (daemon_settings.management.port, plane.api.port) == (0, 0)
+
+
+def test_the_committed_reference_is_current() -> None:
+    script = ROOT / "scripts" / "generate-reference"
+    done = subprocess.run(
+        [sys.executable, script, "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
