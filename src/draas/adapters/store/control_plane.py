@@ -1,9 +1,10 @@
-"""The control plane's store in SQL: SQLite (WAL, synchronous=FULL) or PostgreSQL."""
+"""The control plane's store on SQL: SQLite in WAL mode, statements that PostgreSQL takes too."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,10 +19,11 @@ from draas.adapters.store.control_plane_tables import (
     meta,
     slots,
 )
-from draas.adapters.store.schema import migrate
+from draas.adapters.store.engine import migrate, sqlite_engine
 from draas.contract.feed import Change
 from draas.control_plane.records import Generation, Loaded, Record, Slot, Write, applied
 from draas.control_plane.store import StoreError
+from draas.model.clock import Clock
 from draas.model.instance import Instance
 
 CHUNK = 256
@@ -29,10 +31,26 @@ _RECORD_COLUMNS = ("port", "started_at", "stopped_at", "reported")
 
 
 class SqlControlPlaneStore:
-    """`draas.control_plane.store.Store` over an engine whose schema is up to date."""
+    """`draas.control_plane.store.Store` over two engines on one up to date schema."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock) -> SqlControlPlaneStore:
+        """The store in the SQLite file `path`, made or migrated; a new one begins an epoch.
+
+        Raises:
+            SchemaError: the file was written by a newer release.
+        """
+        await migrate(path, "control_plane")
+        writer = sqlite_engine(path)
+        async with writer.begin() as connection:
+            if (await connection.execute(select(meta.c.id))).first() is None:
+                first = {"id": 1, "epoch": clock.new_id(), "sequence": 0}
+                await connection.execute(insert(meta).values(first))
+        return cls(writer, sqlite_engine(path, reads_only=True))
 
     async def load(self) -> Loaded:
         """Read what a control plane holds in memory."""
@@ -49,7 +67,7 @@ class SqlControlPlaneStore:
         """Write all in one transaction; the head of the change log is the compare-and-set."""
         events = [change for write in writes for change in write.changes]
         last = after + len(events)
-        async with self._connection() as connection:
+        async with self._connection(self._writer) as connection:
             head = update(meta).where(meta.c.sequence == after).values(sequence=last)
             if (await connection.execute(head)).rowcount != 1:
                 raise StoreError(
@@ -136,12 +154,15 @@ class SqlControlPlaneStore:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._engine.dispose()
+        await self._writer.dispose()
+        await self._reader.dispose()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def _connection(
+        self, engine: AsyncEngine | None = None
+    ) -> AsyncIterator[AsyncConnection]:
         try:
-            async with self._engine.connect() as connection:
+            async with (engine or self._reader).connect() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             cause = getattr(error, "orig", None) or error
@@ -192,16 +213,3 @@ async def _write_record(connection: AsyncConnection, write: Write) -> None:
     if write.record.slot is not None:
         taken = msgspec.structs.asdict(write.record.slot)
         await connection.execute(insert(slots).values(instance_id=key, **taken))
-
-
-async def open_store(engine: AsyncEngine, new_id: str) -> SqlControlPlaneStore:
-    """The store over a migrated schema; a new one gets `new_id` as the epoch of its change feed.
-
-    Raises:
-        SchemaError: the schema is newer than this program.
-    """
-    await migrate(engine, "draas:adapters/store/migrations/control_plane")
-    async with engine.begin() as connection:
-        if (await connection.execute(select(meta.c.id))).first() is None:
-            await connection.execute(insert(meta).values(id=1, epoch=new_id, sequence=0))
-    return SqlControlPlaneStore(engine)

@@ -1,9 +1,9 @@
-"""The first schema: instances, their slots and configurations, and the log of changes."""
+"""The control plane's first schema: instances, slots, configurations, the log of changes."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "control_plane_0001"
 down_revision = None
 
 
