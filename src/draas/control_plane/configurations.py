@@ -173,7 +173,7 @@ def require_generation(if_match: str | None, generation: int) -> None:
     if f'"{generation}"' not in (tag.strip() for tag in if_match.split(",")):
         raise ProblemError(
             "precondition-failed",
-            f"If-Match {if_match[:100]!r} is not the present generation \"{generation}\"; "
+            f'If-Match {if_match[:100]!r} is not the present generation "{generation}"; '
             "read it again and decide anew",
             generation=generation,
         )

@@ -84,8 +84,7 @@ def invalid(faults: list[Fault] | tuple[Fault, ...]) -> ProblemError:
         f"the configuration has {count} fault{'' if count == 1 else 's'}: "
         + "; ".join(str(fault) for fault in faults[:5]),
         errors=[
-            {"path": fault.path, "value": fault.value, "message": fault.message}
-            for fault in faults
+            {"path": fault.path, "value": fault.value, "message": fault.message} for fault in faults
         ],
     )
 

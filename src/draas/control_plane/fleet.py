@@ -118,9 +118,7 @@ class Fleet:
         """Wait until everything that was asked for is written or refused."""
         await self._queue.join()
 
-    async def _write(
-        self, group: list[tuple[str, Decide, asyncio.Future[Record | None]]]
-    ) -> None:
+    async def _write(self, group: list[tuple[str, Decide, asyncio.Future[Record | None]]]) -> None:
         ahead: dict[str, Record | None] = {}
         writes: list[Write] = []
         decided: list[tuple[asyncio.Future[Record | None], Record | None]] = []

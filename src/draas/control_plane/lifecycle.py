@@ -15,7 +15,7 @@ from draas.control_plane.documents import Document, document, stored
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Exit, Launch, LaunchError, Platform, SlotOccupiedError
-from draas.control_plane.records import SLOT, Cause, Record, Slot, stamp
+from draas.control_plane.records import SLOT, Cause, Record, Slot, put, stamp
 from draas.control_plane.status import transition
 from draas.control_plane.store import StoreError
 from draas.model.clock import Clock
@@ -47,12 +47,19 @@ class Lifecycle:
 
     A call holds its instance by `operation` in the instance's state; another one meanwhile is
     refused with instance-busy. Once begun, a call is finished though its client goes away (B-94).
+    `started` is told the id of each instance that came up.
     """
 
     def __init__(
-        self, fleet: Fleet, configurations: Configurations, platforms: Platforms, clock: Clock
+        self,
+        fleet: Fleet,
+        configurations: Configurations,
+        platforms: Platforms,
+        clock: Clock,
+        started: Callable[[str], None],
     ) -> None:
         self._fleet = fleet
+        self._started = started
         self._configurations = configurations
         self._platforms = platforms
         self._clock = clock
@@ -182,8 +189,8 @@ class Lifecycle:
         cause = self._cause(mine)
 
         def decide(record: Record | None) -> Transition:
-            mineable = transitions.free(record, instance_id, mine)
-            return transitions.starting(mineable, slot, mine, desired, cause)
+            free = transitions.free(record, instance_id, mine)
+            return transitions.starting(free, slot, mine, desired, cause)
 
         return await change(instance_id, decide) or self._fleet.get(instance_id)
 
@@ -200,7 +207,7 @@ class Lifecycle:
         def decide(record: Record | None) -> Transition:
             free = transitions.free(record, instance_id, mine)
             if not idle_too and free.slot is None and free.instance.status in transitions.IDLE:
-                return transition(free, transitions.put(free, **desired), cause)
+                return transition(free, put(free, **desired), cause)
             return transitions.stopping(free, mine, desired, cause)
 
         return await self._fleet.change(instance_id, decide) or self._fleet.get(instance_id)
@@ -232,6 +239,7 @@ class Lifecycle:
         early = self._exits.pop(instance_id, None)
         if early is not None and early.process_id == running.process_id:
             self._on_exit(early)
+        self._started(instance_id)
         return _outcome(record or begun, mine.kind, True, f"{mine.kind}ed successfully")
 
     async def _halt(
@@ -304,13 +312,14 @@ class Lifecycle:
     async def _finish(
         self, instance_id: str, mine: OperationInFlight, work: Coroutine[Any, Any, T]
     ) -> T:
-        """Let the work go on to its end though the caller is cancelled, and release the instance."""
+        """Let the work go on to its end though the caller is cancelled; release the instance."""
 
         async def released() -> T:
             try:
                 return await work
             finally:
-                await self._settled(instance_id, lambda r: transitions.released(r, mine))
+                now = self._cause(mine)
+                await self._settled(instance_id, lambda r: transitions.released(r, mine, now))
 
         return await asyncio.shield(self._spawn(released()))
 

@@ -94,7 +94,10 @@ def parse_status(value: Any, parameter: str) -> InstanceStatus:
         status = InstanceStatus.parse(value)
     except ValueError as error:
         raise ProblemError(
-            "invalid-parameter", f"{parameter}: {error}"[:500], parameter=parameter, value=_short(value)
+            "invalid-parameter",
+            f"{parameter}: {error}"[:500],
+            parameter=parameter,
+            value=_short(value),
         ) from None
     if status is InstanceStatus.CONFIGURATION_CHANGED:
         raise ProblemError(

@@ -144,10 +144,17 @@ def unstoppable(record: Record, reason: str, cause: Cause) -> Transition:
     return transition(record, after, cause)
 
 
-def released(record: Record | None, mine: OperationInFlight) -> Transition:
-    """The instance without this operation, should it still be held by it."""
-    if record is None or record.instance.operation is None:
+def released(record: Record | None, mine: OperationInFlight, cause: Cause) -> Transition:
+    """The instance without this operation, should it still be held by it: it did not finish."""
+    held = record.instance.operation if record else None
+    if record is None or held is None or held.id != mine.id:
         return Transition(record)
-    if record.instance.operation.id != mine.id:
-        return Transition(record)
-    return Transition(put(record, operation=None))
+    between = (InstanceStatus.STARTING.value, InstanceStatus.STOPPING.value)
+    status = record.instance.status
+    after = put(
+        record,
+        operation=None,
+        status=InstanceStatus.ERROR.value if status in between else status,
+        reason=f"{mine.kind} {mine.id} did not finish",
+    )
+    return transition(record, after, cause)
