@@ -30,6 +30,7 @@ class World(Protocol):
 
     platform: Platform
     observer: Observer
+    doomed_code: int
 
     def free_port(self) -> int: ...
 
@@ -39,7 +40,7 @@ class World(Protocol):
     async def crash(self, running: Running) -> None: ...
 
     def doomed(self, launch: Launch) -> Launch:
-        """A launch that ends at once with exit code 3."""
+        """A launch that ends at once with `doomed_code`."""
 
 
 def launch(world: World, document: Mapping[str, Any] = DOCUMENT, **members: Any) -> Launch:
@@ -107,7 +108,7 @@ class PlatformContract:
         wanted = launch(world)
         with pytest.raises(LaunchError) as failed:
             await world.platform.start(world.doomed(wanted))
-        assert failed.value.exit_code == 3
+        assert failed.value.exit_code == world.doomed_code
         assert await world.platform.adopt(None, "alpha", "main") is None
         assert exits == []
 

@@ -28,6 +28,8 @@ def free_port() -> int:
 class ProcessWorld:
     """Servers are processes of `command` below `data`."""
 
+    doomed_code = 3
+
     def __init__(self, data: Path, **options: Any) -> None:
         self._data = data
         self._options = {"command": TINY_SERVER, "start_timeout": 20.0} | options
@@ -46,7 +48,9 @@ class ProcessWorld:
         os.kill(running.process_id, signal.SIGKILL)
 
     def doomed(self, launch: Launch) -> Launch:
-        return replace(launch, configuration={**launch.configuration, "tiny": {"exitCode": 3}})
+        return replace(
+            launch, configuration={**launch.configuration, "tiny": {"exitCode": self.doomed_code}}
+        )
 
     async def close(self) -> None:
         """End all that runs."""
@@ -59,6 +63,8 @@ class ProcessWorld:
 
 class SimulatedWorld:
     """Servers are values."""
+
+    doomed_code = 3
 
     def __init__(self) -> None:
         self._clock = SystemClock()
@@ -77,5 +83,5 @@ class SimulatedWorld:
         self.platform.crash(running.instance_id, running.slot)
 
     def doomed(self, launch: Launch) -> Launch:
-        self.platform.fail_launches(launch.instance_id, "it will not", exit_code=3)
+        self.platform.fail_launches(launch.instance_id, "it will not", exit_code=self.doomed_code)
         return launch
