@@ -1,0 +1,140 @@
+"""The shapes of configuration documents: what is refused, and how they are shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from draas.contract.drasi_server import (
+    COLLECTIONS,
+    DISPATCH_MODES,
+    INTERNAL_PREFIX,
+    QUERY,
+    QUERY_DEFAULTS,
+    QUERY_KEYS,
+    QUERY_LANGUAGES,
+    REACTION,
+    ROOT_KEYS,
+    SNAPSHOT_QUERY_NAMES,
+    SNAPSHOT_SUBSCRIPTION_NAMES,
+    SUBSCRIPTION_DEFAULTS,
+    SUBSCRIPTION_KEYS,
+)
+from draas.instance_host.errors import invalid
+from draas.instance_host.values import text_of
+
+Document = dict[str, Any]
+
+_NOT_PROPERTIES = frozenset(
+    {"kind", "id", "autoStart", "queries", "bootstrapProvider", "identityProvider"}
+)
+_FLAGS = ("autoStart", "enableBootstrap")
+
+
+def check_root(document: Any) -> Document:
+    """The configuration file's document, else `ApiError` naming the first fault."""
+    root = _object(document, "configuration")
+    _only(root, ROOT_KEYS, "configuration")
+    if root.get("instances"):
+        raise invalid("configuration.instances: one process serves one instance; use the root keys")
+    for kind, collection in COLLECTIONS.items():
+        entries = root.get(collection) or []
+        if not isinstance(entries, list):
+            raise invalid(f"{collection}: must be a list")
+        seen: set[str] = set()
+        for index, entry in enumerate(entries):
+            component = check_component(kind, entry, f"{collection}[{index}]")
+            if component["id"] in seen:
+                raise invalid(f"{collection}[{index}]: id '{component['id']}' is used twice")
+            seen.add(component["id"])
+    return root
+
+
+def check_component(kind: str, document: Any, path: str) -> Document:
+    """The document of one source, query or reaction, else `ApiError` (400)."""
+    component = _object(document, path)
+    if text_of(component.get("id"), f"{path}.id").startswith(INTERNAL_PREFIX):
+        raise invalid(f"{path}.id: ids that begin with {INTERNAL_PREFIX} are internal")
+    for flag in _FLAGS:
+        if not isinstance(component.get(flag, True), bool):
+            raise invalid(f"{path}.{flag}: must be true or false")
+    if kind == QUERY:
+        _check_query(component, path)
+        return component
+    text_of(component.get("kind"), f"{path}.kind")
+    if kind == REACTION:
+        for index, name in enumerate(_list(component, "queries", path)):
+            text_of(name, f"{path}.queries[{index}]")
+    return component
+
+
+def properties(component: Document) -> Document:
+    """What belongs to the kind of a source or reaction: everything but the common keys."""
+    return {key: value for key, value in component.items() if key not in _NOT_PROPERTIES}
+
+
+def complete_query(query: Document) -> Document:
+    """A query with drasi-server's defaults, in camel case, without nulls."""
+    whole = {**QUERY_DEFAULTS, **{key: value for key, value in query.items() if value is not None}}
+    whole["sources"] = [{**SUBSCRIPTION_DEFAULTS, **entry} for entry in whole["sources"]]
+    return whole
+
+
+def snapshot_query(query: Document) -> Document:
+    """A complete query in the mixed spelling of snapshots."""
+    whole = complete_query(query)
+    whole["sources"] = [_renamed(entry, SNAPSHOT_SUBSCRIPTION_NAMES) for entry in whole["sources"]]
+    return _renamed(whole, SNAPSHOT_QUERY_NAMES)
+
+
+def _check_query(query: Document, path: str) -> None:
+    if "queryText" in query:
+        raise invalid(f"{path}: unknown field `queryText`; the query's text is `query`")
+    _only(query, QUERY_KEYS, path)
+    if not isinstance(query.get("query"), (str, dict)) or not query["query"]:
+        raise invalid(f"{path}.query: must be a non-empty string")
+    _one_of(query, "queryLanguage", QUERY_LANGUAGES, path)
+    _one_of(query, "dispatchMode", DISPATCH_MODES, path)
+    if query.get("storageBackend") is not None:
+        raise invalid(f"{path}.storageBackend: this host keeps indexes in memory; leave it out")
+    for key in ("middleware", "joins"):
+        for index, entry in enumerate(_list(query, key, path)):
+            _object(entry, f"{path}.{key}[{index}]")
+    for index, entry in enumerate(_list(query, "sources", path)):
+        where = f"{path}.sources[{index}]"
+        _only(_object(entry, where), SUBSCRIPTION_KEYS, where)
+        if not isinstance(entry.get("sourceId"), (str, dict)):
+            raise invalid(f"{where}.sourceId: must be a string")
+
+
+def _one_of(document: Document, key: str, allowed: Iterable[str], path: str) -> None:
+    value = document.get(key)
+    if isinstance(value, str) and value not in allowed and not value.startswith("${"):
+        raise invalid(f"{path}.{key}: must be one of {', '.join(allowed)}")
+
+
+def _list(document: Document, key: str, path: str) -> list[Any]:
+    value = document.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise invalid(f"{path}.{key}: must be a list")
+    return value
+
+
+def _object(value: Any, path: str) -> Document:
+    if not isinstance(value, dict):
+        raise invalid(f"{path}: must be an object")
+    return value
+
+
+def _only(document: Document, allowed: frozenset[str], path: str) -> None:
+    unknown = sorted(str(key) for key in document if key not in allowed)
+    if unknown:
+        raise invalid(
+            f"{path}: unknown field `{unknown[0]}`, expected one of {', '.join(sorted(allowed))}"
+        )
+
+
+def _renamed(document: Document, names: dict[str, str]) -> Document:
+    return {names.get(key, key): value for key, value in document.items()}

@@ -1,0 +1,181 @@
+"""Queries: running them, giving them the data that is already there, handing on their results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from typing import Any
+
+from draas.contract.drasi_server import (
+    ADDED,
+    ERROR,
+    QUERY,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    failed,
+)
+from draas.instance_host.documents import Document, complete_query
+from draas.instance_host.engine import QueryError
+from draas.instance_host.errors import ApiError
+from draas.instance_host.reactions import Result
+from draas.instance_host.registry import Consumer, Query
+from draas.instance_host.surroundings import Surroundings
+from draas.instance_host.values import resolve
+
+ATTACHED_BACKLOG = 1000
+
+
+class QuerySet:
+    """The queries of one instance.
+
+    Each start runs the query under a new engine id and replays the elements of its sources, so
+    neither a restart nor a new text leaves it deaf, stale or empty. One subscription a query
+    carries its results to all consumers, in the event loop, where a raising one harms nobody.
+    """
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._engine = surroundings.engine
+        self._registry = surroundings.registry
+        self._journal = surroundings.journal
+        self._clock = surroundings.clock
+        self._environment = surroundings.environment
+        self._loop = asyncio.get_running_loop()
+
+    async def add(self, document: Document) -> None:
+        """Register a query, and run it if it starts by itself.
+
+        A text that the engine refuses raises `ApiError` (500) and leaves the query in Error, as
+        drasi-server does: it must be deleted before its source can be.
+        """
+        self._registry.refuse_duplicate(QUERY, document["id"])
+        resolved = resolve(document, self._environment, f"query '{document['id']}'")
+        query = Query(document["id"], document, complete_query(resolved))
+        for source_id in query.source_ids:
+            if source_id not in self._registry.sources:
+                raise ApiError(
+                    failed(QUERY, "CREATE"),
+                    f"query '{query.id}' reads source '{source_id}', which does not exist",
+                )
+        self._registry.queries[query.id] = query
+        self._journal.event(QUERY, query.id, ADDED, "query added")
+        await self._run(query, "CREATE")
+        if not query.auto_start:
+            await self._end(query)
+            query.status = ADDED
+
+    async def start(self, query: Query) -> None:
+        """Run a query that does not run; `ApiError` (500) leaves it in Error."""
+        if query.engine_id is None:
+            await self._run(query, "START")
+
+    async def stop(self, query: Query) -> None:
+        """Stop a query; its consumers stay and hear of it again after the next start."""
+        self._refuse_plugin_reactions(query)
+        if query.engine_id is not None:
+            await self._end(query)
+            self._status(query, STOPPED, "query stopped")
+
+    async def remove(self, query: Query) -> None:
+        """Stop and forget a query; no reaction may take its results."""
+        if query.engine_id is not None:
+            await self._end(query)
+        del self._registry.queries[query.id]
+        self._journal.forget(QUERY, query.id)
+        for consumer in list(query.consumers):
+            consumer(None)
+
+    def consume(self, query: Query, consumer: Consumer) -> None:
+        """Give `consumer` the results of changes from now on."""
+        query.consumers.setdefault(consumer, self._now_ns())
+
+    async def results(self, query: Query) -> list[dict[str, Any]]:
+        """The current rows; `ApiError` (400) when the query does not run."""
+        return await self._engine.results(query.engine_id or "")
+
+    async def attach(self, query: Query) -> AsyncIterator[Result]:
+        """Results from now on, until the query is deleted; the slow lose the oldest."""
+        queue: asyncio.Queue[Result | None] = asyncio.Queue(ATTACHED_BACKLOG)
+
+        def take(result: Result | None) -> None:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(result)
+
+        self.consume(query, take)
+        try:
+            while (result := await queue.get()) is not None:
+                yield result
+        finally:
+            query.consumers.pop(take, None)
+
+    async def statuses(self) -> dict[str, str]:
+        """Id → status of every query: the engine's word for those that it runs."""
+        running = await self._engine.query_statuses()
+        return {
+            query.id: running.get(query.engine_id, ERROR) if query.engine_id else query.status
+            for query in self._registry.queries.values()
+        }
+
+    async def _run(self, query: Query, verb: str) -> None:
+        self._status(query, STARTING, "query starting")
+        read = [self._registry.sources[source_id] for source_id in dict.fromkeys(query.source_ids)]
+        engine_sources = {source.id: source.engine_id for source in read}
+        async with AsyncExitStack() as held:
+            for source in sorted(read, key=lambda source: source.id):
+                await held.enter_async_context(source.order)
+            try:
+                query.engine_id = await self._engine.add_query(
+                    query.resolved, engine_sources, partial(self._hand_over, query)
+                )
+            except QueryError as error:
+                query.error = str(error)
+                self._status(query, ERROR, f"query did not start: {error}")
+                message = f"query '{query.id}' did not start: {error}"
+                raise ApiError(failed(QUERY, verb), message, str(error)) from error
+            for source in read if query.resolved["enableBootstrap"] else ():
+                for change in source.elements.replay():
+                    await self._engine.push(source.engine_id, change)
+        query.error = None
+        self._status(query, RUNNING, "query started")
+
+    async def _end(self, query: Query) -> None:
+        assert query.engine_id is not None
+        engine_id, query.engine_id = query.engine_id, None
+        await self._engine.remove_query(engine_id)
+
+    def _hand_over(self, query: Query, event: Result) -> None:
+        """Called from the engine's threads: an exception here would end the subscription."""
+        if query.consumers:
+            with suppress(RuntimeError):  # the loop is closed: the host is going down
+                self._loop.call_soon_threadsafe(self._dispatch, query, event)
+
+    def _dispatch(self, query: Query, event: Result) -> None:
+        result = {**event, "query_id": query.id}
+        caused_ns = (event.get("profiling") or {}).get("source_send_ns")
+        for consumer, since_ns in list(query.consumers.items()):
+            if caused_ns is not None and caused_ns < since_ns:
+                continue
+            try:
+                consumer(result)
+            except Exception as error:
+                self._journal.log(
+                    QUERY, query.id, "Error", f"a consumer failed: {type(error).__name__}"
+                )
+
+    def _refuse_plugin_reactions(self, query: Query) -> None:
+        for reaction_id in self._registry.dependents(QUERY, query.id):
+            reaction = self._registry.reactions[reaction_id]
+            if reaction.engine_id is not None:
+                raise ApiError(
+                    failed(QUERY, "STOP"), f"stop reaction '{reaction_id}' of a plugin first"
+                )
+
+    def _status(self, query: Query, status: str, message: str) -> None:
+        query.status = status
+        self._journal.event(QUERY, query.id, status, message)
+
+    def _now_ns(self) -> int:
+        return int(self._clock.now().timestamp() * 1_000_000) * 1000

@@ -1,0 +1,161 @@
+"""Reactions: adding, replacing, starting and stopping them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from draas.contract.drasi_server import (
+    ERROR,
+    REACTION,
+    RECONFIGURING,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    failed,
+)
+from draas.instance_host import reactions
+from draas.instance_host.documents import Document, properties
+from draas.instance_host.engine import PluginError
+from draas.instance_host.errors import ApiError
+from draas.instance_host.query_set import QuerySet
+from draas.instance_host.reactions import Result
+from draas.instance_host.registry import Consumer, Reaction
+from draas.instance_host.source_set import unknown_kind
+from draas.instance_host.surroundings import Surroundings
+from draas.instance_host.values import resolve
+
+
+class ReactionSet:
+    """The reactions of one instance.
+
+    Those of the host never enter the engine, which would refuse their ids when they come back.
+    """
+
+    def __init__(self, surroundings: Surroundings, queries: QuerySet) -> None:
+        self._engine = surroundings.engine
+        self._registry = surroundings.registry
+        self._queries = queries
+        self._journal = surroundings.journal
+        self._clock = surroundings.clock
+        self._environment = surroundings.environment
+
+    async def add(self, document: Document) -> Reaction:
+        """Register a reaction without starting it; `ApiError` when something in it is bad."""
+        self._registry.refuse_duplicate(REACTION, document["id"])
+        reaction = Reaction(document["id"], document, self._sink(document))
+        self._registry.reactions[reaction.id] = reaction
+        self._journal.event(REACTION, reaction.id, reaction.status, "reaction added")
+        return reaction
+
+    async def replace(self, document: Document) -> None:
+        """Give a reaction a new configuration; `ApiError` leaves the old one in force."""
+        reaction = self._registry.reactions[document["id"]]
+        sink = self._sink(document)
+        old = (reaction.config, reaction.sink)
+        was_running = reaction.status == RUNNING
+        self._status(reaction, RECONFIGURING, "reaction reconfiguring")
+        await self._end(reaction, keep=set(document.get("queries") or ()))
+        reaction.config, reaction.sink = document, sink
+        try:
+            await self.start(reaction, wanted=was_running or reaction.auto_start)
+        except ApiError:
+            reaction.config, reaction.sink = old
+            await self.start(reaction, wanted=was_running)
+            raise
+
+    async def start(self, reaction: Reaction, wanted: bool = True) -> None:
+        """Start taking results; nothing if it runs. `ApiError` (500) leaves it in Error."""
+        if not wanted:
+            self._status(reaction, STOPPED, "reaction stopped")
+            return
+        if reaction.status == RUNNING:
+            return
+        self._status(reaction, STARTING, "reaction starting")
+        try:
+            if reaction.sink is None:
+                await self._start_plugin(reaction)
+            else:
+                await reaction.sink.start()
+        except (OSError, PluginError) as error:
+            reaction.error = str(error)
+            self._status(reaction, ERROR, f"reaction did not start: {error}")
+            message = f"reaction '{reaction.id}' did not start: {error}"
+            raise ApiError(failed(REACTION, "START"), message) from error
+        reaction.error = None
+        if reaction.sink is not None:
+            self._consume(reaction, self._consumer(reaction))
+        self._status(reaction, RUNNING, "reaction started")
+
+    async def stop(self, reaction: Reaction) -> None:
+        """Stop taking results; those of the time until the next start are not taken later."""
+        if reaction.status in (STOPPED, STOPPING):
+            return
+        self._status(reaction, STOPPING, "reaction stopping")
+        await self._end(reaction)
+        self._status(reaction, STOPPED, "reaction stopped")
+
+    async def remove(self, reaction: Reaction) -> None:
+        """Stop and forget a reaction."""
+        await self._end(reaction)
+        del self._registry.reactions[reaction.id]
+        self._journal.forget(REACTION, reaction.id)
+
+    def _sink(self, document: Document) -> reactions.Sink | None:
+        """The sink of a built-in kind, None for a plugin's; checks everything it can."""
+        kind, reaction_id = document["kind"], document["id"]
+        for query_id in document.get("queries") or ():
+            if query_id not in self._registry.queries:
+                raise ApiError(
+                    failed(REACTION, "CREATE"),
+                    f"reaction '{reaction_id}' takes query '{query_id}', which does not exist",
+                )
+        known = {*reactions.KINDS, *self._engine.reaction_kinds}
+        if kind not in known:
+            raise unknown_kind(REACTION, kind, known)
+        if kind in self._engine.reaction_kinds:
+            return None
+        warn = partial(self._journal.log, REACTION, reaction_id, "Warn")
+        return reactions.make_sink(kind, reaction_id, self._resolved(document), self._clock, warn)
+
+    def _consumer(self, reaction: Reaction) -> Consumer:
+        def take(result: Result | None) -> None:
+            if result is not None and reaction.sink is not None:
+                reaction.sink.deliver(result)
+
+        return reaction.consumer or take
+
+    def _consume(self, reaction: Reaction, consumer: Consumer) -> None:
+        reaction.consumer = consumer
+        for query_id in reaction.query_ids:
+            self._queries.consume(self._registry.queries[query_id], consumer)
+
+    async def _start_plugin(self, reaction: Reaction) -> None:
+        queries = [self._registry.queries[query_id] for query_id in reaction.query_ids]
+        engine_ids = [query.engine_id for query in queries if query.engine_id is not None]
+        if len(engine_ids) < len(queries):
+            raise PluginError("one of its queries is not running")
+        kind, resolved = reaction.config["kind"], self._resolved(reaction.config)
+        reaction.engine_id = await self._engine.add_plugin_reaction(
+            kind, reaction.id, engine_ids, resolved
+        )
+
+    async def _end(self, reaction: Reaction, keep: set[str] | None = None) -> None:
+        """Take no more results; those of the queries in `keep` go on to the next sink."""
+        for query_id in reaction.query_ids:
+            if reaction.consumer is not None and query_id not in (keep or ()):
+                self._registry.queries[query_id].consumers.pop(reaction.consumer, None)
+        if reaction.engine_id is not None:
+            await self._engine.remove_reaction(reaction.engine_id)
+            reaction.engine_id = None
+        if reaction.sink is not None:
+            await reaction.sink.stop()
+
+    def _resolved(self, document: Document) -> Document:
+        where = f"reaction '{document['id']}'"
+        resolved: Document = resolve(properties(document), self._environment, where)
+        return resolved
+
+    def _status(self, reaction: Reaction, status: str, message: str) -> None:
+        reaction.status = status
+        self._journal.event(REACTION, reaction.id, status, message)

@@ -1,0 +1,146 @@
+"""The host's record of its components: the truth behind every GET and snapshot.
+
+The engine's binding can neither list configurations nor keep a component's raw input, so what
+clients see comes from here, and only the status of a running query comes from the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from draas.contract.drasi_server import (
+    ADDED,
+    COMPONENT_AUTO_START,
+    DUPLICATE_RESOURCE,
+    QUERY,
+    QUERY_DEFAULTS,
+    REACTION,
+    SOURCE,
+    not_found,
+)
+from draas.instance_host.documents import Document
+from draas.instance_host.elements import Elements
+from draas.instance_host.errors import ApiError
+from draas.instance_host.reactions import Result, Sink
+from draas.instance_host.sources import Feeder
+
+Consumer = Callable[[Result | None], None]
+"""Takes a query's results; None says that the query was deleted."""
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """A source as configured, and what feeds it: `feeder`, or None where a plugin does."""
+
+    id: str
+    config: Document
+    engine_id: str
+    feeder: Feeder | None
+    elements: Elements = field(default_factory=Elements)
+    order: asyncio.Lock = field(default_factory=asyncio.Lock)
+    status: str = ADDED
+    error: str | None = None
+
+    @property
+    def auto_start(self) -> bool:
+        """Whether it starts with the host."""
+        return bool(self.config.get("autoStart", COMPONENT_AUTO_START))
+
+
+@dataclass(slots=True, eq=False)
+class Query:
+    """A query as configured; `engine_id` only while it runs, a new one for every start."""
+
+    id: str
+    config: Document
+    resolved: Document
+    engine_id: str | None = None
+    consumers: dict[Consumer, int] = field(default_factory=dict)
+    status: str = ADDED
+    error: str | None = None
+
+    @property
+    def auto_start(self) -> bool:
+        """Whether it starts with the host."""
+        return bool(self.config.get("autoStart", QUERY_DEFAULTS["autoStart"]))
+
+    @property
+    def source_ids(self) -> list[str]:
+        """The sources that it reads."""
+        return [entry["sourceId"] for entry in self.resolved["sources"]]
+
+
+@dataclass(slots=True, eq=False)
+class Reaction:
+    """A reaction as configured: a `sink` of the host, or an `engine_id` of a plugin's."""
+
+    id: str
+    config: Document
+    sink: Sink | None
+    engine_id: str | None = None
+    consumer: Consumer | None = None
+    status: str = ADDED
+    error: str | None = None
+
+    @property
+    def auto_start(self) -> bool:
+        """Whether it starts with the host."""
+        return bool(self.config.get("autoStart", COMPONENT_AUTO_START))
+
+    @property
+    def query_ids(self) -> list[str]:
+        """The queries whose results it takes."""
+        return list(self.config.get("queries") or ())
+
+
+Component = Source | Query | Reaction
+
+
+class Registry:
+    """All components by kind and id, in the order of their creation."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, Source] = {}
+        self.queries: dict[str, Query] = {}
+        self.reactions: dict[str, Reaction] = {}
+
+    def of(self, kind: str) -> dict[str, Any]:
+        """The components of a kind."""
+        kinds: dict[str, dict[str, Any]] = {
+            SOURCE: self.sources,
+            QUERY: self.queries,
+            REACTION: self.reactions,
+        }
+        return kinds[kind]
+
+    def get(self, kind: str, component_id: str) -> Component:
+        """One component; `ApiError` (404) if there is none."""
+        component: Component | None = self.of(kind).get(component_id)
+        if component is None:
+            raise ApiError(not_found(kind), f"{kind} '{component_id}' not found")
+        return component
+
+    def refuse_duplicate(self, kind: str, component_id: str) -> None:
+        """`ApiError` (409) if the id is taken."""
+        if component_id in self.of(kind):
+            raise ApiError(DUPLICATE_RESOURCE, f"{kind} '{component_id}' already exists")
+
+    def dependents(self, kind: str, component_id: str) -> list[str]:
+        """The ids of what reads a source or a query."""
+        if kind == SOURCE:
+            return [q.id for q in self.queries.values() if component_id in q.source_ids]
+        if kind == QUERY:
+            return [r.id for r in self.reactions.values() if component_id in r.query_ids]
+        return []
+
+    def edges(self) -> Iterator[tuple[str, str]]:
+        """From each source and query to what reads it."""
+        for query in self.queries.values():
+            for source_id in query.source_ids:
+                yield source_id, query.id
+        for reaction in self.reactions.values():
+            for query_id in reaction.query_ids:
+                yield query_id, reaction.id

@@ -1,0 +1,122 @@
+"""From a configuration file to a serving process, and back to nothing on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from draas.contract.drasi_server import LOG_LEVELS, ROOT_DEFAULTS
+from draas.instance_host.config_file import ConfigFile
+from draas.instance_host.errors import ApiError, StartError
+from draas.instance_host.values import resolve, text_of, whole_of
+from draas.model.clock import Clock
+
+_log = logging.getLogger("draas.instance")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line: the file, and what overrides it."""
+
+    config: Path
+    port: int | None = None
+    plugins_dir: str | None = None
+
+
+async def serve(options: Options, clock: Clock, environment: Mapping[str, str]) -> None:
+    """Serve until SIGINT or SIGTERM; `StartError` when that cannot begin.
+
+    The address is taken first, so that a taken one stops the start before anything has effects,
+    and answers last, so that a healthy answer means that engine and components run.
+    """
+    file = ConfigFile.read(options.config)
+    settings, host, port = _settings(file, options, clock, environment)
+    _set_up_logs(str(resolve(settings["logLevel"], environment, "logLevel")).lower())
+
+    from draas.instance_host.api import Api  # noqa: PLC0415 - after RUST_LOG is set
+    from draas.instance_host.engine import Engine  # noqa: PLC0415
+    from draas.instance_host.http_server import HttpServer, bind  # noqa: PLC0415
+    from draas.instance_host.instance import Instance  # noqa: PLC0415
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        sock = bind(host, port)
+    except OSError as error:
+        raise StartError(error.strerror or str(error)) from error
+    instance_id = str(resolve(settings["id"], environment, "id"))
+    engine = await Engine.start(instance_id, options.plugins_dir)
+    instance = Instance(instance_id, engine, file, settings, clock=clock, environment=environment)
+    server = HttpServer(Api(instance).router)
+    try:
+        await instance.load()
+        try:
+            await server.listen(sock)
+        except OSError as error:
+            raise StartError(error.strerror or str(error)) from error
+        gc.collect()
+        gc.freeze()
+        _log.info("instance '%s' serves on %s:%s", instance_id, host, port)
+        await stop.wait()
+        _log.info("instance '%s' stops", instance_id)
+    finally:
+        await server.close()
+        await instance.close()
+
+
+def run(options: Options, clock: Clock, environment: Mapping[str, str]) -> int:
+    """`serve` to its end; the exit code, with the reason of a failed start on stderr.
+
+    The caller must leave by `os._exit`: the interpreter's own way out can crash in the engine.
+    """
+    try:
+        asyncio.run(serve(options, clock, environment))
+    except StartError as error:
+        sys.stderr.write(f"draas-instance: {error}\n")
+        return 1
+    return 0
+
+
+def _settings(
+    file: ConfigFile, options: Options, clock: Clock, environment: Mapping[str, str]
+) -> tuple[dict[str, Any], str, int]:
+    """What the file's root says, as it would be written again; and the address to serve on."""
+    settings = {key: file.document.get(key, value) for key, value in ROOT_DEFAULTS.items()}
+    settings["id"] = file.document.get("id") or clock.new_id()
+    if options.port is not None:
+        settings["port"] = options.port
+    try:
+        host = text_of(resolve(settings["host"], environment, "host"), "host")
+        port = whole_of(resolve(settings["port"], environment, "port"), "port", 1, 65535)
+        text_of(resolve(settings["id"], environment, "id"), "id")
+        level = resolve(settings["logLevel"], environment, "logLevel")
+    except ApiError as error:
+        raise StartError(f"--config {file.path}: {error.message}") from error
+    if not isinstance(level, str) or level.lower() not in LOG_LEVELS:
+        allowed = ", ".join(LOG_LEVELS)
+        raise StartError(f"--config {file.path}: logLevel: must be one of {allowed}")
+    if not isinstance(settings["persistConfig"], bool):
+        raise StartError(f"--config {file.path}: persistConfig: must be true or false")
+    return settings, host, port
+
+
+def _set_up_logs(level: str) -> None:
+    """Lines on stdout at `level`, from the host and, unless RUST_LOG is set, from the engine."""
+    os.environ.setdefault("RUST_LOG", level)
+    os.environ.setdefault("NO_COLOR", "1")
+    logging.basicConfig(
+        stream=sys.stdout,
+        level={"trace": "DEBUG", "warn": "WARNING"}.get(level, level.upper()),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("asyncio").setLevel(logging.WARNING)

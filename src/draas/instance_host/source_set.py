@@ -1,0 +1,205 @@
+"""Sources: adding, replacing, starting and stopping them, and feeding the engine in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import partial
+
+from draas.contract.drasi_server import (
+    ERROR,
+    RECONFIGURING,
+    RUNNING,
+    SOURCE,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    failed,
+)
+from draas.instance_host import sources
+from draas.instance_host.documents import Document, properties
+from draas.instance_host.elements import Change
+from draas.instance_host.engine import PluginError
+from draas.instance_host.errors import ApiError, invalid
+from draas.instance_host.http_client import Target, send
+from draas.instance_host.registry import Source
+from draas.instance_host.sources.changes import change_of
+from draas.instance_host.surroundings import Surroundings
+from draas.instance_host.values import resolve, whole_of
+
+BUILT_IN_BOOTSTRAP = ("noop", "application")
+
+
+class SourceSet:
+    """The sources of one instance.
+
+    An engine source is never stopped, because its queries would go deaf: a stop closes the gate
+    between feeder and engine, and a change of configuration swaps the feeder alone.
+    """
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._engine = surroundings.engine
+        self._registry = surroundings.registry
+        self._journal = surroundings.journal
+        self._clock = surroundings.clock
+        self._environment = surroundings.environment
+
+    async def add(self, document: Document) -> Source:
+        """Register a source without starting it; `ApiError` when its kind or a key is bad."""
+        source_id, kind = document["id"], document["kind"]
+        self._registry.refuse_duplicate(SOURCE, source_id)
+        self._check_kind(document)
+        resolved = self._resolved(document)
+        if kind in self._engine.source_kinds:
+            bootstrap = document.get("bootstrapProvider")
+            engine_id = await self._engine.add_plugin_source(kind, source_id, resolved, bootstrap)
+            source = Source(source_id, document, engine_id, None)
+        else:
+            source = Source(source_id, document, "", None)
+            source.feeder = self._feeder(source, document)
+            source.engine_id = await self._engine.add_source(source_id)
+        self._registry.sources[source_id] = source
+        self._journal.event(SOURCE, source_id, source.status, "source added")
+        return source
+
+    async def replace(self, document: Document) -> None:
+        """Give a source a new configuration; its queries and its elements stay as they are.
+
+        `ApiError` leaves the old configuration in force.
+        """
+        source = self._registry.sources[document["id"]]
+        self._check_kind(document)
+        if source.feeder is None or document["kind"] in self._engine.source_kinds:
+            raise ApiError(
+                failed(SOURCE, "CREATE"),
+                f"source '{source.id}' is run by a plugin: delete it and its queries, then add it",
+            )
+        feeder = self._feeder(source, document)
+        old, was_running = source.feeder, source.status == RUNNING
+        self._status(source, RECONFIGURING, "source reconfiguring")
+        await old.stop()
+        source.feeder = feeder
+        try:
+            await self.start(source, wanted=was_running or bool(document.get("autoStart", True)))
+        except ApiError:
+            source.feeder = old
+            await self.start(source, wanted=was_running)
+            raise
+        source.config = document
+
+    async def start(self, source: Source, wanted: bool = True) -> None:
+        """Start feeding; nothing if it runs. `ApiError` (500) leaves it in Error."""
+        if not wanted:
+            self._status(source, STOPPED, "source stopped")
+            return
+        if source.status == RUNNING:
+            return
+        self._status(source, STARTING, "source starting")
+        try:
+            if source.feeder is None:
+                await self._engine.start_source(source.engine_id)
+            else:
+                await source.feeder.start()
+        except (OSError, PluginError) as error:
+            source.error = str(error)
+            self._status(source, ERROR, f"source did not start: {error}")
+            raise ApiError(
+                failed(SOURCE, "START"), f"source '{source.id}' did not start: {error}"
+            ) from error
+        source.error = None
+        self._status(source, RUNNING, "source started")
+
+    async def stop(self, source: Source) -> None:
+        """Close the gate, then stop the feeder; nothing is applied until the next start."""
+        if source.feeder is None:
+            raise ApiError(
+                failed(SOURCE, "STOP"),
+                f"source '{source.id}' is run by a plugin; its queries would not hear it again",
+            )
+        if source.status in (STOPPED, STOPPING):
+            return
+        async with source.order:
+            self._status(source, STOPPING, "source stopping")
+        await source.feeder.stop()
+        self._status(source, STOPPED, "source stopped")
+
+    async def remove(self, source: Source) -> None:
+        """Stop feeding and forget the source; nothing may read it."""
+        if source.feeder is not None:
+            await self.stop(source)
+        await self._engine.remove_source(source.engine_id)
+        del self._registry.sources[source.id]
+        self._journal.forget(SOURCE, source.id)
+
+    async def push(self, source: Source, document: object) -> None:
+        """Feed changes in the HTTP source's format: one, or a batch under `events`."""
+        if source.feeder is None:
+            await self._proxy(source, document)
+            return
+        batch = document.get("events") if isinstance(document, dict) else None
+        for change in [change_of(item) for item in (batch if batch is not None else [document])]:
+            await self.feed(source, change)
+
+    async def feed(self, source: Source, change: Change) -> None:
+        """Hand one change to the engine, whole even if the caller is cancelled meanwhile."""
+        await asyncio.shield(self._feed(source, change))
+
+    async def _feed(self, source: Source, change: Change) -> None:
+        async with source.order:
+            if source.status != RUNNING:
+                raise invalid(f"source '{source.id}' is not running: the change was not applied")
+            safe = source.elements.safe(change)
+            await self._engine.push(source.engine_id, safe)
+            source.elements.note(safe)
+
+    async def _proxy(self, source: Source, document: object) -> None:
+        resolved = self._resolved(source.config)
+        if source.config["kind"] != "http":
+            raise invalid(f"source '{source.id}' takes no pushes: it is run by a plugin")
+        host = str(resolved.get("host", "127.0.0.1")).replace("0.0.0.0", "127.0.0.1")
+        port = whole_of(resolved.get("port", 8080), "port", 1, 65535)
+        target = Target(host, port, f"/sources/{source.engine_id}/events", False)
+        headers = {"content-type": "application/json"}
+        try:
+            status, _ = await send("POST", target, headers, json.dumps(document).encode(), 10.0)
+        except (OSError, TimeoutError) as error:
+            raise ApiError(failed(SOURCE, "PUSH"), f"source '{source.id}': {error}") from error
+        if status >= 400:
+            raise invalid(f"source '{source.id}' answered {status}")
+
+    def _feeder(self, source: Source, document: Document) -> sources.Feeder:
+        feed = partial(self.feed, source)
+        resolved = self._resolved(document)
+        return sources.make_feeder(document["kind"], source.id, resolved, feed, self._clock)
+
+    def _resolved(self, document: Document) -> Document:
+        where = f"source '{document['id']}'"
+        resolved: Document = resolve(properties(document), self._environment, where)
+        return resolved
+
+    def _check_kind(self, document: Document) -> None:
+        kind, known = document["kind"], {*sources.KINDS, *self._engine.source_kinds}
+        if kind not in known:
+            raise unknown_kind(SOURCE, kind, known)
+        bootstrap = document.get("bootstrapProvider")
+        if bootstrap is None or kind in self._engine.source_kinds:
+            return
+        provider = bootstrap.get("kind") if isinstance(bootstrap, dict) else bootstrap
+        if provider not in BUILT_IN_BOOTSTRAP:
+            raise invalid(
+                f"source '{document['id']}'.bootstrapProvider: '{provider}' needs a source from "
+                f"--plugins-dir; here are {', '.join(BUILT_IN_BOOTSTRAP)}"
+            )
+
+    def _status(self, source: Source, status: str, message: str) -> None:
+        source.status = status
+        self._journal.event(SOURCE, source.id, status, message)
+
+
+def unknown_kind(component: str, kind: str, known: set[str]) -> ApiError:
+    """The error for a kind that neither the host nor a plugin provides."""
+    return ApiError(
+        failed(component, "CREATE"),
+        f"unknown {component} kind '{kind}': known are {', '.join(sorted(known))}; "
+        "other kinds come from plugins, see --plugins-dir",
+    )
