@@ -61,7 +61,6 @@ class ControlPlane:
 
     async def close(self) -> None:
         """Finish what has begun, write it, and let go; servers run on."""
-        self.fleet.feed.close()
         await self.lifecycle.close()
         await self.monitor.close()
         await self.fleet.drained()

@@ -114,6 +114,10 @@ class Fleet:
                 group.append(self._queue.get_nowait())
             await self._write(group)
 
+    def end_polls(self) -> None:
+        """Answer all who wait for changes now, because the control plane ends."""
+        self.feed.close()
+
     async def drained(self) -> None:
         """Wait until everything that was asked for is written or refused."""
         await self._queue.join()
