@@ -110,6 +110,7 @@ async def _events(entries: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, N
     async with aclosing(entries):
         pending: asyncio.Task[Any] = asyncio.ensure_future(anext(entries))
         try:
+            await asyncio.sleep(0)  # what comes after "connected" is not missed
             yield b": connected\n\n"
             while True:
                 done, _ = await asyncio.wait({pending}, timeout=KEEP_ALIVE_SECONDS)
