@@ -68,7 +68,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def json_response(document: Any, status: int = 200) -> Response:
     """A JSON answer."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(document, separators=(",", ":"))
     return Response(status, text.encode())
 
 

@@ -300,3 +300,18 @@ async def test_values_that_the_engine_cannot_take_are_refused(host: Host) -> Non
         return {"id": "a", "price": 1} in await host.rows("all")
 
     await eventually(heard)
+
+
+async def test_odd_text_and_dates_can_be_shown_again(host: Host) -> None:
+    url = f"{host.url}/api/v1/sources"
+    odd = source("odd", label="\ud800", greek="λ")
+    async with host.session.post(url, data=json.dumps(odd).encode()) as response:
+        assert response.status == 200
+    dated = yaml.safe_dump(source("dated")).encode() + b"since: 2024-01-31\n"
+    headers = {"content-type": "text/yaml"}
+    async with host.session.post(url, data=dated, headers=headers) as response:
+        assert response.status == 200
+    _, snapshot = await host.call("GET", "/snapshot")
+    shown = {item["id"]: item["properties"] for item in snapshot["sources"]}
+    assert (shown["odd"]["label"], shown["odd"]["greek"]) == ("\ud800", "λ")
+    assert shown["dated"]["since"] == "2024-01-31"
