@@ -187,12 +187,12 @@ def test_a_stream_that_cannot_show_a_sign_gets_it_escaped() -> None:
 
 def test_libraries_say_only_warnings_unless_they_are_named() -> None:
     stream = io.StringIO()
-    configure(LoggingSettings(), stream)
+    logs.configure(LoggingSettings(), stream)
     chatty = logging.getLogger("sqlalchemy.engine.Engine")
     chatty.info("INSERT … ('password')")
     assert stream.getvalue() == ""
     chatty.warning("lost")
     assert "lost" in stream.getvalue()
-    configure(LoggingSettings(log_level={"sqlalchemy": LogLevel.INFORMATION}), stream)
+    logs.configure(LoggingSettings(log_level={"sqlalchemy": LogLevel.INFORMATION}), stream)
     chatty.info("asked for")
     assert "asked for" in stream.getvalue()
