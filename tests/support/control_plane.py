@@ -16,7 +16,7 @@ import uvicorn
 from draas.adapters.clock import SystemClock
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.store.control_plane import SqlControlPlaneStore
-from draas.control_plane.api.app import application
+from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings
 from draas.control_plane.platforms import Platforms
@@ -65,7 +65,9 @@ async def served(
     clock = SystemClock()
     platform = SimulatedPlatform(clock, fleet)
     store = await SqlControlPlaneStore.open(data / "control-plane.sqlite", clock)
-    plane = ControlPlane(store, Platforms([platform]), platform, clock, settings, can_bind)
+    plane = ControlPlane(
+        store, Platforms([platform]), platform, clock, settings, can_bind, metrics()
+    )
     await plane.open()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     config = uvicorn.Config(

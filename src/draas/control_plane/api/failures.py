@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,20 +18,23 @@ LOG = logging.getLogger("DRaaS.ControlPlane")
 class Unexpected:
     """ASGI middleware that answers internal-error where anything else would be a bare 500."""
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+    def __init__(
+        self, app: ASGIApp, clock: Clock, answered: Callable[[str, str, int], None]
+    ) -> None:
         self._app = app
         self._clock = clock
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request; whatever it raises is logged under its id."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        status = 0
 
         async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal status
+            status = message.get("status", status)
             await send(message)
 
         request_id = self._clock.new_id()
@@ -44,9 +48,11 @@ class Unexpected:
                     type(error).__name__,
                     exc_info=error,
                 )
-                if begun:
+                if status:
                     raise
-                await _answer(scope["path"], request_id, send)
+                await _answer(scope["path"], request_id, noted)
+        route = getattr(scope.get("route"), "path", "")
+        self._answered(scope["method"], route, status)
 
 
 async def _answer(path: str, request_id: str, send: Send) -> None:
