@@ -11,20 +11,28 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+OUTSIDE_SECONDS = 10.0
+"""How long something outside may take, in real seconds, before it counts as a deadlock."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Never waits: what it is asked to wait is added to the time instead."""
+    """Never waits for a timer: what it is asked to wait is added to the time instead.
+
+    With no timer set something outside must come, such as a thread's result; that is waited for.
+    """
 
     elapsed = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready:
-            if timeout is None:
+            if timeout is not None:
+                self.elapsed += timeout
+                return ready
+            ready = super().select(OUTSIDE_SECONDS)
+            if not ready:
                 raise RuntimeError("everybody waits and nothing can happen any more: a deadlock")
-            self.elapsed += timeout
         return ready
 
 
