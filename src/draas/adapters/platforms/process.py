@@ -255,7 +255,8 @@ class ProcessPlatform:
         if fault is not None:
             code = exited.result() if exited.done() else None
             await slot.process.kill()
-            raise LaunchError(fault, exit_code=code, log=await self._last_lines(slot))
+            log = await self._last_lines(slot)
+            raise LaunchError(": ".join((fault, *log[-1:])), exit_code=code, log=log)
 
     # While it runs
 

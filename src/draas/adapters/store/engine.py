@@ -21,11 +21,15 @@ class SchemaError(Exception):
     """The database was written by a newer release; this one would damage it."""
 
 
-def sqlite_engine(path: Path) -> AsyncEngine:
-    """An engine on `path` whose commits survive kill -9 and a power cut (synchronous=FULL)."""
+def sqlite_engine(path: Path, *, reads_only: bool = False) -> AsyncEngine:
+    """An engine on `path` whose commits survive kill -9 and a power cut (synchronous=FULL).
+
+    One that only reads takes no write lock, so it never waits for a writer.
+    """
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
     event.listen(engine.sync_engine, "connect", _configure)
-    event.listen(engine.sync_engine, "begin", _begin_immediate)
+    if not reads_only:
+        event.listen(engine.sync_engine, "begin", _begin_immediate)
     return engine
 
 

@@ -1,0 +1,78 @@
+"""The application: its routers, its probes, and the one place where errors become problems."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from draas.contract.problems import ProblemError
+from draas.control_plane.api import changes, configurations, instances, itself, lifecycle
+from draas.control_plane.api.failures import Unexpected
+from draas.control_plane.api.spelling import AnySpelling
+from draas.control_plane.control_plane import ControlPlane
+from draas.control_plane.store import StoreError
+
+LOG = logging.getLogger("DRaaS.ControlPlane")
+
+
+def application(control_plane: ControlPlane) -> FastAPI:
+    """Everything of docs/api.md over `control_plane`."""
+    app = FastAPI(
+        title="DRaaS control plane",
+        openapi_url="/openapi/v1.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.control_plane = control_plane
+    for part in (instances, lifecycle, configurations, changes, itself):
+        app.include_router(part.router)
+    app.add_exception_handler(ProblemError, _refused)
+    app.add_exception_handler(StoreError, _store)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(AnySpelling)
+    app.add_middleware(Unexpected, clock=control_plane.clock)
+    return app
+
+
+def problem(request: Request, error: ProblemError) -> Response:
+    """The error as `application/problem+json` (RFC 9457)."""
+    content = msgspec.json.encode(error.body(request.url.path))
+    return Response(content, error.status, media_type="application/problem+json")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return problem(request, error)
+
+
+async def _store(request: Request, error: Exception) -> Response:
+    LOG.error("The store failed: %s", error)
+    detail = f"{error}; nothing was changed, try again"
+    return problem(request, ProblemError("store-unavailable", detail))
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path[:200]}"
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        answer = problem(
+            request, ProblemError("method-not-allowed", f"{what} is not served; use {allowed}")
+        )
+        answer.headers["Allow"] = allowed
+        return answer
+    if error.status_code == 404:
+        detail = f"{what} is not served; /openapi/v1.json lists what is"
+        return problem(request, ProblemError("route-not-found", detail))
+    return problem(request, ProblemError("malformed-body", f"{what} cannot be read"))

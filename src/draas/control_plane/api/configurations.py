@@ -1,0 +1,170 @@
+"""Desired configurations, their server part, their history, and all of them in one stream."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from draas.contract.problems import ProblemError
+from draas.control_plane.api.answers import answer, configuration, fresh, identity
+from draas.control_plane.api.requests import (
+    JSON,
+    PATCH,
+    body,
+    cause,
+    control_plane,
+    instance_id,
+)
+from draas.control_plane.records import Generation
+from draas.control_plane.store import Store
+
+router = APIRouter(tags=["Configurations"])
+CHUNK = 64 * 1024
+_FIELDS = {"host": "host", "port": "port", "loglevel": "logLevel"}
+
+
+@router.get("/api/configuration/instances/{id}")
+async def get(request: Request) -> Response:
+    """The desired configuration, flat."""
+    plane, wanted = control_plane(request), instance_id(request)
+    etag = f'"{plane.fleet.get(wanted).instance.generation}"'
+    if fresh(request, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    return configuration(await plane.configurations.get(wanted))
+
+
+@router.patch("/api/configuration/instances/{id}", status_code=202)
+async def patch(request: Request) -> Response:
+    """Apply a JSON Patch: all of it, or nothing."""
+    return configuration(await _patched(request), 202)
+
+
+@router.put("/api/configuration/instances/{id}", status_code=202)
+async def put(request: Request) -> Response:
+    """Replace the whole configuration."""
+    given = await body(request)
+    if_match = request.headers.get("if-match")
+    stored = control_plane(request).configurations.put(
+        instance_id(request), given, if_match, cause(request)
+    )
+    return configuration(await stored, 202)
+
+
+@router.get("/api/configuration/instances/{id}/history")
+async def history(request: Request) -> Response:
+    """All generations, newest first."""
+    plane, wanted = control_plane(request), instance_id(request)
+    good = plane.fleet.get(wanted).instance.last_good_generation
+    return answer(
+        request,
+        [
+            {
+                "generation": each.generation,
+                "digest": each.digest,
+                "at": each.at,
+                "actor": each.actor,
+                "operationId": each.operation_id,
+                "lastGood": each.generation == good,
+            }
+            for each in await plane.configurations.history(wanted)
+        ],
+    )
+
+
+@router.get("/api/configuration/instances/{id}/history/{generation}")
+async def generation(request: Request) -> Response:
+    """One generation."""
+    given = str(request.path_params["generation"])
+    wanted = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
+    plane = control_plane(request)
+    return configuration(await plane.configurations.generation(instance_id(request), wanted))
+
+
+@router.get("/api/configuration/instances/{id}/last-good")
+async def last_good(request: Request) -> Response:
+    """The newest configuration that was seen running."""
+    plane = control_plane(request)
+    return configuration(await plane.configurations.last_good(instance_id(request)))
+
+
+@router.get("/api/configurations")
+async def every(request: Request) -> Response:
+    """Every present configuration, a line each (NDJSON), compressed if accepted."""
+    lines = _lines(control_plane(request).store)
+    headers = {"Vary": "Accept-Encoding"}
+    accepted = request.headers.get("accept-encoding", "").lower()
+    if "gzip" in (each.split(";")[0].strip() for each in accepted.split(",")):
+        lines, headers["Content-Encoding"] = _gzipped(lines), "gzip"
+    return StreamingResponse(lines, 200, headers, "application/x-ndjson")
+
+
+@router.get("/api/servers/instances/{id}/configuration/server")
+@router.get("/api/servers/instances/{id}/server-configuration")
+async def get_server(request: Request) -> Response:
+    """Host, port and log level."""
+    found = await control_plane(request).configurations.get(instance_id(request))
+    return _server(request, found)
+
+
+@router.patch("/api/servers/instances/{id}/configuration/server")
+@router.patch("/api/servers/instances/{id}/server-configuration")
+async def patch_server(request: Request) -> Response:
+    """Apply a JSON Patch; host, port and log level of the result."""
+    return _server(request, await _patched(request))
+
+
+@router.put("/api/servers/instances/{id}/configuration/server/{field}")
+async def put_field(request: Request) -> Response:
+    """Set host, port or log level to the bare JSON value of the body."""
+    field = _FIELDS.get(str(request.path_params["field"]))
+    if field is None:
+        raise ProblemError("route-not-found", "the server part has host, port and loglevel only")
+    value = await body(request)
+    operations = [{"op": "add", "path": f"/{field}", "value": value}]
+    found = await control_plane(request).configurations.patch(
+        instance_id(request), operations, request.headers.get("if-match"), cause(request)
+    )
+    return _server(request, found)
+
+
+async def _patched(request: Request) -> Generation:
+    operations = await body(request, types=(PATCH, JSON))
+    return await control_plane(request).configurations.patch(
+        instance_id(request), operations, request.headers.get("if-match"), cause(request)
+    )
+
+
+def _server(request: Request, found: Generation) -> Response:
+    document: dict[str, Any] = msgspec.json.decode(found.document)
+    part = {name: document.get(name) for name in _FIELDS.values()}
+    return answer(request, part, headers=identity(found))
+
+
+async def _lines(store: Store) -> AsyncIterator[bytes]:
+    """The stream in pieces of about `CHUNK` bytes."""
+    piece = bytearray()
+    async for each in store.configurations():
+        line = {
+            "id": each.instance_id,
+            "generation": each.generation,
+            "digest": each.digest,
+            "configuration": msgspec.Raw(each.document),
+        }
+        piece += msgspec.json.encode(line) + b"\n"
+        if len(piece) >= CHUNK:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+async def _gzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    squeeze = zlib.compressobj(level=1, wbits=31)
+    async for piece in pieces:
+        yield squeeze.compress(piece)
+    yield squeeze.flush()

@@ -1,0 +1,122 @@
+"""Start, stop, restart, and what runs."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from draas.contract.problems import ProblemError
+from draas.control_plane.api.answers import answer
+from draas.control_plane.api.requests import (
+    cause,
+    control_plane,
+    flag,
+    instance_id,
+    optional_body,
+)
+from draas.control_plane.lifecycle import Outcome
+from draas.control_plane.monitor import components_digest, running_of
+from draas.control_plane.records import Record, stamp
+from draas.model.configuration import from_snapshot
+from draas.model.secrets import mask
+
+router = APIRouter(tags=["Lifecycle"])
+
+
+@router.post("/api/servers/instances/{id}/start")
+async def start(request: Request) -> Response:
+    """Start with the stored configuration, or with the one in the body."""
+    given = await optional_body(request)
+    keep = flag(request, "keepDesiredRunState")
+    return _told(
+        request,
+        await control_plane(request).lifecycle.start(
+            instance_id(request), given, cause(request), keep_desired=keep
+        ),
+    )
+
+
+@router.post("/api/servers/instances/{id}/stop")
+async def stop(request: Request) -> Response:
+    """Stop what runs; a success too when nothing does."""
+    keep = flag(request, "keepDesiredRunState")
+    lifecycle = control_plane(request).lifecycle
+    return _told(
+        request, await lifecycle.stop(instance_id(request), cause(request), keep_desired=keep)
+    )
+
+
+@router.post("/api/servers/instances/{id}/restart")
+async def restart(request: Request) -> Response:
+    """Stop and start with the stored configuration."""
+    lifecycle = control_plane(request).lifecycle
+    return _told(request, await lifecycle.restart(instance_id(request), cause(request)))
+
+
+@router.get("/api/servers/instances/{id}/observed")
+async def observed(request: Request) -> Response:
+    """What the running server reports now, secrets masked."""
+    plane = control_plane(request)
+    wanted = instance_id(request)
+    running = running_of(plane.fleet.get(wanted))
+    if running is None:
+        raise ProblemError(
+            "instance-not-running", f"instance {wanted!r} does not run; start it first"
+        )
+    seen = await plane.observer.observe(running)
+    digest, unreadable = components_digest(seen)
+    if seen.snapshot is None or digest is None:
+        why = unreadable or seen.reason or "it does not answer"
+        raise ProblemError(
+            "instance-unobservable", f"instance {wanted!r} cannot be read now: {why}"
+        )
+    return answer(
+        request,
+        {
+            "instanceId": wanted,
+            "at": stamp(seen.at),
+            "configuration": mask(from_snapshot(seen.snapshot)),
+            "componentsDigest": digest,
+            "components": [
+                {"kind": each.kind, "id": each.id, "status": each.status, "error": each.error}
+                for each in seen.components
+            ],
+            "host": running.host,
+            "port": running.port,
+            "unobservable": ["logLevel"],
+        },
+    )
+
+
+@router.get("/api/servers/instances/{id}/runtime-status")
+@router.get("/api/status/{id}/status")
+async def runtime_status(request: Request) -> Response:
+    """What runs, as the platform knows it."""
+    record = control_plane(request).fleet.get(instance_id(request))
+    return answer(request, runtime_info(record))
+
+
+def runtime_info(record: Record) -> dict[str, object]:
+    """The contract's `RuntimeInfo`."""
+    slot = record.slot
+    return {
+        "instanceId": record.instance.id,
+        "status": record.instance.status,
+        "startedAt": record.started_at,
+        "stoppedAt": record.stopped_at,
+        "containerId": None,
+        "processId": str(slot.process_id) if slot and slot.process_id else None,
+        "podName": None,
+        "namespace": None,
+        "runtimeMetadata": record.reported,
+        "errorMessage": record.instance.reason,
+    }
+
+
+def _told(request: Request, outcome: Outcome) -> Response:
+    """JSON, or the prototype's sentence for who asks for text."""
+    accepted = request.headers.get("accept", "")
+    if accepted.split(",")[0].split(";")[0].strip().lower() == "text/plain":
+        return PlainTextResponse(outcome.message)
+    return answer(request, outcome)

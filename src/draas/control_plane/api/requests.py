@@ -1,0 +1,203 @@
+"""What requests bring, read strictly: bodies, parameters, and who asks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from draas.contract import routes
+from draas.contract.problems import ProblemError
+from draas.control_plane.control_plane import ControlPlane
+from draas.control_plane.records import Cause, stamp
+from draas.model.status import NumberedEnum
+
+LARGEST = 8 * 1024 * 1024
+LONGEST_NAME = 200
+JSON = "application/json"
+PATCH = "application/json-patch+json"
+
+E = TypeVar("E", bound=NumberedEnum)
+
+
+def control_plane(request: Request) -> ControlPlane:
+    """The control plane that this application serves."""
+    found: ControlPlane = request.app.state.control_plane
+    return found
+
+
+def instance_id(request: Request) -> str:
+    """The id in the path."""
+    return str(request.path_params["id"])
+
+
+def cause(request: Request) -> Cause:
+    """Who asks for what, with what does not print removed and cut to 200 characters."""
+    return Cause(
+        at=stamp(control_plane(request).clock.now()),
+        actor=_name(request, routes.ACTOR) or "",
+        operation_id=_name(request, routes.OPERATION),
+        source="Api",
+    )
+
+
+def _name(request: Request, header: str) -> str | None:
+    text = request.headers.get(header, "")
+    return "".join(sign for sign in text if sign.isprintable())[:LONGEST_NAME].strip() or None
+
+
+async def body(request: Request, *, types: tuple[str, ...] = (JSON,)) -> Any:
+    """The body as JSON.
+
+    Raises:
+        ProblemError: body-too-large, unsupported-media-type or malformed-body.
+    """
+    found = await optional_body(request, types=types)
+    if found is None:
+        raise ProblemError("malformed-body", "the body is empty; send JSON")
+    return found
+
+
+async def optional_body(request: Request, *, types: tuple[str, ...] = (JSON,)) -> Any | None:
+    """The body as JSON, or `None` if there is none or it is `null`; raises as `body` does."""
+    content = await _content(request)
+    if not content.strip():
+        return None
+    media_type = request.headers.get("content-type", JSON).split(";")[0].strip().lower()
+    if media_type not in types:
+        raise ProblemError(
+            "unsupported-media-type",
+            f"Content-Type {media_type[:100]!r} is not understood here; send {' or '.join(types)}",
+        )
+    return strict_json(content)
+
+
+async def _content(request: Request) -> bytes:
+    declared = request.headers.get("content-length", "")
+    content = bytearray()
+    if not (declared.isdigit() and int(declared) > LARGEST):
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > LARGEST:
+                break
+        else:
+            return bytes(content)
+    raise ProblemError(
+        "body-too-large", f"the body is larger than {LARGEST} bytes; send less at once"
+    )
+
+
+def strict_json(content: bytes) -> Any:
+    """JSON as RFC 8259 has it: UTF-8, no NaN, no name twice in one object.
+
+    Raises:
+        ProblemError: malformed-body; its text quotes nothing of the content.
+    """
+    try:
+        msgspec.json.decode(content)
+        return json.loads(content, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        known = isinstance(error, msgspec.DecodeError | _TwiceError)
+        why = str(error) if known else "it is nested too deep or not UTF-8"
+        raise ProblemError("malformed-body", f"the body is not JSON: {why}"[:500]) from None
+
+
+class _TwiceError(ValueError):
+    """An object that says something twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        name = next(name for name in names if names.count(name) > 1)
+        raise _TwiceError(f"an object has the member {name[:100]!r} twice")
+    return found
+
+
+def members(given: Any) -> dict[str, Any]:
+    """The members of an object under their names in lower case (contract 2.1).
+
+    Raises:
+        ProblemError: it is no object, or a name is there in two spellings (malformed-body).
+    """
+    if not isinstance(given, Mapping):
+        raise ProblemError("malformed-body", "the body must be a JSON object")
+    found = {name.lower(): value for name, value in given.items()}
+    if len(found) < len(given):
+        raise ProblemError("malformed-body", "the body has a member in two spellings: keep one")
+    return found
+
+
+def text(found: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    """A member that is text; `default` where it is absent or null, if there is a default."""
+    value = found.get(name.lower())
+    if value is None and default is not None:
+        return default
+    if isinstance(value, str) and (value.strip() or default is not None):
+        return value
+    raise ProblemError("malformed-body", f"{name} must be text that is not empty")
+
+
+def texts(found: Mapping[str, Any], name: str) -> dict[str, str]:
+    """A member that is an object of texts; empty where it is absent or null."""
+    value = found.get(name.lower())
+    if value is None:
+        return {}
+    if isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values()):
+        return dict(value)
+    raise ProblemError("malformed-body", f"{name} must be an object whose values are texts")
+
+
+def choice(found: Mapping[str, Any], name: str, default: E) -> E:
+    """A member that is one of an enumeration, by name or number; `default` where absent."""
+    value = found.get(name.lower())
+    if value is None:
+        return default
+    try:
+        return type(default).parse(value)
+    except ValueError as error:
+        raise ProblemError("malformed-body", f"{name}: {error}"[:500]) from None
+
+
+def number(request: Request, name: str, default: float, *, least: float = 0) -> float:
+    """A query parameter that is a number; infinities and NaN are none.
+
+    Raises:
+        ProblemError: it is none, or below `least` (invalid-parameter).
+    """
+    given = request.query_params.get(name)
+    if given is None:
+        return default
+    try:
+        value = float(given)
+    except ValueError:
+        value = float("nan")
+    if not least <= value < float("inf"):
+        raise ProblemError(
+            "invalid-parameter",
+            f"{name}={given[:100]!r} is not a number from {least:g}",
+            parameter=name,
+            value=given[:200],
+        )
+    return value
+
+
+def flag(request: Request, name: str) -> bool:
+    """A query parameter that is true or false, false where it is absent.
+
+    Raises:
+        ProblemError: it is neither (invalid-parameter).
+    """
+    given = request.query_params.get(name, "false").lower()
+    if given not in ("true", "false"):
+        raise ProblemError(
+            "invalid-parameter",
+            f"{name} is true or false, not {given[:100]!r}",
+            parameter=name,
+            value=given[:200],
+        )
+    return given == "true"

@@ -1,0 +1,182 @@
+"""Desired configurations: read, patched and replaced by compare-and-set, with their history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from draas.contract.problems import ProblemError
+from draas.control_plane.documents import Document, document, invalid, stored
+from draas.control_plane.fleet import Fleet, Transition, absent
+from draas.control_plane.records import Cause, Generation, Record, put
+from draas.control_plane.status import transition
+from draas.control_plane.store import Store
+from draas.model.configuration import Configuration, ConfigurationError
+from draas.model.patch import PatchMalformed, PatchPathMissing, PatchTestFailed, apply_patch
+
+
+class _Superseded(Exception):  # noqa: N818  a race that was lost, not a fault
+    """Somebody else stored a newer generation meanwhile."""
+
+
+class Configurations:
+    """What each instance is to run; every change is one generation with one event (B-79, B-93)."""
+
+    def __init__(self, fleet: Fleet, store: Store) -> None:
+        self._fleet = fleet
+        self._store = store
+
+    async def get(self, instance_id: str) -> Generation:
+        """The present configuration of an instance.
+
+        Raises:
+            ProblemError: there is no such instance.
+        """
+        while True:
+            number = self._fleet.get(instance_id).instance.generation
+            found = await self._store.configuration(instance_id, number)
+            if found is not None:
+                return found
+
+    async def patch(
+        self, instance_id: str, operations: Any, if_match: str | None, cause: Cause
+    ) -> Generation:
+        """The configuration after a JSON Patch: all of it, or nothing.
+
+        Raises:
+            ProblemError: malformed-body, patch-test-failed, patch-path-missing,
+                invalid-configuration, precondition-failed or instance-not-found.
+        """
+        return await self._change(
+            instance_id, lambda present: patched(present, operations), if_match, cause
+        )
+
+    async def put(
+        self, instance_id: str, given: Any, if_match: str | None, cause: Cause
+    ) -> Generation:
+        """The whole configuration replaced; a port that is not given stays as it is.
+
+        Raises:
+            ProblemError: invalid-configuration, precondition-failed or instance-not-found.
+        """
+        return await self._change(instance_id, lambda _: given, if_match, cause)
+
+    async def history(self, instance_id: str) -> list[Generation]:
+        """All generations, newest first, without documents; `instance-not-found` if unknown."""
+        self._fleet.get(instance_id)
+        return await self._store.generations(instance_id)
+
+    async def generation(self, instance_id: str, number: int) -> Generation:
+        """One generation.
+
+        Raises:
+            ProblemError: instance-not-found or generation-not-found.
+        """
+        self._fleet.get(instance_id)
+        found = await self._store.configuration(instance_id, number)
+        if found is None:
+            raise ProblemError(
+                "generation-not-found",
+                f"instance {instance_id!r} has no generation {number}; its history lists them",
+            )
+        return found
+
+    async def last_good(self, instance_id: str) -> Generation:
+        """The newest configuration that was seen running.
+
+        Raises:
+            ProblemError: instance-not-found or no-last-good.
+        """
+        number = self._fleet.get(instance_id).instance.last_good_generation
+        if number is None:
+            raise ProblemError(
+                "no-last-good",
+                f"no configuration of instance {instance_id!r} has been seen running yet",
+            )
+        return await self.generation(instance_id, number)
+
+    async def _change(
+        self,
+        instance_id: str,
+        change: Callable[[Configuration], Any],
+        if_match: str | None,
+        cause: Cause,
+    ) -> Generation:
+        while True:
+            record = self._fleet.get(instance_id)
+            require_generation(if_match, record.instance.generation)
+            base = await self.get(instance_id)
+            if base.generation != record.instance.generation:
+                continue
+            wanted = document(change(msgspec.json.decode(base.document)), port=record.port)
+            if wanted.encoded == base.document:
+                return base
+            try:
+                return await self._commit(base, wanted, cause)
+            except _Superseded:
+                continue
+
+    async def _commit(self, base: Generation, wanted: Document, cause: Cause) -> Generation:
+        new = Generation(
+            instance_id=base.instance_id,
+            generation=base.generation + 1,
+            digest=wanted.digest,
+            document=wanted.encoded,
+            at=cause.at,
+            actor=cause.actor,
+            operation_id=cause.operation_id,
+        )
+
+        def decide(record: Record | None) -> Transition:
+            if record is None:
+                raise absent(base.instance_id)
+            if record.instance.generation != base.generation:
+                raise _Superseded
+            after = put(
+                record,
+                generation=new.generation,
+                desired_digest=new.digest,
+                last_modified_at=cause.at,
+                port=wanted.port,
+            )
+            return transition(record, after, cause, generation=new)
+
+        await self._fleet.change(base.instance_id, decide)
+        return new
+
+
+def patched(present: Configuration, operations: Any) -> Configuration:
+    """The document after the operations, with what refuses them as problems."""
+    try:
+        return apply_patch(present, operations)
+    except PatchMalformed as error:
+        raise ProblemError("malformed-body", str(error)) from None
+    except PatchTestFailed as error:
+        raise ProblemError("patch-test-failed", str(error)) from None
+    except PatchPathMissing as error:
+        fault = {"path": error.path, "value": None, "message": str(error)}
+        raise ProblemError("patch-path-missing", str(error), errors=[fault]) from None
+    except ConfigurationError as error:
+        raise invalid(error.faults) from None
+
+
+def require_generation(if_match: str | None, generation: int) -> None:
+    """Refuse a change whose `If-Match` does not name the present generation (RFC 9110, 13.1.1).
+
+    Raises:
+        ProblemError: precondition-failed.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return
+    if f'"{generation}"' not in (tag.strip() for tag in if_match.split(",")):
+        raise ProblemError(
+            "precondition-failed",
+            f'If-Match {if_match[:100]!r} is not the present generation "{generation}"; '
+            "read it again and decide anew",
+            generation=generation,
+        )
+
+
+__all__ = ["Configurations", "patched", "require_generation", "stored"]

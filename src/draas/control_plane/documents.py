@@ -1,0 +1,98 @@
+"""What becomes a stored configuration: canonical, complete, valid, and digested (B-80)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from draas.contract.problems import ProblemError
+from draas.decide.validation import validate
+from draas.model.configuration import (
+    Configuration,
+    ConfigurationError,
+    Fault,
+    canonical,
+    digest,
+    observable_digest,
+)
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_LOG_LEVEL = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A valid configuration: its canonical form, its bytes, and what it is compared by."""
+
+    configuration: Configuration
+    encoded: bytes
+    digest: str
+    port: int
+
+    @property
+    def host(self) -> str:
+        """The address that the server listens on."""
+        return str(self.configuration["host"])
+
+    @property
+    def components_digest(self) -> str:
+        """The digest of what a running server can report."""
+        return observable_digest(self.configuration)
+
+
+def document(given: Mapping[str, Any], *, port: int) -> Document:
+    """The document completed with the defaults of host, port and log level, and checked.
+
+    Raises:
+        ProblemError: it cannot be run (invalid-configuration), with every fault by path.
+    """
+    try:
+        configuration = canonical(given)
+    except ConfigurationError as error:
+        raise invalid(error.faults) from None
+    configuration.setdefault("host", DEFAULT_HOST)
+    configuration.setdefault("port", port)
+    configuration.setdefault("logLevel", DEFAULT_LOG_LEVEL)
+    faults = list(validate(configuration)) or list(_unplaceable(configuration))
+    if faults:
+        raise invalid(faults)
+    return Document(
+        configuration,
+        msgspec.json.encode(configuration),
+        digest(configuration),
+        configuration["port"],
+    )
+
+
+def stored(encoded: bytes) -> Document:
+    """A document as the store has it, which was checked when it was stored.
+
+    Raises:
+        ProblemError: it no longer passes the checks (invalid-configuration).
+    """
+    return document(msgspec.json.decode(encoded), port=0)
+
+
+def invalid(faults: list[Fault] | tuple[Fault, ...]) -> ProblemError:
+    """The problem that names every fault by path."""
+    count = len(faults)
+    return ProblemError(
+        "invalid-configuration",
+        f"the configuration has {count} fault{'' if count == 1 else 's'}: "
+        + "; ".join(str(fault) for fault in faults[:5]),
+        errors=[
+            {"path": fault.path, "value": fault.value, "message": fault.message} for fault in faults
+        ],
+    )
+
+
+def _unplaceable(configuration: Configuration) -> list[Fault]:
+    """The control plane must know where the server will listen, so these cannot be references."""
+    return [
+        Fault(name, configuration[name], f"{name} must be given itself here, not by reference")
+        for name, kind in (("host", str), ("port", int))
+        if not isinstance(configuration[name], kind) or "${" in str(configuration[name])
+    ]

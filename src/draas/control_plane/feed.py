@@ -1,0 +1,97 @@
+"""The change feed: durable sequences, a window in memory, and a long poll that wakes at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from draas.contract.feed import Change, Changes, cursor, parse_cursor
+from draas.contract.problems import ProblemError
+from draas.control_plane.store import Store
+from draas.model.instance import InstanceState
+
+WINDOW = 4096
+MOST = 1000
+LONGEST_WAIT = 60.0
+
+
+class Feed:
+    """What has happened, in order; the newest `WINDOW` changes are answered from memory."""
+
+    def __init__(
+        self, store: Store, epoch: str, sequence: int, state: Callable[[str], InstanceState | None]
+    ) -> None:
+        self._store = store
+        self._state = state
+        self._recent: deque[Change] = deque(maxlen=WINDOW)
+        self._more = asyncio.Event()
+        self._closed = False
+        self.epoch = epoch
+        self.sequence = sequence
+
+    @property
+    def cursor(self) -> str:
+        """The cursor after the newest change."""
+        return cursor(self.epoch, self.sequence)
+
+    def append(self, changes: Iterable[Change]) -> None:
+        """Publish changes that are durable, and wake all that wait."""
+        self._recent.extend(changes)
+        if self._recent:
+            self.sequence = max(self.sequence, self._recent[-1].sequence)
+        self._more.set()
+        self._more = asyncio.Event()
+
+    def close(self) -> None:
+        """Answer all that wait, so that a shutdown does not wait for them."""
+        self._closed = True
+        self._more.set()
+
+    async def after(self, text: str | None, wait: float, limit: int = MOST) -> Changes:
+        """The changes after a cursor, at the latest `wait` seconds from now.
+
+        Raises:
+            ProblemError: the cursor is none (invalid-parameter).
+        """
+        if text is None:
+            return Changes(self.epoch, self.cursor, False, [])
+        try:
+            epoch, sequence = parse_cursor(text)
+        except ValueError as error:
+            raise ProblemError(
+                "invalid-parameter", str(error), parameter="after", value=text[:200]
+            ) from None
+        if epoch != self.epoch or sequence > self.sequence:
+            return self._gap()
+        if sequence == self.sequence and wait > 0 and not self._closed:
+            await self._wait(min(wait, LONGEST_WAIT))
+        found = await self._read(sequence, min(limit, MOST))
+        if found is None:
+            return self._gap()
+        last = found[-1].sequence if found else sequence
+        now = [msgspec.structs.replace(each, state=self._state(each.instance_id)) for each in found]
+        return Changes(self.epoch, cursor(self.epoch, last), False, now)
+
+    async def _wait(self, seconds: float) -> None:
+        more = self._more
+        try:
+            async with asyncio.timeout(seconds):
+                await more.wait()
+        except TimeoutError:
+            return
+
+    def _gap(self) -> Changes:
+        return Changes(self.epoch, self.cursor, True, [])
+
+    async def _read(self, sequence: int, limit: int) -> list[Change] | None:
+        """At most `limit` changes after `sequence`; `None` if some of them are forgotten."""
+        if sequence == self.sequence:
+            return []
+        if self._recent and self._recent[0].sequence <= sequence + 1:
+            skip = sequence + 1 - self._recent[0].sequence
+            return [self._recent[n] for n in range(skip, min(skip + limit, len(self._recent)))]
+        found = await self._store.changes(sequence, limit)
+        return found if found and found[0].sequence == sequence + 1 else None

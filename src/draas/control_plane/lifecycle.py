@@ -1,0 +1,363 @@
+"""Start, stop, restart and delete: one call an instance at a time, finished whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from draas.contract.problems import ProblemError
+from draas.control_plane import transitions
+from draas.control_plane.configurations import Configurations
+from draas.control_plane.documents import Document, document, stored
+from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.platforms import Platforms
+from draas.control_plane.ports import Exit, Launch, LaunchError, Platform, SlotOccupiedError
+from draas.control_plane.records import SLOT, Cause, Record, Slot, put, stamp
+from draas.control_plane.status import transition
+from draas.control_plane.store import StoreError
+from draas.model.clock import Clock
+from draas.model.configuration import for_launch
+from draas.model.instance import OperationInFlight
+from draas.model.status import InstanceStatus, RunState
+
+T = TypeVar("T")
+STORE_RETRY = 0.5
+"""Seconds until a result that could not be stored is tried again."""
+
+Change = Callable[[str, Callable[[Record | None], Transition]], Awaitable[Record | None]]
+
+
+class Outcome(msgspec.Struct, frozen=True, rename="camel"):
+    """The contract's `Lifecycle`: what a lifecycle call did."""
+
+    instance_id: str
+    action: str
+    changed: bool
+    status: str
+    message: str
+    process_id: str | None
+    port: int | None
+
+
+class Lifecycle:
+    """The only one that starts and stops servers.
+
+    A call holds its instance by `operation` in the instance's state; another one meanwhile is
+    refused with instance-busy. Once begun, a call is finished though its client goes away (B-94).
+    `started` is told the id of each instance that came up.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        configurations: Configurations,
+        platforms: Platforms,
+        clock: Clock,
+        started: Callable[[str], None],
+    ) -> None:
+        self._fleet = fleet
+        self._started = started
+        self._configurations = configurations
+        self._platforms = platforms
+        self._clock = clock
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._exits: dict[str, Exit] = {}
+        platforms.watch(self._on_exit)
+
+    async def start(
+        self, instance_id: str, given: Any | None, cause: Cause, *, keep_desired: bool = False
+    ) -> Outcome:
+        """Run the stored configuration, or `given` instead of it, and answer once it is ready.
+
+        Raises:
+            ProblemError: invalid-configuration, instance-busy, instance-running (with another
+                configuration), platform-unavailable or start-failed.
+        """
+        what, slot = await self._wanted(instance_id, given, cause)
+        platform = self._platform(instance_id)
+        mine = self._operation("start", cause)
+        desired = {} if keep_desired else {"desired_run_state": RunState.RUNNING.value}
+
+        async def work() -> Outcome:
+            begun = await self._begin_start(self._fleet.change, instance_id, slot, mine, desired)
+            if begun.instance.operation is None:
+                return _outcome(begun, "start", False, "runs already with this configuration")
+            return await self._launch(platform, begun, what, mine)
+
+        return await self._finish(instance_id, mine, work())
+
+    async def stop(self, instance_id: str, cause: Cause, *, keep_desired: bool = False) -> Outcome:
+        """Stop what runs; nothing running is a success too.
+
+        Raises:
+            ProblemError: instance-busy or stop-failed.
+        """
+        mine = self._operation("stop", cause)
+        desired = {} if keep_desired else {"desired_run_state": RunState.STOPPED.value}
+
+        async def work() -> Outcome:
+            begun = await self._begin_stop(instance_id, mine, desired, idle_too=False)
+            if begun.instance.operation is None:
+                return _outcome(begun, "stop", False, "does not run")
+            after, ran = await self._halt(begun, mine, keep=False)
+            return _outcome(after, "stop", ran, "stopped successfully")
+
+        return await self._finish(instance_id, mine, work())
+
+    async def restart(self, instance_id: str, cause: Cause) -> Outcome:
+        """Stop what runs and start the stored configuration, in one call that nothing interrupts.
+
+        Raises:
+            ProblemError: as for `start` and `stop`; what is refused is refused before the stop.
+        """
+        what, slot = await self._wanted(instance_id, None, cause)
+        platform = self._platform(instance_id)
+        mine = self._operation("restart", cause)
+        desired = {"desired_run_state": RunState.RUNNING.value}
+
+        async def work() -> Outcome:
+            begun = await self._begin_stop(instance_id, mine, desired, idle_too=True)
+            await self._halt(begun, mine, keep=True)
+            begun = await self._begin_start(self._settled, instance_id, slot, mine, desired)
+            return await self._launch(platform, begun, what, mine)
+
+        return await self._finish(instance_id, mine, work())
+
+    async def delete(self, instance_id: str, cause: Cause) -> None:
+        """Stop and tear down what there is, then forget the instance (B-82).
+
+        Raises:
+            ProblemError: instance-not-found, instance-busy or stop-failed.
+        """
+        mine = self._operation("delete", cause)
+        desired = {"desired_run_state": RunState.STOPPED.value}
+
+        async def work() -> None:
+            begun = await self._begin_stop(instance_id, mine, desired, idle_too=True)
+            await self._halt(begun, mine, keep=True)
+            platform = self._platforms.find(begun.instance.platform_type)
+            if platform is not None:
+                await platform.remove(instance_id)
+            now = self._cause(mine)
+            await self._settled(instance_id, lambda record: transition(record, None, now))
+
+        await self._finish(instance_id, mine, work())
+
+    async def close(self) -> None:
+        """Wait for every call that has begun."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def _platform(self, instance_id: str) -> Platform:
+        return self._platforms.available(self._fleet.get(instance_id).instance.platform_type)
+
+    async def _wanted(
+        self, instance_id: str, given: Any | None, cause: Cause
+    ) -> tuple[Document, Slot]:
+        """What to run, and the slot for it with the generation that it is, if it is one."""
+        record = self._fleet.get(instance_id)
+        if given is None:
+            base = await self._configurations.get(instance_id)
+            what, generation = stored(base.document), base.generation
+        else:
+            what = document(given, port=record.port)
+            history = await self._configurations.history(instance_id)
+            known = (each.generation for each in history if each.digest == what.digest)
+            generation = next(known, None)  # type: ignore[assignment]
+        slot = Slot(
+            name=SLOT,
+            host=what.host,
+            port=what.port,
+            digest=what.digest,
+            components_digest=what.components_digest,
+            generation=generation,
+            at=cause.at,
+        )
+        return what, slot
+
+    async def _begin_start(
+        self,
+        change: Change,
+        instance_id: str,
+        slot: Slot,
+        mine: OperationInFlight,
+        desired: Mapping[str, str],
+    ) -> Record:
+        cause = self._cause(mine)
+
+        def decide(record: Record | None) -> Transition:
+            free = transitions.free(record, instance_id, mine)
+            return transitions.starting(free, slot, mine, desired, cause)
+
+        return await change(instance_id, decide) or self._fleet.get(instance_id)
+
+    async def _begin_stop(
+        self,
+        instance_id: str,
+        mine: OperationInFlight,
+        desired: Mapping[str, str],
+        *,
+        idle_too: bool,
+    ) -> Record:
+        cause = self._cause(mine)
+
+        def decide(record: Record | None) -> Transition:
+            free = transitions.free(record, instance_id, mine)
+            if not idle_too and free.slot is None and free.instance.status in transitions.IDLE:
+                return transition(free, put(free, **desired), cause)
+            return transitions.stopping(free, mine, desired, cause)
+
+        return await self._fleet.change(instance_id, decide) or self._fleet.get(instance_id)
+
+    async def _launch(
+        self, platform: Platform, begun: Record, what: Document, mine: OperationInFlight
+    ) -> Outcome:
+        instance_id = begun.instance.id
+        configuration = for_launch(what.configuration, instance_id=instance_id)
+        launch = Launch(instance_id, SLOT, configuration, what.host, what.port)
+        self._exits.pop(instance_id, None)
+        try:
+            running = await _started(platform, launch)
+        except LaunchError as error:
+            await self._ended(instance_id, mine, InstanceStatus.ERROR, str(error))
+            raise ProblemError(
+                "start-failed",
+                f"instance {instance_id!r} did not start: {error}",
+                exitCode=error.exit_code,
+                log=list(error.log),
+            ) from None
+        except Exception:
+            await self._ended(instance_id, mine, InstanceStatus.ERROR, "the platform failed")
+            raise
+        now = self._cause(mine)
+        record = await self._settled(
+            instance_id, lambda r: transitions.ready(r, running, now) if r else Transition(None)
+        )
+        early = self._exits.pop(instance_id, None)
+        if early is not None and early.process_id == running.process_id:
+            self._on_exit(early)
+        self._started(instance_id)
+        return _outcome(record or begun, mine.kind, True, f"{mine.kind}ed successfully")
+
+    async def _halt(
+        self, begun: Record, mine: OperationInFlight, *, keep: bool
+    ) -> tuple[Record, bool]:
+        """Stop the slot; with `keep` the operation goes on holding the instance."""
+        instance_id = begun.instance.id
+        platform = self._platforms.find(begun.instance.platform_type)
+        try:
+            ran = platform is not None and await platform.stop(instance_id, SLOT)
+        except Exception as error:
+            reason = (
+                "the server survived every signal"
+                if isinstance(error, TimeoutError)
+                else "the platform could not stop the server"
+            )
+            now = self._cause(mine)
+            await self._settled(
+                instance_id,
+                lambda r: transitions.unstoppable(r, reason, now) if r else Transition(None),
+            )
+            raise ProblemError(
+                "stop-failed", f"instance {instance_id!r}: {reason}", exitCode=None, log=[]
+            ) from error
+        held = mine if keep else None
+        after = await self._ended(instance_id, mine, InstanceStatus.STOPPED, None, held)
+        return after or begun, ran
+
+    async def _ended(
+        self,
+        instance_id: str,
+        mine: OperationInFlight,
+        status: InstanceStatus,
+        reason: str | None,
+        held: OperationInFlight | None = None,
+    ) -> Record | None:
+        now = self._cause(mine)
+
+        def decide(record: Record | None) -> Transition:
+            if record is None:
+                return Transition(None)
+            return transitions.ended(record, status, reason, now, operation=held)
+
+        return await self._settled(instance_id, decide)
+
+    def _on_exit(self, exited: Exit) -> None:
+        """A slot ended by itself; a start under way looks for it in `_exits` when it is ready."""
+        self._exits[exited.instance_id] = exited
+        code = "unknown" if exited.exit_code is None else exited.exit_code
+        cause = Cause(stamp(self._clock.now()), source="Platform")
+        reason = f"the server ended with exit code {code}"
+        if exited.instance_id in self._fleet:
+            self._spawn(
+                self._settled(
+                    exited.instance_id,
+                    lambda record: transitions.exited(record, exited.process_id, reason, cause),
+                )
+            )
+
+    async def _settled(
+        self, instance_id: str, decide: Callable[[Record | None], Transition]
+    ) -> Record | None:
+        """Store what has happened already, however long the store takes to come back."""
+        while True:
+            try:
+                return await self._fleet.change(instance_id, decide)
+            except StoreError:
+                await asyncio.sleep(STORE_RETRY)
+
+    async def _finish(
+        self, instance_id: str, mine: OperationInFlight, work: Coroutine[Any, Any, T]
+    ) -> T:
+        """Let the work go on to its end though the caller is cancelled; release the instance."""
+
+        async def released() -> T:
+            try:
+                return await work
+            finally:
+                now = self._cause(mine)
+                await self._settled(instance_id, lambda r: transitions.released(r, mine, now))
+
+        return await asyncio.shield(self._spawn(released()))
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    def _operation(self, kind: str, cause: Cause) -> OperationInFlight:
+        return OperationInFlight(
+            kind, cause.operation_id or self._clock.new_id(), cause.actor, cause.at
+        )
+
+    def _cause(self, mine: OperationInFlight) -> Cause:
+        return Cause(stamp(self._clock.now()), mine.actor, mine.id)
+
+
+async def _started(platform: Platform, launch: Launch) -> Any:
+    """Start the slot; what occupies it is a leftover of ours, since the records say none runs."""
+    try:
+        return await platform.start(launch)
+    except SlotOccupiedError:
+        await platform.stop(launch.instance_id, launch.slot)
+    try:
+        return await platform.start(launch)
+    except SlotOccupiedError as error:
+        raise LaunchError(str(error)) from None
+
+
+def _outcome(record: Record, action: str, changed: bool, said: str) -> Outcome:
+    slot = record.slot
+    return Outcome(
+        record.instance.id,
+        action,
+        changed,
+        record.instance.status,
+        f"Instance '{record.instance.id}' {said}",
+        str(slot.process_id) if slot and slot.process_id else None,
+        slot.port if slot else None,
+    )

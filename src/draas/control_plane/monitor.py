@@ -1,0 +1,132 @@
+"""Looks at every running server in turn: health, drift behind our back, the last good one."""
+
+from __future__ import annotations
+
+import asyncio
+
+from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.ports import Observation, Observer, Running
+from draas.control_plane.records import Cause, Record, put, stamp
+from draas.control_plane.status import transition
+from draas.control_plane.store import StoreError
+from draas.model.clock import Clock
+from draas.model.configuration import ConfigurationError, from_snapshot, observable_digest
+from draas.model.status import Health, InstanceStatus
+
+AT_ONCE = 16
+"""How many servers are looked at at the same time."""
+
+
+class Monitor:
+    """Keeps health and observed levels true; every server once in each `interval` seconds."""
+
+    def __init__(self, fleet: Fleet, observer: Observer, clock: Clock, interval: float) -> None:
+        self._fleet = fleet
+        self._observer = observer
+        self._clock = clock
+        self._interval = interval
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._looks: dict[str, asyncio.Task[None]] = {}
+
+    async def watch_forever(self) -> None:
+        """Until cancelled: all that run, spread over the interval."""
+        while True:
+            running = [each.instance.id for each in self._fleet if running_of(each)]
+            pause = self._interval / max(1, len(running))
+            for instance_id in running:
+                self.soon(instance_id)
+                await asyncio.sleep(pause)
+            if not running:
+                await asyncio.sleep(self._interval)
+
+    def soon(self, instance_id: str) -> None:
+        """Look at a server now, unless somebody is looking."""
+        if instance_id not in self._looks:
+            task = asyncio.get_running_loop().create_task(self._look(instance_id))
+            self._looks[instance_id] = task
+            task.add_done_callback(lambda _: self._looks.pop(instance_id, None))
+
+    async def close(self) -> None:
+        """Drop what is being looked at."""
+        looks = list(self._looks.values())
+        for task in looks:
+            task.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+
+    async def _look(self, instance_id: str) -> None:
+        async with self._at_once:
+            running = (
+                running_of(self._fleet.get(instance_id)) if instance_id in self._fleet else None
+            )
+            if running is None:
+                return
+            seen = await self._observer.observe(running)
+        observed, unreadable = components_digest(seen)
+        cause = Cause(stamp(self._clock.now()), source="Monitor")
+        try:
+            await self._fleet.change(
+                instance_id,
+                lambda record: noted(record, running, seen, observed, unreadable, cause),
+            )
+        except StoreError:
+            return  # the next look tells the same
+
+
+def components_digest(seen: Observation) -> tuple[str | None, str | None]:
+    """The digest of what a server reports; or `None` with the reason if it cannot be read."""
+    if seen.snapshot is None:
+        return None, None
+    try:
+        return observable_digest(from_snapshot(seen.snapshot)), None
+    except ConfigurationError as error:
+        return None, f"the snapshot cannot be read: {error}"[:500]
+
+
+def noted(
+    record: Record | None,
+    running: Running,
+    seen: Observation,
+    observed: str | None,
+    unreadable: str | None,
+    cause: Cause,
+) -> Transition:
+    """What a look makes of an instance; nothing, if something else runs or works there now."""
+    if record is None or running_of(record) != running or record.instance.operation is not None:
+        return Transition(record)
+    health = Health.UNKNOWN if unreadable and seen.health is Health.HEALTHY else seen.health
+    after = put(
+        record,
+        health=health.value,
+        reason=unreadable or seen.reason,
+        observed_components_digest=observed,
+        last_good_generation=_last_good(record, health, observed),
+    )
+    if seen.health in (Health.HEALTHY, Health.DEGRADED):
+        after = put(after, status=InstanceStatus.RUNNING.value)
+    return transition(record, after, cause)
+
+
+def running_of(record: Record) -> Running | None:
+    """What runs in the slot of an instance, once the platform has said what it is."""
+    slot = record.slot
+    if slot is None or slot.process_id is None or slot.process_started is None:
+        return None
+    return Running(
+        record.instance.id,
+        slot.name,
+        slot.process_id,
+        slot.process_started,
+        slot.host,
+        slot.port,
+    )
+
+
+def _last_good(record: Record, health: Health, observed: str | None) -> int | None:
+    """The newest generation that was seen healthy and just as it was applied."""
+    instance = record.instance
+    good, applied = instance.last_good_generation, instance.applied_generation
+    if health is not Health.HEALTHY or applied is None:
+        return good
+    if observed is None or observed != instance.applied_components_digest:
+        return good
+    return applied if good is None else max(good, applied)

@@ -1,0 +1,109 @@
+"""What the control plane keeps of an instance, and what one change to it writes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from draas.contract.feed import Change
+from draas.model.instance import Instance
+
+SLOT = "main"
+"""The slot of an instance that runs once."""
+
+
+class Cause(NamedTuple):
+    """Why something changes: when, who asked, for which operation, and through what."""
+
+    at: str
+    actor: str = ""
+    operation_id: str | None = None
+    source: str = "ControlPlane"
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A slot that runs or is being started, and what it was started with.
+
+    It is written before the start, so that a control plane that dies meanwhile finds it:
+    `process_id` is `None` until the platform has answered.
+    """
+
+    name: str
+    host: str
+    port: int
+    digest: str
+    components_digest: str
+    generation: int | None
+    at: str
+    process_id: int | None = None
+    process_started: float | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance as the store keeps it; `instance.operation` alone lives in memory only."""
+
+    instance: Instance
+    port: int
+    slot: Slot | None = None
+    started_at: str | None = None
+    stopped_at: str | None = None
+    reported: dict[str, str] = {}
+
+
+class Generation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A configuration as it was stored: `document` is its canonical JSON."""
+
+    instance_id: str
+    generation: int
+    digest: str
+    document: bytes
+    at: str
+    actor: str = ""
+    operation_id: str | None = None
+
+
+class Write(msgspec.Struct, frozen=True, kw_only=True):
+    """One atomic change: the new record (`None` deletes), its events, its new configuration."""
+
+    instance_id: str
+    record: Record | None
+    changes: tuple[Change, ...]
+    generation: Generation | None = None
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """All that a control plane holds in memory, as the store has it."""
+
+    epoch: str
+    sequence: int
+    records: list[Record]
+
+
+_RECORD = frozenset(Record.__struct_fields__)
+
+
+def put(record: Record, **levels: Any) -> Record:
+    """The record with other levels; a `slot` brings its `applied…` levels along."""
+    own = {name: levels.pop(name) for name in _RECORD & levels.keys()}
+    if "slot" in own:
+        levels |= applied(own["slot"])
+    return msgspec.structs.replace(
+        record, instance=msgspec.structs.replace(record.instance, **levels), **own
+    )
+
+
+def applied(slot: Slot | None) -> dict[str, Any]:
+    """What a slot says of an instance's applied levels; nothing where nothing runs."""
+    return {
+        "applied_digest": slot.digest if slot else None,
+        "applied_generation": slot.generation if slot else None,
+        "applied_components_digest": slot.components_digest if slot else None,
+        "applied_at": slot.at if slot else None,
+    }
+
+
+def stamp(instant: datetime) -> str:
+    """An aware instant as the wire and the store write it: UTC, and in the order of time."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,65 @@
+"""The store that the control plane needs: one writer, atomic changes, nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from draas.contract.feed import Change
+from draas.control_plane.records import Generation, Loaded, Write
+
+
+class StoreError(Exception):
+    """The store did not do it (unreachable, locked, full, or written by another): nothing changed.
+
+    The text names no content of the store.
+    """
+
+
+class Store(Protocol):
+    """Keeps records, configurations and changes; every method may raise `StoreError`."""
+
+    async def load(self) -> Loaded:
+        """Everything but configurations and changes."""
+        ...
+
+    async def write(self, writes: Sequence[Write], *, after: int, keep: int) -> None:
+        """Write all in one transaction that is durable on return, or nothing.
+
+        The changes carry the sequences that follow `after`. If the store's sequence is not
+        `after`, somebody else wrote to it, and nothing is written (compare-and-set, B-51).
+        Changes older than the newest `keep` are forgotten.
+        """
+        ...
+
+    async def configuration(self, instance_id: str, generation: int) -> Generation | None:
+        """One generation of a configuration."""
+        ...
+
+    async def generations(self, instance_id: str) -> list[Generation]:
+        """All generations, newest first, with empty documents."""
+        ...
+
+    def configurations(self) -> AsyncIterator[Generation]:
+        """The present configuration of every instance, ordered by id, in chunks from the store."""
+        ...
+
+    async def changes(self, after: int, limit: int) -> list[Change]:
+        """At most `limit` changes after a sequence, ascending."""
+        ...
+
+    async def changes_since(self, at: str, new_status: str | None) -> list[Change]:
+        """Changes that happened at or after `at` and have a new status (`new_status` if given)."""
+        ...
+
+    async def oldest(self) -> int:
+        """The sequence of the oldest change that is kept; 0 if there is none."""
+        ...
+
+    async def ping(self) -> None:
+        """Prove that the store answers."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        ...

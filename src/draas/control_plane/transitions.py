@@ -1,0 +1,160 @@
+"""What a lifecycle call makes of an instance, step by step: pure, for the fleet's one writer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from draas.contract.problems import ProblemError
+from draas.control_plane.fleet import Transition, absent
+from draas.control_plane.ports import Running
+from draas.control_plane.records import Cause, Record, Slot, put
+from draas.control_plane.status import transition
+from draas.model.instance import OperationInFlight
+from draas.model.status import Health, InstanceStatus
+
+IDLE = (InstanceStatus.CREATED.value, InstanceStatus.STOPPED.value)
+"""Statuses in which a stop has nothing to do."""
+
+
+def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Record:
+    """The record, if nobody else holds the instance.
+
+    Raises:
+        ProblemError: instance-not-found, or instance-busy with the operation that holds it.
+    """
+    if record is None:
+        raise absent(instance_id)
+    held = record.instance.operation
+    if held is None or held.id == mine.id:
+        return record
+    raise ProblemError(
+        "instance-busy",
+        f"instance {instance_id!r} is held by a {held.kind} that {held.actor or 'somebody'} "
+        f"began at {held.started_at}; try again when it is done",
+        operation=msgspec.to_builtins(held),
+    )
+
+
+def starting(
+    record: Record, slot: Slot, mine: OperationInFlight, desired: Mapping[str, str], cause: Cause
+) -> Transition:
+    """Hold the instance as Starting; where the very same runs already, only what is desired.
+
+    Raises:
+        ProblemError: it runs with another configuration (instance-running).
+    """
+    if record.slot is None:
+        after = put(
+            record,
+            status=InstanceStatus.STARTING.value,
+            health=Health.UNKNOWN.value,
+            reason=None,
+            observed_components_digest=None,
+            slot=slot,
+            operation=mine,
+            **desired,
+        )
+        return transition(record, after, cause)
+    if record.slot.digest == slot.digest:
+        return transition(record, put(record, operation=None, **desired), cause)
+    raise ProblemError(
+        "instance-running",
+        f"instance {record.instance.id!r} runs with another configuration; stop it first, "
+        "or restart it",
+    )
+
+
+def ready(record: Record, running: Running, cause: Cause) -> Transition:
+    """It answers: Running, as the process that the platform named."""
+    if record.slot is None:
+        return Transition(record)
+    after = put(
+        record,
+        status=InstanceStatus.RUNNING.value,
+        reason=None,
+        slot=located(record.slot, running),
+        operation=None,
+        started_at=cause.at,
+        stopped_at=None,
+    )
+    return transition(record, after, cause)
+
+
+def located(slot: Slot, running: Running) -> Slot:
+    """The slot with the identity of what runs in it."""
+    return msgspec.structs.replace(
+        slot,
+        process_id=running.process_id,
+        process_started=running.process_started,
+        host=running.host,
+        port=running.port,
+    )
+
+
+def stopping(
+    record: Record, mine: OperationInFlight, desired: Mapping[str, str], cause: Cause
+) -> Transition:
+    """Hold the instance as Stopping."""
+    after = put(
+        record,
+        status=InstanceStatus.STOPPING.value,
+        reason=None,
+        operation=mine,
+        **desired,
+    )
+    return transition(record, after, cause)
+
+
+def ended(
+    record: Record,
+    status: InstanceStatus,
+    reason: str | None,
+    cause: Cause,
+    *,
+    operation: OperationInFlight | None = None,
+) -> Transition:
+    """Nothing runs any more: stopped as told, or an Error with its reason."""
+    after = put(
+        record,
+        status=status.value,
+        reason=reason,
+        health=Health.UNKNOWN.value,
+        observed_components_digest=None,
+        slot=None,
+        operation=operation,
+        stopped_at=cause.at,
+    )
+    return transition(record, after, cause)
+
+
+def exited(record: Record | None, process_id: int, reason: str, cause: Cause) -> Transition:
+    """A process ended by itself: an Error at once (B-29), if it is the one that counts."""
+    if record is None or record.slot is None or record.slot.process_id != process_id:
+        return Transition(record)
+    if record.instance.operation is not None:
+        return Transition(record)
+    return ended(record, InstanceStatus.ERROR, reason, cause)
+
+
+def unstoppable(record: Record, reason: str, cause: Cause) -> Transition:
+    """It could not be stopped: an Error in which something still runs."""
+    after = put(record, status=InstanceStatus.ERROR.value, reason=reason, operation=None)
+    return transition(record, after, cause)
+
+
+def released(record: Record | None, mine: OperationInFlight, cause: Cause) -> Transition:
+    """The instance without this operation, should it still be held by it: it did not finish."""
+    held = record.instance.operation if record else None
+    if record is None or held is None or held.id != mine.id:
+        return Transition(record)
+    between = (InstanceStatus.STARTING.value, InstanceStatus.STOPPING.value)
+    status = record.instance.status
+    after = put(
+        record,
+        operation=None,
+        status=InstanceStatus.ERROR.value if status in between else status,
+        reason=f"{mine.kind} {mine.id} did not finish",
+    )
+    return transition(record, after, cause)

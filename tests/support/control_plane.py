@@ -1,0 +1,83 @@
+"""A control plane in this process, served by uvicorn on a port of the system's choice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from draas.adapters.clock import SystemClock
+from draas.adapters.platforms.ports import can_bind
+from draas.adapters.store.control_plane import SqlControlPlaneStore
+from draas.control_plane.api.app import application
+from draas.control_plane.control_plane import ControlPlane
+from draas.control_plane.options import ControlPlaneSettings
+from draas.control_plane.platforms import Platforms
+from draas.entrypoints.control_plane import Server
+from draas.testing.simulated_platform import SimulatedFleet, SimulatedPlatform
+
+
+@dataclass
+class World:
+    """A served control plane with what stands around it."""
+
+    url: str
+    client: httpx.AsyncClient
+    plane: ControlPlane
+    platform: SimulatedPlatform
+
+    async def create(self, **members: Any) -> dict[str, Any]:
+        answer = await self.client.post("/api/servers/instances", json={"name": "test", **members})
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()
+        return created
+
+    async def state(self, instance_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = (
+            await self.client.get(f"/api/servers/instances/{instance_id}")
+        ).json()
+        return found
+
+    async def cursor(self) -> str:
+        return str((await self.client.get("/api/changes")).json()["cursor"])
+
+    async def changes(self, after: str, wait: float = 0) -> dict[str, Any]:
+        answer = await self.client.get("/api/changes", params={"after": after, "wait": wait})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+FAST = replace(ControlPlaneSettings(), monitor_interval=timedelta(milliseconds=100))
+
+
+@asynccontextmanager
+async def served(
+    data: Path, fleet: SimulatedFleet | None = None, settings: ControlPlaneSettings = FAST
+) -> AsyncIterator[World]:
+    clock = SystemClock()
+    platform = SimulatedPlatform(clock, fleet)
+    store = await SqlControlPlaneStore.open(data / "control-plane.sqlite", clock)
+    plane = ControlPlane(store, Platforms([platform]), platform, clock, settings, can_bind)
+    await plane.open()
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    config = uvicorn.Config(
+        application(plane), port=0, lifespan="off", log_config=None, http="httptools", ws="none"
+    )
+    server = Server(config, on_started=listening.set_result, on_ending=plane.fleet.end_polls)
+    serving = asyncio.create_task(server.serve())
+    try:
+        url = await listening
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            yield World(url, client, plane, platform)
+    finally:
+        server.should_exit = True
+        await serving
+        await plane.close()
