@@ -29,13 +29,12 @@ class Manifest:
 
     @property
     def creation(self) -> dict[str, Any]:
-        """The body that creates it."""
+        """The body that creates it: stopped, so that nobody else starts it before we do."""
         return {
             "name": self.id,
             **self.texts,
             "id": self.id,
             "labels": self.labels or {},
-            "desiredRunState": self.run_state,
             "configuration": self.configuration,
         }
 
