@@ -20,8 +20,8 @@ def parse_timespan(text: str) -> timedelta:
     """The duration that `text` names; tenths of a microsecond are cut off.
 
     Raises ValueError saying what is allowed. Stricter than .NET where .NET surprises: a bare number
-    (there "30" is thirty days) and one-digit parts ("1:00" is an hour) are refused. Only "0" needs no
-    unit.
+    (there "30" is thirty days) and one-digit parts ("1:00" is an hour) are refused. Only "0"
+    needs no unit.
     """
     if text == "0":
         return timedelta()

@@ -169,7 +169,7 @@ def next_steps(addresses: Addresses) -> list[str]:
         f"  {draas} patch orders --set 'queries[all-orders].query=MATCH (c) RETURN c.value AS n'",
         f"  curl -X PATCH {url}/api/configuration/instances/orders \\",
         f"    -H 'Content-Type: application/json-patch+json' -d '{change}'",
-        f"  kill -9 $(curl -s {url}/api/status/alerts/status | grep -oP '\"processId\":\"\\K\\d+')",
+        f'  kill -9 $(curl -s {url}/api/status/alerts/status | grep -oP \'"processId":"\\K\\d+\')',
         f"  {draas} explain orders",
         f"  {draas} audit",
         f"  {url}/docs in a browser",
