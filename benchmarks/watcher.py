@@ -57,7 +57,7 @@ class Watcher:
     async def cycle(self, _: str) -> dict[str, Any]:
         """A cycle as the periodic check makes it: what it cost and which instances it found."""
         before, began = own_cpu(), time.perf_counter()
-        await self.triggers.resync()
+        await self.triggers.check()
         cpu, seconds = own_cpu() - before, time.perf_counter() - began
         return {"cpu": cpu, "seconds": seconds, "found": await self._found()}
 
