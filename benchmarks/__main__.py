@@ -25,13 +25,13 @@ class Extent:
     rounds: int
     spawns: int
     rest: float
-    idle: int
+    single: int
     burst: int
     host_spawns: int
 
 
-FULL = Extent((1_000, 10_000), rounds=9, spawns=3, rest=10, idle=150, burst=1_000, host_spawns=7)
-QUICK = Extent((50,), rounds=1, spawns=1, rest=0, idle=5, burst=20, host_spawns=1)
+FULL = Extent((1_000, 10_000), rounds=9, spawns=3, rest=10, single=60, burst=1_000, host_spawns=7)
+QUICK = Extent((50,), rounds=1, spawns=1, rest=0, single=5, burst=20, host_spawns=1)
 
 
 def main() -> None:
@@ -60,10 +60,9 @@ def measure(extent: Extent) -> list[Row]:
                     startup.measure(server, log, size, extent.spawns, extent.rest, empty),
                 )
                 _take(rows, cycles.measure(server, log, size, extent.rounds))
-                _take(
-                    rows,
-                    latency.measure(server, log, size, idle=extent.idle, burst=extent.burst),
-                )
+                if size == extent.sizes[-1]:
+                    single, burst = extent.single, extent.burst
+                    _take(rows, latency.measure(server, log, size, single=single, burst=burst))
     _take(rows, _host(extent.host_spawns))
     return rows
 

@@ -37,9 +37,8 @@ def measure(server: Child, log: Path, size: int, rounds: int) -> list[Row]:
     """The rows for a fleet of that size; `rounds` for each, fewer for what takes long."""
     url = str(server.hello["url"])
     rows: list[Row] = []
-    slow = max(1, min(rounds, 3_000 // size + 2))
+    slow = min(rounds, 3 if size <= 1_000 else 2)
     with Child(log, "benchmarks.naive", url) as naive:
-        naive.ask("cycle")
         base = _median(server, naive, "cycle", slow)
         naive_rss = naive.rss()
     rows += _native(server, log, size, rounds, base)

@@ -8,36 +8,34 @@ client has its answer, the time is negative; it counts as 0.
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.lines import Child
 from benchmarks.patches import change
 from benchmarks.rows import Row
 
 TARGETS = {"idle": 5, "burst": 50, "resync": 25}
-IDLE_EVERY = 0.04
+EVERY = 0.25
+"""Seconds between PATCHes: an instance is restarted in less, so that a worker is free."""
 
 
-def measure(server: Child, log: Path, size: int, *, idle: int, burst: int) -> list[Row]:
-    """Rows for `idle` PATCHes one by one, a burst of `burst`, and PATCHes during full resyncs."""
+def measure(server: Child, log: Path, size: int, *, single: int, burst: int) -> list[Row]:
+    """Rows for `single` PATCHes one by one, as many during full resyncs, and a burst."""
     url, name = str(server.hello["url"]), f"{size:,} instances: PATCH answered to worker"
     with (
         tempfile.TemporaryDirectory() as data,
         Child(log, "benchmarks.acting_daemon", url, data) as daemon,
     ):
-        daemon.ask("settle")
-        seed = int(time.monotonic() * 10) % 1_000_000 + 2_000_000
-        daemon.ask("noted")
-        answered = change(url, range(idle), seed, every=IDLE_EVERY)
-        rows = _rows(f"{name}, idle", _waits(daemon, answered, "began"), TARGETS["idle"])
-        daemon.ask(f"resync {idle * IDLE_EVERY * 1.2}")
-        answered = change(url, range(idle), seed + 1, every=IDLE_EVERY)
-        waits = _waits(daemon, answered, "began")
+        answered = change(url, range(single), 2_000_001, every=EVERY)
+        waits = _since(answered, _noted(daemon)["began"])
+        rows = _rows(f"{name}, idle", waits, TARGETS["idle"])
+        daemon.ask(f"resync {single * EVERY}")
+        answered = change(url, range(single), 2_000_002, every=EVERY)
+        waits = _since(answered, _noted(daemon)["began"])
         rows += _rows(f"{name}, while full resyncs run", waits, TARGETS["resync"])
-        answered = change(url, range(burst), seed + 2)
-        daemon.ask("settle")
-        noted = daemon.ask("noted")
+        answered = change(url, range(burst), 2_000_003)
+        noted = _noted(daemon)
     kind = f"burst of {burst:,}"
     queued = _since(answered, noted["came"])
     rows += _rows(f"{size:,} instances: PATCH answered to queued, {kind}", queued, TARGETS["burst"])
@@ -45,9 +43,9 @@ def measure(server: Child, log: Path, size: int, *, idle: int, burst: int) -> li
     return rows
 
 
-def _waits(daemon: Child, answered: dict[str, float], what: str) -> list[float]:
+def _noted(daemon: Child) -> dict[str, Any]:
     daemon.ask("settle")
-    return _since(answered, daemon.ask("noted")[what])
+    return daemon.ask("noted")
 
 
 def _since(answered: dict[str, float], noted: list[tuple[str, float]]) -> list[float]:
