@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
 
 from draas.client.port import GarbageError, RefusedError, UnreachableError
 from draas.contract.problems import PREFIX
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+
+Parameters = Mapping[str, str] | Sequence[tuple[str, str]]
+"""A query; as pairs where a name may stand there more than once."""
 
 MAXIMUM_BODY = 8 * 1024 * 1024
 MAXIMUM_LIST = 256 * 1024 * 1024
@@ -53,7 +59,7 @@ class HttpClient:
         *,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Parameters | None = None,
         within: float | None = None,
         maximum: int = MAXIMUM_BODY,
         media_type: str = "application/json",
@@ -80,9 +86,9 @@ class HttpClient:
                 raise UnreachableError(f"no answer from {self.url} in {seconds:g} s") from error
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 if attempt == attempts:
-                    raise UnreachableError(f"{self.url} does not answer: {error}") from error
+                    raise UnreachableError(f"{self.url} does not answer: {_why(error)}") from error
             except (aiohttp.ClientError, OSError) as error:
-                raise UnreachableError(f"{self.url} does not answer: {error}") from error
+                raise UnreachableError(f"{self.url} does not answer: {_why(error)}") from error
         raise AssertionError("unreachable")
 
     async def _once(
@@ -91,10 +97,11 @@ class HttpClient:
         path: str,
         data: bytes | None,
         headers: Mapping[str, str],
-        params: Mapping[str, str] | None,
+        params: Parameters | None,
         maximum: int,
     ) -> Response:
-        session = self._open()
+        session, loop = self._open(), asyncio.get_running_loop()
+        begin = loop.time()
         async with session.request(
             method, self.url + path, data=data, headers=headers, params=params
         ) as answer:
@@ -104,6 +111,14 @@ class HttpClient:
                 if len(content) > maximum:
                     raise GarbageError(f"the answer to {method} {path} exceeds {maximum} bytes")
             response = Response(answer.status, answer.headers, bytes(content))
+        milliseconds = round((loop.time() - begin) * 1000)
+        emit(
+            messages.API_CALL,
+            method=method,
+            path=path,
+            status_code=response.status,
+            milliseconds=milliseconds,
+        )
         if response.status // 100 == 2 or response.status == 304:
             return response
         raise _refusal(response)
@@ -123,6 +138,13 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _why(error: Exception) -> str:
+    """Short: the library's text repeats the address and speaks of TLS where there is none."""
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+        return os.strerror(error.os_error.errno)
+    return str(error) or type(error).__name__
 
 
 def _refusal(response: Response) -> RefusedError:

@@ -1,4 +1,4 @@
-"""Paths of the control plane, written once for the server and its clients (B-01)."""
+"""Paths of the control plane and the daemon, written once for servers and clients (B-01)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ CHANGES = "/api/changes"
 STATUS = "/api/status"
 RECENT_CHANGES = "/api/status/recent-changes"
 STATUS_UPDATES = "/api/status/updates"
+READY = "/ready"
+
+RECONCILED = "/api/reconciliation/instances"
+AUDIT = "/api/reconciliation/audit"
+AUDIT_VERIFY = "/api/reconciliation/audit/verify"
 
 ACTOR = "Draas-Actor"
 OPERATION = "Draas-Operation"
@@ -36,3 +41,9 @@ def configuration(instance_id: str, part: str = "") -> str:
 def status(instance_id: str) -> str:
     """The path of an instance's runtime information."""
     return f"{STATUS}/{quote(instance_id, safe='')}/status"
+
+
+def reconciled(instance_id: str, action: str = "") -> str:
+    """The daemon's path of an instance, or of an order such as `reconcile`."""
+    path = f"{RECONCILED}/{quote(instance_id, safe='')}"
+    return f"{path}/{action}" if action else path

@@ -73,12 +73,12 @@ class Fleet:
         state = self.states.get(instance_id)
         return detect(state) if state else Drift(unknown="not seen yet")
 
-    def drifting(self) -> dict[DriftKind, int]:
+    def drifting(self) -> dict[str, int]:
         """How many instances drift in which way."""
-        counts = dict.fromkeys(DriftKind, 0)
+        counts = {kind.value: 0 for kind in DriftKind}
         for drift in self._drifting.values():
             for kind in drift.kinds:
-                counts[kind] += 1
+                counts[kind.value] += 1
         return counts
 
     @property

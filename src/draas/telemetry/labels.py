@@ -16,34 +16,21 @@ class Labels:
         self._by_key = {_key(value): value for value in self.values}
 
     def of(self, value: object) -> str:
-        """The label for `value` (text or enum), whatever its case and underscores."""
+        """The label for `value` (text or enum), whatever its case, hyphens and underscores."""
         return self._by_key.get(_key(str(value.value if isinstance(value, Enum) else value)), OTHER)
 
 
 def _key(text: str) -> str:
-    return text.replace("_", "").casefold()
+    return text.replace("_", "").replace("-", "").casefold()
 
 
-DRIFT_KINDS = Labels(("configuration", "observed", "run_state", "health"))
+DRIFT_KINDS = Labels(("configuration", "observed", "run-state", "health"))
 STRATEGIES = Labels(("Restart", "HotApply", "RollingUpdate", "BlueGreen", "Canary", "Manual"))
-TRIGGERS = Labels(("periodic", "event", "manual", "retry", "startup"))
-OUTCOMES = Labels(("success", "failure", "rolled_back", "superseded", "cancelled", "timeout"))
-FAILURE_REASONS = Labels(
-    ("transient", "permanent", "timeout", "unhealthy", "mismatch", "refused", "not_found")
-)
+TRIGGERS = Labels(("change", "resync", "retry", "manual", "resume"))
+OUTCOMES = Labels(("success", "failed", "rolled-back", "superseded"))
+FAILURE_REASONS = Labels(("transient", "permanent"))
 SKIP_REASONS = Labels(
-    (
-        "concurrency",
-        "error",
-        "stopped",
-        "backoff",
-        "quarantine",
-        "breaker",
-        "busy",
-        "unknown",
-        "strategy",
-        "disabled",
-    )
+    ("operation", "status", "quarantine", "validation", "back-off", "breaker", "stopped")
 )
 METHODS = Labels(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 STATUS_CODES = Labels(str(code) for code in range(100, 600))

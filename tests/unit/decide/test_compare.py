@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from tests.support.documents import REALISTIC, documents, respelled, snapshot_of, unhurried
 
 from draas.decide.compare import Difference, compare, compare_observed
 from draas.model.configuration import digest, from_snapshot, normal_form, observable_digest
+from tests.support.documents import REALISTIC, documents, respelled, snapshot_of, unhurried
 
 
 def source(name: str, **members: Any) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.documents import REALISTIC, respelled, unhurried
 
 from draas.decide.validation import validate
 from draas.model.configuration import ConfigurationError, canonical, digest, from_snapshot
+from tests.support.documents import REALISTIC, respelled, unhurried
 
 
 def source(**members: Any) -> dict[str, Any]:
@@ -146,8 +146,26 @@ def test_faults_tell_no_secret() -> None:
 
 
 _names = st.sampled_from(
-    "id kind Port host serverConfiguration sources Queries reactions query sourceId middleware"
-    " joins dataType type config properties name default".split()
+    [
+        "id",
+        "kind",
+        "Port",
+        "host",
+        "serverConfiguration",
+        "sources",
+        "Queries",
+        "reactions",
+        "query",
+        "sourceId",
+        "middleware",
+        "joins",
+        "dataType",
+        "type",
+        "config",
+        "properties",
+        "name",
+        "default",
+    ]
 )
 _wild = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.sampled_from(["a", "", "mock", "${V}"])),

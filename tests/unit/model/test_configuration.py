@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.documents import REALISTIC, documents, respelled, unhurried
 
 from draas.model.configuration import (
     ConfigurationError,
@@ -19,6 +18,7 @@ from draas.model.configuration import (
     normal_form,
     observable_digest,
 )
+from tests.support.documents import REALISTIC, documents, respelled, unhurried
 
 SOURCE = {"kind": "mock", "id": "m"}
 QUERY = {"id": "q", "query": "MATCH (n) RETURN n"}
@@ -244,6 +244,11 @@ def _spoil(value: Any) -> None:
 def test_defaults_are_not_shared_between_documents() -> None:
     _spoil(normal_form({"sources": [SOURCE], "queries": [QUERY]}))
     assert "spoilt" not in json.dumps(normal_form({"sources": [SOURCE], "queries": [QUERY]}))
+
+
+def test_a_long_run_of_returns_is_read_in_linear_time() -> None:
+    text = "\r" * 1_000_000 + "a"
+    assert normal_form(with_query(query=text))["queries"][0]["query"] == text
 
 
 def test_three_hundred_components_survive_text_and_spelling() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.documents import REALISTIC, documents, json_values, unhurried
 
 from draas.model.configuration import ConfigurationError, canonical
 from draas.model.patch import PatchError, PatchMalformed, PatchPathMissing, PatchTestFailed
 from draas.model.patch import apply_patch as apply
+from tests.support.documents import REALISTIC, documents, json_values, unhurried
 
 
 def op(kind: str, path: Any, value: Any = None, **more: Any) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.documents import documents, json_values, unhurried
 
 from draas.model.secrets import is_secret, mask, masked
+from tests.support.documents import documents, json_values, unhurried
 
 SECRET = "s3cr3t-value"
 NAMES = [
@@ -145,3 +145,16 @@ def _shape(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _shape(member) for key, member in value.items()}
     return [_shape(item) for item in value] if isinstance(value, list) else None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("QUJD" * 250_000 + "==", id="base64"),
+        pytest.param("a" * 1_000_000 + "://h=1", id="scheme"),
+        pytest.param("://" * 300_000, id="separators"),
+        pytest.param("-" * 1_000_000 + "=x", id="dashes"),
+    ],
+)
+def test_long_texts_pass_in_linear_time(text: str) -> None:
+    assert mask({"certificate": text}) == {"certificate": text}

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.documents import REALISTIC, documents, snapshot_of, unhurried
 
 from draas.model.configuration import (
     ConfigurationError,
@@ -16,6 +15,7 @@ from draas.model.configuration import (
     observable,
     observable_digest,
 )
+from tests.support.documents import REALISTIC, documents, snapshot_of, unhurried
 
 
 @unhurried

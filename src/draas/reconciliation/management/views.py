@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from draas.model.audit import AuditEntry
+from draas.model.clock import timestamp
 from draas.model.reconciliation import Drift, Gate, Operation, Plan
 from draas.reconciliation.daemon import Daemon
-from draas.reconciliation.record import timestamp
 
 
 def camel(name: str) -> str:
@@ -28,7 +28,8 @@ def audit_entry(entry: AuditEntry) -> dict[str, Any]:
     return _camelled(asdict(entry))
 
 
-def _when(moment: datetime | None) -> str | None:
+def when(moment: datetime | None) -> str | None:
+    """A moment as text."""
     return None if moment is None else timestamp(moment)
 
 
@@ -48,7 +49,7 @@ def gate(each: Gate) -> dict[str, Any]:
         "name": each.name,
         "passed": each.passed,
         "reason": each.reason,
-        "until": _when(each.until),
+        "until": when(each.until),
     }
 
 
@@ -63,7 +64,7 @@ def plan(made: Plan) -> dict[str, Any]:
         "targetDigest": made.target_digest or None,
         "restoresLastGood": made.restores_last_good,
         "gates": [gate(each) for each in made.gates],
-        "nextLook": _when(made.next_look),
+        "nextLook": when(made.next_look),
     }
 
 
@@ -77,7 +78,7 @@ def operation(open_one: Operation) -> dict[str, Any]:
         "actor": open_one.actor,
         "cause": open_one.cause,
         "attempt": open_one.attempt,
-        "startedAt": _when(open_one.started_at),
+        "startedAt": when(open_one.started_at),
         "targetDigest": open_one.target_digest,
         "error": open_one.error,
     }
@@ -105,10 +106,10 @@ def summary(daemon: Daemon, instance_id: str) -> dict[str, Any]:
         "quarantine": {
             "digest": quarantine.digest,
             "reason": quarantine.reason,
-            "since": _when(quarantine.since),
+            "since": when(quarantine.since),
         }
         if quarantine
         else None,
         "failures": memory.failures,
-        "nextLook": _when(daemon.queue.due(instance_id)),
+        "nextLook": when(daemon.queue.due(instance_id)),
     }

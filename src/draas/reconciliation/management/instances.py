@@ -1,13 +1,11 @@
-"""The management API: what the daemon knows, would do, has done; and a person's orders to it."""
+"""The management API of instances: their drift, what would be done, a person's orders."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Query
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import APIRouter, Body
+from fastapi.responses import JSONResponse
 
 from draas.contract.problems import ProblemError
 from draas.decide.strategies import STRATEGIES
@@ -15,17 +13,13 @@ from draas.model.reconciliation import DriftKind, Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.explain import as_records, explain
 from draas.reconciliation.management import views
+from draas.reconciliation.management.parameters import Actor, Limit, one_of
 from draas.reconciliation.reconcile import Reconciler, Request
-from draas.reconciliation.store import AuditQuery
 
-EXPORT_PAGE = 500
 VERDICTS = ("in-sync", "drifted", "unknown")
 
-Actor = Annotated[str, Header(alias="Draas-Actor", max_length=200)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
-
-def router(daemon: Daemon) -> APIRouter:
+def instances_router(daemon: Daemon) -> APIRouter:
     """The routes below `/api/reconciliation`."""
     routes = APIRouter(prefix="/api/reconciliation", tags=["reconciliation"])
 
@@ -37,8 +31,8 @@ def router(daemon: Daemon) -> APIRouter:
         limit: Limit = 100,
     ) -> dict[str, Any]:
         """The drift state of each instance, by id; `verdict` and `kind` filter."""
-        _one_of("verdict", verdict, VERDICTS)
-        _one_of("kind", kind, tuple(DriftKind))
+        one_of("verdict", verdict, VERDICTS)
+        one_of("kind", kind, tuple(DriftKind))
         known = sorted(daemon.fleet.states.keys() | daemon.fleet.unreadable.keys())
         found: list[dict[str, Any]] = []
         for instance_id in known:
@@ -73,7 +67,7 @@ def router(daemon: Daemon) -> APIRouter:
         reconciler = _connected(daemon)
         wanted = body or {}
         strategy, dry_run = wanted.get("strategy"), wanted.get("dryRun", False)
-        _one_of("strategy", strategy, tuple(STRATEGIES))
+        one_of("strategy", strategy, tuple(STRATEGIES))
         if not isinstance(dry_run, bool):
             raise ProblemError("invalid-parameter", f"dryRun is {dry_run!r}; give true or false")
         request = Request(Trigger.MANUAL, actor, strategy)
@@ -93,61 +87,6 @@ def router(daemon: Daemon) -> APIRouter:
             daemon.workers.ask(instance_id, Request(Trigger.MANUAL, actor))
         return {"instanceId": instance_id, "released": lifted}
 
-    @routes.get("/breaker")
-    async def breaker() -> dict[str, Any]:
-        """The fleet's breaker."""
-        state = daemon.breaker.state
-        return {
-            "open": state.open_since is not None,
-            "since": views._when(state.open_since),
-            "reason": state.reason,
-        }
-
-    @routes.post("/breaker/release")
-    async def release_breaker() -> dict[str, Any]:
-        """Let the work go on."""
-        daemon.breaker.release()
-        for instance_id in list(daemon.fleet.plans):
-            daemon.queue.add(instance_id, Trigger.RESYNC)
-        return {"open": False}
-
-    @routes.get("/audit")
-    async def audit(
-        instance_id: Annotated[str | None, Query(alias="instanceId")] = None,
-        outcome: str | None = None,
-        operation_id: Annotated[str | None, Query(alias="operationId")] = None,
-        since: str | None = None,
-        before: Annotated[int | None, Query(ge=1)] = None,
-        limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
-        format: str = "json",
-    ) -> Any:
-        """The audit, newest first; `before` pages on; `format=ndjson` exports all that matches."""
-        _one_of("format", format, ("json", "ndjson"))
-        query = AuditQuery(
-            instance_id=instance_id,
-            outcome=outcome,
-            operation_id=operation_id,
-            since=since,
-            before=before,
-            limit=limit or daemon.settings.audit.view_limit,
-        )
-        if format == "ndjson":
-            return StreamingResponse(_export(daemon, query), media_type="application/x-ndjson")
-        entries = await daemon.store.audit(query)
-        following = entries[-1].sequence if len(entries) == query.limit else None
-        return {"entries": [views.audit_entry(each) for each in entries], "next": following}
-
-    @routes.get("/audit/verify")
-    async def verify() -> dict[str, Any]:
-        """Whether the chain of the audit holds."""
-        verdict = await daemon.store.verify_audit()
-        return {
-            "intact": verdict.intact,
-            "checked": verdict.checked,
-            "brokenAt": verdict.broken_at,
-            "reason": verdict.reason,
-        }
-
     return routes
 
 
@@ -158,7 +97,12 @@ async def _explained(
     snapshot = observation.snapshot
     if snapshot.gone:
         raise _unknown(instance_id)
-    answer = {"instanceId": instance_id, "plan": views.plan(plan), "summary": [], "differences": []}
+    answer: dict[str, Any] = {
+        "instanceId": instance_id,
+        "plan": views.plan(plan),
+        "summary": [],
+        "differences": [],
+    }
     if snapshot.state is not None and daemon.control_plane is not None and plan.drift:
         comparison = await explain(
             daemon.control_plane, snapshot.state, plan.drift, observation.desired, snapshot.memory
@@ -168,25 +112,6 @@ async def _explained(
     if instance_id in daemon.fleet.states:
         answer["state"] = views.summary(daemon, instance_id)
     return answer
-
-
-async def _export(daemon: Daemon, query: AuditQuery) -> AsyncIterator[bytes]:
-    before = query.before
-    while True:
-        page = AuditQuery(
-            instance_id=query.instance_id,
-            outcome=query.outcome,
-            operation_id=query.operation_id,
-            since=query.since,
-            before=before,
-            limit=EXPORT_PAGE,
-        )
-        entries = await daemon.store.audit(page)
-        for entry in entries:
-            yield json.dumps(views.audit_entry(entry)).encode() + b"\n"
-        if len(entries) < EXPORT_PAGE:
-            return
-        before = entries[-1].sequence
 
 
 def _connected(daemon: Daemon) -> Reconciler:
@@ -201,13 +126,3 @@ def _connected(daemon: Daemon) -> Reconciler:
 
 def _unknown(instance_id: str) -> ProblemError:
     return ProblemError("instance-not-found", f"there is no instance {instance_id!r}")
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value is not None and value not in allowed:
-        raise ProblemError(
-            "invalid-parameter",
-            f"{name} is {value!r}; it is one of {', '.join(allowed)}",
-            parameter=name,
-            value=value,
-        )

@@ -1,0 +1,149 @@
+"""`draas apply`: create and change instances until they are as a file says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from draas.cli import output
+from draas.cli.exit_codes import Code, CommandError
+from draas.cli.manifests import Manifest, read
+from draas.cli.output import Format
+from draas.cli.session import Session, progress, say, tell
+from draas.cli.text import printable, shown
+from draas.client.port import ControlPlaneError
+from draas.decide.compare import Comparison, Difference, compare
+from draas.decide.validation import validate
+from draas.model.configuration import ConfigurationError, canonical
+
+_KEPT = ("host", "port", "logLevel")
+"""What stays as it is where the file does not say it: the control plane has chosen it."""
+
+_FIXED = ("name", "description", "platformType", "labels")
+"""What only the creation sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done, or would be, with one instance."""
+
+    id: str
+    result: str
+    differences: tuple[Difference, ...] = ()
+    run_state: str = ""
+
+
+async def apply(session: Session, file: str, dry_run: bool, form: Format) -> Code:
+    """Bring every instance of the file about; the code of the first that failed."""
+    manifests = read(file)
+    for each in manifests:
+        _require_valid(each)
+    worst = Code.OK
+    done: list[Applied] = []
+    for each in manifests:
+        try:
+            async with progress(f"Applying {each.id}"):
+                applied = await _one(session, each, dry_run)
+        except ControlPlaneError as error:
+            worst = worst or tell(error, session.addresses, f"{each.id}: ")
+            continue
+        done.append(applied)
+        if form is Format.TABLE:
+            _print(applied, dry_run)
+    if form is not Format.TABLE:
+        output.document([_as_json(each) for each in done], form)
+    return worst
+
+
+def _require_valid(manifest: Manifest) -> None:
+    faults = validate(manifest.configuration)
+    if faults:
+        raise CommandError(f"{manifest.id}: {'; '.join(map(str, faults))}", Code.USAGE)
+
+
+async def _one(session: Session, manifest: Manifest, dry_run: bool) -> Applied:
+    present = await session.control_plane.find(manifest.id)
+    if present is None:
+        return await _create(session, manifest, dry_run)
+    _warn_of_fixed(manifest, present)
+    document, etag = await session.control_plane.configuration(manifest.id)
+    wanted = _completed(manifest.configuration, document)
+    comparison = _compared(document, wanted)
+    changes_state = present.get("desiredRunState") != manifest.run_state
+    if not dry_run:
+        if comparison.has_drift:
+            await session.control_plane.put(manifest.id, wanted, etag)
+        if changes_state:
+            await _bring_to(session, manifest)
+    return Applied(
+        manifest.id,
+        "configured" if comparison.has_drift or changes_state else "unchanged",
+        comparison.differences,
+        manifest.run_state if changes_state else "",
+    )
+
+
+async def _create(session: Session, manifest: Manifest, dry_run: bool) -> Applied:
+    if not dry_run:
+        await session.control_plane.create(manifest.creation)
+        if manifest.run_state == "Running":
+            await _bring_to(session, manifest)
+    return Applied(manifest.id, "created", run_state=manifest.run_state)
+
+
+async def _bring_to(session: Session, manifest: Manifest) -> None:
+    action = "start" if manifest.run_state == "Running" else "stop"
+    await session.control_plane.lifecycle(manifest.id, action)
+
+
+def _completed(wanted: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
+    document = canonical(wanted)
+    for name in _KEPT:
+        if name in present:
+            document.setdefault(name, present[name])
+    return document
+
+
+def _compared(present: dict[str, Any], wanted: dict[str, Any]) -> Comparison:
+    try:
+        return compare(present, wanted)
+    except ConfigurationError as error:
+        raise CommandError(str(error)) from error
+
+
+def _warn_of_fixed(manifest: Manifest, present: dict[str, Any]) -> None:
+    asked = {**manifest.texts} | ({} if manifest.labels is None else {"labels": manifest.labels})
+    other = [name for name in _FIXED if name in asked and asked[name] != present.get(name)]
+    if other:
+        say(
+            f"{manifest.id}: {', '.join(other)} stay as they were created; delete it to change them"
+        )
+
+
+def _print(applied: Applied, dry_run: bool) -> None:
+    would = "would be " if dry_run and applied.result != "unchanged" else ""
+    print(printable(f"{applied.id} {would}{applied.result}"))
+    for each in applied.differences:
+        print(f"  {difference_line(asdict(each))}")
+    if applied.run_state and applied.result != "created":
+        print(f"  desired run state: {applied.run_state}")
+
+
+def difference_line(difference: dict[str, Any]) -> str:
+    """`queries[q].query: MATCH (a) → MATCH (b)`, `+ path: value`, `- path: value`."""
+    path = printable(str(difference.get("path")))
+    match difference.get("kind"):
+        case "added":
+            return f"+ {path}: {shown(difference.get('desired'))}"
+        case "removed":
+            return f"- {path}: {shown(difference.get('actual'))}"
+    return f"~ {path}: {shown(difference.get('actual'))} → {shown(difference.get('desired'))}"
+
+
+def _as_json(applied: Applied) -> dict[str, Any]:
+    return {
+        "id": applied.id,
+        "result": applied.result,
+        "desiredRunState": applied.run_state or None,
+        "differences": [asdict(each) for each in applied.differences],
+    }

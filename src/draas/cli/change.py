@@ -1,0 +1,112 @@
+"""`draas patch`, `start`, `stop`, `restart` and `delete`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from draas.cli.assignments import operations as assigned
+from draas.cli.exit_codes import Code, CommandError
+from draas.cli.files import documents
+from draas.cli.session import Session, progress, say
+from draas.client.port import RefusedError
+
+TRIES = 3
+"""How often assignments are made anew when somebody else changes the configuration meanwhile."""
+
+_DOING = {"start": "Starting", "stop": "Stopping", "restart": "Restarting"}
+
+
+async def patch(
+    session: Session,
+    instance_id: str,
+    assignments: list[str] | None,
+    text: str | None,
+    file: str | None,
+) -> Code:
+    """Change a configuration by assignments, or by a JSON Patch as text or in a file."""
+    given = [each for each in (assignments, text, file) if each]
+    if len(given) != 1:
+        raise CommandError("give one of --set, --patch and --file", Code.USAGE)
+    before = await session.control_plane.instance(instance_id)
+    if assignments:
+        after = await _assign(session, instance_id, assignments)
+    else:
+        _, after = await session.control_plane.patch(instance_id, _operations(text, file))
+    generation = after.strip('"')
+    if generation == str(before.get("generation")):
+        print(f"{instance_id} unchanged (generation {generation})")
+    else:
+        print(f"{instance_id} configured (generation {generation})")
+        if before.get("desiredRunState") == "Stopped":
+            say(f"{instance_id} is stopped: it gets the configuration when it is started")
+    return Code.OK
+
+
+async def _assign(session: Session, instance_id: str, assignments: list[str]) -> str:
+    for tried in range(1, TRIES + 1):
+        document, etag = await session.control_plane.configuration(instance_id)
+        made = assigned(assignments, document)
+        try:
+            _, after = await session.control_plane.patch(instance_id, made, etag)
+        except RefusedError as error:
+            if error.kind != "precondition-failed" or tried == TRIES:
+                raise
+        else:
+            return after
+    raise AssertionError("unreachable")
+
+
+def _operations(text: str | None, file: str | None) -> Any:
+    if text is not None:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise CommandError(f"--patch is no JSON: {error}", Code.USAGE) from error
+    assert file is not None
+    found = documents(file)
+    if len(found) != 1:
+        raise CommandError(f"{file} must hold one JSON Patch, not {len(found)}", Code.USAGE)
+    return found[0]
+
+
+async def lifecycle(session: Session, instance_ids: list[str], action: str) -> Code:
+    """Start, stop or restart instances, one after the other."""
+
+    async def one(instance_id: str) -> str:
+        async with progress(f"{_DOING[action]} {instance_id}"):
+            done = await session.control_plane.lifecycle(instance_id, action)
+        where = f" on port {done['port']}" if done.get("port") and action != "stop" else ""
+        was = "" if done.get("changed", True) else " already"
+        return f"{instance_id} is{was} {done.get('status')}{where}"
+
+    return await session.for_each(instance_ids, one)
+
+
+def require_consent(instance_ids: list[str], yes: bool) -> None:
+    """Ask before anything is deleted; where nobody can be asked, refuse.
+
+    Raises:
+        SystemExit: no consent.
+    """
+    if yes:
+        return
+    what = ", ".join(instance_ids)
+    if not sys.stdin.isatty():
+        say(f"delete {what}: nobody can be asked here; say --yes")
+        raise SystemExit(Code.USAGE)
+    if input(f"Stop and forget {what}, with configuration and history? [y/N] ").lower() != "y":
+        say("nothing was deleted")
+        raise SystemExit(Code.FAILED)
+
+
+async def delete(session: Session, instance_ids: list[str]) -> Code:
+    """Delete instances, one after the other."""
+
+    async def one(instance_id: str) -> str:
+        async with progress(f"Deleting {instance_id}"):
+            await session.control_plane.delete(instance_id)
+        return f"{instance_id} deleted"
+
+    return await session.for_each(instance_ids, one)

@@ -1,0 +1,49 @@
+"""How an error is told: an exit code, and lines with the way out. Never a traceback."""
+
+from __future__ import annotations
+
+from draas.cli.addresses import Addresses
+from draas.cli.exit_codes import Code
+from draas.client.port import ControlPlaneError, RefusedError, UnreachableError
+
+_BY_KIND = {
+    "control-plane-unreachable": Code.UNREACHABLE,
+    "instance-unobservable": Code.UNKNOWN,
+    "route-not-found": Code.FAILED,
+}
+_BY_STATUS = {404: Code.NOT_FOUND, 409: Code.CONFLICT, 412: Code.CONFLICT}
+_WAYS_OUT = {
+    "precondition-failed": "somebody else changed it meanwhile: look at it and try again",
+    "instance-busy": "try again when that is done",
+    "instance-exists": "`draas apply` changes it",
+}
+
+
+def code_of(error: ControlPlaneError) -> Code:
+    """The exit code for a call that got no usable answer."""
+    if isinstance(error, UnreachableError):
+        return Code.UNREACHABLE
+    if isinstance(error, RefusedError):
+        return _BY_KIND.get(error.kind) or _BY_STATUS.get(error.status, Code.FAILED)
+    return Code.FAILED
+
+
+def lines_of(error: ControlPlaneError, addresses: Addresses) -> list[str]:
+    """The detail with the way out, then each fault and the server's last lines where given."""
+    lines = [str(error)]
+    if isinstance(error, UnreachableError):
+        option = "--daemon" if addresses.daemon.rstrip("/") in lines[0] else "--control-plane"
+        lines[0] += f"; start it with `draas up`, or say where it is with {option}"
+    if isinstance(error, RefusedError):
+        if error.kind in _WAYS_OUT:
+            lines[0] += f"; {_WAYS_OUT[error.kind]}"
+        lines += [f"  {text}" for text in _faults(error) if text not in lines[0]]
+        log = error.members.get("log")
+        lines += [f"  | {line}" for line in log] if isinstance(log, list) else []
+    return lines
+
+
+def _faults(error: RefusedError) -> list[str]:
+    faults = error.members.get("errors")
+    found = [each for each in faults if isinstance(each, dict)] if isinstance(faults, list) else []
+    return [f"{each.get('path') or 'document'}: {each.get('message')}" for each in found]

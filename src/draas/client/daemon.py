@@ -1,0 +1,83 @@
+"""The daemon's management API: drift, orders, audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from draas.client.http import MAXIMUM_LIST, HttpClient
+from draas.client.operators import Document, as_object, not_ready
+from draas.client.port import GarbageError
+from draas.contract import routes
+
+PAGE = 1000
+
+
+class Reconciliation:
+    """Typed calls of `/api/reconciliation`. All raise `ControlPlaneError`."""
+
+    def __init__(self, http: HttpClient) -> None:
+        self.http = http
+
+    async def readiness(self) -> str:
+        """Why the daemon is not ready; empty once it is."""
+        return await not_ready(self.http)
+
+    async def drift(self) -> list[Document]:
+        """The drift state of every instance, by id."""
+        found: list[Document] = []
+        after = ""
+        while True:
+            params = {"after": after, "limit": str(PAGE)}
+            answer = await self.http.request("GET", routes.RECONCILED, params=params)
+            page = as_object(answer)
+            found += _objects(page.get("instances"))
+            after = page.get("next") or ""
+            if not after:
+                return found
+
+    async def explain(self, instance_id: str) -> Document:
+        """One instance, read now: plan, gates, differences."""
+        return as_object(await self.http.request("GET", routes.reconciled(instance_id)))
+
+    async def reconcile(self, instance_id: str, strategy: str | None, *, dry_run: bool) -> Document:
+        """Have the instance looked at now, or only hear what would be done."""
+        body: Document = {"dryRun": dry_run}
+        if strategy is not None:
+            body["strategy"] = strategy
+        path = routes.reconciled(instance_id, "reconcile")
+        return as_object(await self.http.request("POST", path, body=body))
+
+    async def release(self, instance_id: str) -> bool:
+        """Lift the quarantine of an instance's configurations; whether there was one."""
+        path = routes.reconciled(instance_id, "release")
+        return bool(as_object(await self.http.request("POST", path)).get("released"))
+
+    async def audit(self, instance_id: str | None = None, limit: int | None = None) -> list[Any]:
+        """Entries of the audit, newest first."""
+        answer = await self.http.request(
+            "GET", routes.AUDIT, params=_query(instance_id, limit), maximum=MAXIMUM_LIST
+        )
+        return _objects(as_object(answer).get("entries"))
+
+    async def export(self, instance_id: str | None = None) -> str:
+        """The whole audit as lines of JSON, newest first."""
+        params = _query(instance_id, None) | {"format": "ndjson"}
+        answer = await self.http.request(
+            "GET", routes.AUDIT, params=params, maximum=MAXIMUM_LIST, within=300
+        )
+        return answer.body.decode("utf-8", "replace")
+
+    async def verify(self) -> Document:
+        """Whether the audit's chain holds."""
+        return as_object(await self.http.request("GET", routes.AUDIT_VERIFY, within=300))
+
+
+def _query(instance_id: str | None, limit: int | None) -> dict[str, str]:
+    query = {} if instance_id is None else {"instanceId": instance_id}
+    return query if limit is None else query | {"limit": str(limit)}
+
+
+def _objects(value: Any) -> list[Document]:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise GarbageError("the answer has no array of objects where one belongs")
+    return value

@@ -1,0 +1,123 @@
+"""Wires the daemon: store, clock, client, web server, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from draas.adapters.clock import SystemClock
+from draas.adapters.store.reconciliation import SqlReconciliationStore
+from draas.client.connect import connect
+from draas.client.http import HttpClient
+from draas.client.port import ControlPlane
+from draas.reconciliation.daemon import Daemon
+from draas.reconciliation.management.app import application
+from draas.reconciliation.options import DaemonSettings
+from draas.reconciliation.reconcile import DAEMON
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+
+STORE_FILE = "daemon.sqlite"
+
+
+class AlreadyRunningError(Exception):
+    """Another daemon works with the same data directory."""
+
+
+async def run(settings: DaemonSettings, data: Path) -> int:
+    """Run the daemon until SIGTERM or SIGINT; the exit code.
+
+    Raises:
+        AlreadyRunningError: another daemon has the data directory.
+        SchemaError: the store was written by a newer release.
+        OSError: the management port cannot be had.
+    """
+    with exclusive(data, "daemon.lock"):
+        store = await SqlReconciliationStore.open(data / STORE_FILE)
+        http = HttpClient(
+            settings.control_plane_url,
+            actor=DAEMON,
+            timeout=settings.reconciliation.request_timeout.total_seconds(),
+            limit=settings.reconciliation.max_concurrent_reads,
+        )
+        try:
+            await _serve(settings, Daemon(settings, store, SystemClock()), http)
+        finally:
+            await http.close()
+            await store.close()
+    return 0
+
+
+async def _serve(settings: DaemonSettings, daemon: Daemon, http: HttpClient) -> None:
+    options = settings.reconciliation
+
+    async def find() -> ControlPlane:
+        return await connect(
+            http,
+            poll_interval=options.event_poll_interval.total_seconds(),
+            concurrency=options.max_concurrent_reads,
+        )
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stopping.set)
+    server = _Server(
+        uvicorn.Config(
+            application(daemon),
+            host=settings.management.host,
+            port=settings.management.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    working = asyncio.create_task(daemon.run(find, stopping))
+    try:
+        await asyncio.wait([serving, working], return_when=asyncio.FIRST_COMPLETED)
+        stopping.set()
+        await working
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the daemon; says where it listens as .NET's host does (R-130.19)."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            emit(messages.NOW_LISTENING, url=f"http://{host}:{port}")
+            emit(messages.APPLICATION_STARTED)
+
+
+@contextmanager
+def exclusive(directory: Path, name: str) -> Iterator[None]:
+    """Hold a lock file in a directory, made if missing; a crash lets go of it.
+
+    Raises:
+        AlreadyRunningError: another process holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (directory / name).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AlreadyRunningError(
+                f"another process works with {directory}: stop it, or give another --data"
+            ) from error
+        yield

@@ -1,0 +1,94 @@
+"""`draas`: the commands that talk to a running fleet, and those that run one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from draas.cli.app import app
+
+_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+_DATA = Path(".draas")
+
+Data = Annotated[Path, typer.Option(help="Folder for everything that is kept.", file_okay=False)]
+ConfigDir = Annotated[
+    Path, typer.Option(help="Folder of appsettings.json.", exists=True, file_okay=False)
+]
+CheckConfig = Annotated[
+    bool, typer.Option("--check-config", help="Only check and show the settings.")
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+
+
+@app.command("control-plane", context_settings=_SETTINGS)
+def control_plane(
+    context: typer.Context,
+    data: Data = _DATA,
+    port: Port = None,
+    host: Host = None,
+    config_dir: ConfigDir = Path(),
+    check_config: CheckConfig = False,
+) -> None:
+    """Run the control plane; any setting as --Section:Key=value."""
+    from draas.entrypoints import serve
+
+    arguments = [*context.args, *serve.listening("Api", host, port)]
+    raise typer.Exit(serve.control_plane(data, config_dir, arguments, check_config))
+
+
+@app.command("daemon", context_settings=_SETTINGS)
+def daemon(
+    context: typer.Context,
+    data: Data = _DATA,
+    port: Port = None,
+    host: Host = None,
+    config_dir: ConfigDir = Path(),
+    check_config: CheckConfig = False,
+) -> None:
+    """Run the reconciliation daemon; any setting as --Section:Key=value."""
+    from draas.entrypoints import serve
+
+    arguments = [*context.args, *serve.listening("Management", host, port)]
+    raise typer.Exit(serve.daemon(data, config_dir, arguments, check_config))
+
+
+@app.command("up", context_settings=_SETTINGS)
+def up(
+    context: typer.Context,
+    data: Data = _DATA,
+    control_plane_port: Annotated[int, typer.Option(min=0, max=65535)] = 5000,
+    daemon_port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="With three servers, and a look at how they heal.")
+    ] = False,
+    leave_running: Annotated[
+        bool, typer.Option("--leave-running", help="Leave the servers running at the end.")
+    ] = False,
+    config_dir: ConfigDir = Path(),
+) -> None:
+    """Run control plane and daemon in the foreground; any setting as --Section:Key=value."""
+    from draas.entrypoints.up.foreground import Options
+    from draas.entrypoints.up.foreground import up as run
+
+    options = Options(
+        data=data,
+        control_plane_port=control_plane_port,
+        daemon_port=daemon_port,
+        config_dir=config_dir,
+        demo=demo,
+        leave_running=leave_running,
+        settings=tuple(context.args),
+    )
+    raise typer.Exit(run(options))
+
+
+def main() -> None:
+    """The program `draas`."""
+    app(prog_name="draas")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Runs one of the two processes: settings, logs, event loop, and errors in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from draas.adapters.platforms.ports import bind_fault
+from draas.adapters.store.engine import SchemaError
+from draas.control_plane.options import ControlPlaneSettings
+from draas.reconciliation.options import DaemonSettings, load_daemon_settings
+from draas.reconciliation.store import StoreError
+from draas.settings import SettingsError, load
+from draas.settings.convert import show
+from draas.settings.schema import pascal
+from draas.telemetry.logs import configure
+
+FAILED = 1
+BAD_SETTINGS = 2
+
+Settings = TypeVar("Settings", ControlPlaneSettings, DaemonSettings)
+
+
+def listening(section: str, host: str | None, port: int | None) -> list[str]:
+    """`--host` and `--port` as settings of a section; what comes last on a command line counts."""
+    given = {"Host": host, "Port": port}
+    return [f"--{section}:{key}={value}" for key, value in given.items() if value is not None]
+
+
+def load_control_plane(directory: Path, arguments: Sequence[str]) -> ControlPlaneSettings:
+    """The control plane's settings; those of the daemon may stand beside them."""
+    return load(
+        ControlPlaneSettings, directory=directory, arguments=arguments, also=(DaemonSettings,)
+    )
+
+
+def load_daemon(directory: Path, arguments: Sequence[str]) -> DaemonSettings:
+    """The daemon's settings; those of the control plane may stand beside them."""
+    return load_daemon_settings(directory, None, arguments, also=(ControlPlaneSettings,))
+
+
+def control_plane(data: Path, directory: Path, arguments: Sequence[str], check_only: bool) -> int:
+    """Run the control plane until a signal; the exit code."""
+    settings = _settings("control-plane", lambda: load_control_plane(directory, arguments))
+    if isinstance(settings, int) or check_only:
+        return _checked(settings)
+    if not _can_listen("control-plane", settings.api.host, settings.api.port):
+        return FAILED
+    configure(settings.logging, sys.stdout)
+    from draas.entrypoints.control_plane import run
+
+    return uvloop.run(run(settings, data))
+
+
+def daemon(data: Path, directory: Path, arguments: Sequence[str], check_only: bool) -> int:
+    """Run the daemon until a signal; the exit code."""
+    settings = _settings("daemon", lambda: load_daemon(directory, arguments))
+    if isinstance(settings, int) or check_only:
+        return _checked(settings)
+    if not _can_listen("daemon", settings.management.host, settings.management.port):
+        return FAILED
+    configure(settings.logging, sys.stdout)
+    from draas.entrypoints.daemon import AlreadyRunningError, run
+
+    try:
+        return uvloop.run(run(settings, data))
+    except (AlreadyRunningError, SchemaError, StoreError, OSError) as error:
+        return fault("daemon", error)
+
+
+def fault(command: str, error: object) -> int:
+    """Say in one line why a command cannot run; its exit code."""
+    print(f"draas {command}: {error}", file=sys.stderr)
+    return FAILED
+
+
+def bad_settings(command: str, error: SettingsError) -> int:
+    """One line for each fault of the settings; the exit code."""
+    for line in error.faults:
+        print(f"draas {command}: {line}", file=sys.stderr)
+    return BAD_SETTINGS
+
+
+def effective(settings: object, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Each setting as `Section:Key=value`; secrets are masked."""
+    for each in dataclasses.fields(settings):  # type: ignore[arg-type]
+        here = (*path, pascal(each.name))
+        value = getattr(settings, each.name)
+        if dataclasses.is_dataclass(value):
+            yield from effective(value, here)
+            continue
+        for name, single in _entries(value):
+            hidden = each.metadata.get("secret") and single
+            yield f"{':'.join((*here, *name))}={'***' if hidden else show(single)}"
+
+
+def _entries(value: Any) -> list[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, Mapping):
+        return [((key,), each) for key, each in value.items()]
+    if isinstance(value, tuple):
+        return [((str(index),), each) for index, each in enumerate(value)]
+    return [((), value)]
+
+
+def _settings(command: str, read: Callable[[], Settings]) -> Settings | int:
+    try:
+        return read()
+    except SettingsError as error:
+        return bad_settings(command, error)
+
+
+def _checked(settings: object) -> int:
+    if isinstance(settings, int):
+        return settings
+    for line in effective(settings):
+        print(line)
+    print("settings are valid")
+    return 0
+
+
+def _can_listen(command: str, host: str, port: int) -> bool:
+    why = bind_fault(host, port) if port else None
+    if why is not None:
+        fault(command, f"{why} (--host, --port)")
+    return why is None

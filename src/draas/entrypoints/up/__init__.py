@@ -1,0 +1,1 @@
+"""`draas up`: control plane and daemon in the foreground, as children of one process."""

@@ -1,0 +1,214 @@
+"""`draas up`: start both, keep both, tell what happens, and end in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from draas.adapters.platforms.ports import bind_fault, reachable
+from draas.cli.addresses import Addresses
+from draas.client.daemon import Reconciliation
+from draas.client.http import HttpClient
+from draas.client.operators import Operators
+from draas.client.port import ControlPlaneError
+from draas.entrypoints.daemon import AlreadyRunningError, exclusive
+from draas.entrypoints.serve import bad_settings, fault, load_control_plane, load_daemon
+from draas.entrypoints.up import demo
+from draas.entrypoints.up.child import Child
+from draas.entrypoints.up.shutdown import stop_instances
+from draas.entrypoints.up.story import follow
+from draas.entrypoints.up.supervision import StartError, keep, until_ready
+from draas.settings import SettingsError
+
+ACTOR = "up"
+CONTROL_PLANE_SECONDS = 15.0
+"""How long the control plane may take to end, and the daemon beyond its own grace period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `draas up` was asked for; `settings` are words of the command line for both."""
+
+    data: Path
+    control_plane_port: int
+    daemon_port: int
+    config_dir: Path
+    demo: bool
+    leave_running: bool
+    settings: tuple[str, ...]
+
+
+class PortError(Exception):
+    """A port that cannot be had."""
+
+
+def up(options: Options) -> int:
+    """Run until SIGINT or SIGTERM; the exit code."""
+    directory, settings = options.config_dir, options.settings
+    try:
+        api = load_control_plane(directory, settings).api
+        daemon_settings = load_daemon(directory, settings)
+    except SettingsError as error:
+        return bad_settings("up", error)
+    management = daemon_settings.management
+    try:
+        ports = (
+            _port(api.host, options.control_plane_port, "--control-plane-port"),
+            _port(management.host, options.daemon_port, "--daemon-port"),
+        )
+        if ports[0] == ports[1]:
+            raise PortError("--control-plane-port and --daemon-port are the same; choose another")
+        addresses = Addresses(_url(api.host, ports[0]), _url(management.host, ports[1]))
+        grace = daemon_settings.reconciliation.shutdown_grace_period.total_seconds()
+        with exclusive(options.data, "up.lock"):
+            return asyncio.run(_Foreground(options, ports, addresses, grace).run())
+    except (PortError, AlreadyRunningError, OSError) as error:
+        return fault("up", error)
+
+
+def _port(host: str, port: int, option: str) -> int:
+    """The port, or a free one for 0.
+
+    Raises:
+        PortError: it is taken.
+    """
+    if port == 0:
+        with socket.create_server((host, 0)) as probe:
+            chosen: int = probe.getsockname()[1]
+            return chosen
+    why = bind_fault(host, port)
+    if why is not None:
+        raise PortError(f"{why} ({option})")
+    return port
+
+
+def _url(host: str, port: int) -> str:
+    address = reachable(host)
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+
+
+class _Foreground:
+    def __init__(
+        self, options: Options, ports: tuple[int, int], addresses: Addresses, grace: float
+    ) -> None:
+        self._options = options
+        self._addresses = addresses
+        self._grace = grace
+        self._plane = Operators(HttpClient(addresses.control_plane, actor=ACTOR))
+        self._daemon = Reconciliation(HttpClient(addresses.daemon, actor=ACTOR))
+        logs = options.data / "logs"
+        common = ["--data", str(options.data), "--config-dir", str(options.config_dir)]
+        self._plane_child = Child(
+            "the control plane",
+            ["control-plane", *common, "--port", str(ports[0]), *options.settings],
+            logs / "control-plane.log",
+        )
+        self._daemon_child = Child(
+            "the daemon",
+            [
+                *("daemon", *common, "--port", str(ports[1]), *options.settings),
+                f"--ControlPlaneUrl={addresses.control_plane}",
+            ],
+            logs / "daemon.log",
+        )
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self._signalled)
+        try:
+            return await self._work()
+        finally:
+            await self._plane.http.close()
+            await self._daemon.http.close()
+
+    def _signalled(self) -> None:
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._stopping.set()
+
+    async def _work(self) -> int:
+        tasks: list[asyncio.Task[Any]] = []
+        code = 0
+        try:
+            if await self._unless_stopped(self._start()):
+                tasks = [asyncio.create_task(each) for each in self._watching()]
+                if self._options.demo:
+                    tasks.append(asyncio.create_task(self._demo()))
+                await self._stopping.wait()
+        except StartError as error:
+            code = fault("up", error)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._shut_down()
+        return code
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do the work, unless a signal comes first; whether it was done."""
+        task = asyncio.create_task(work)
+        stopped = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return False
+        task.result()
+        return True
+
+    async def _start(self) -> None:
+        tell(f"Starting; data and logs are in {self._options.data.resolve()}")
+        for child, readiness, url in (
+            (self._plane_child, self._plane.readiness, self._addresses.control_plane),
+            (self._daemon_child, self._daemon.readiness, self._addresses.daemon),
+        ):
+            await child.start()
+            try:
+                await until_ready(child, readiness)
+            except StartError as error:
+                said = "".join(f"\n  | {line}" for line in child.last_lines())
+                raise StartError(f"{error}; the end of {child.log}:{said}") from None
+            tell(f"{child.title} is ready at {url}")
+
+    def _watching(self) -> list[Coroutine[Any, Any, None]]:
+        return [
+            keep(self._plane_child, self._plane.readiness, tell),
+            keep(self._daemon_child, self._daemon.readiness, tell),
+            follow(self._daemon, tell),
+        ]
+
+    async def _demo(self) -> None:
+        try:
+            created = await demo.create(self._plane, tell)
+            await demo.until_running(self._plane, tell)
+            if created:
+                await demo.show_healing(self._plane, self._daemon, self._options.data, tell)
+        except (ControlPlaneError, LookupError) as error:
+            tell(f"The demonstration is over: {error}")
+        for line in demo.next_steps(self._addresses):
+            print(line, flush=True)
+        tell("Everything is kept at its configuration; Ctrl-C ends.")
+
+    async def _shut_down(self) -> None:
+        tell("Stopping the daemon; what it is doing is finished first")
+        within = self._grace + CONTROL_PLANE_SECONDS
+        if not await self._daemon_child.stop(within, self._hurry):
+            tell("the daemon was killed; it goes on with its work at the next start")
+        if self._plane_child.running and not self._options.leave_running:
+            await stop_instances(self._plane, self._hurry, tell)
+        await self._plane_child.stop(CONTROL_PLANE_SECONDS, self._hurry)
+        tell("Stopped.")
+
+
+def tell(text: str) -> None:
+    """One line for who watches the terminal."""
+    print(text[:1].upper() + text[1:] if text.startswith("the ") else text, flush=True)

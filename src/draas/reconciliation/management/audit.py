@@ -1,0 +1,106 @@
+"""The management API of the audit and of the fleet's breaker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from draas.model.reconciliation import Trigger
+from draas.reconciliation.daemon import Daemon
+from draas.reconciliation.management import views
+from draas.reconciliation.management.parameters import one_of
+from draas.reconciliation.store import AuditQuery
+
+EXPORT_PAGE = 500
+
+
+def audit_router(daemon: Daemon) -> APIRouter:
+    """The routes of `/api/reconciliation/audit`."""
+    routes = APIRouter(prefix="/api/reconciliation", tags=["audit"])
+
+    @routes.get("/audit")
+    async def audit(
+        instance_id: Annotated[str | None, Query(alias="instanceId")] = None,
+        outcome: str | None = None,
+        operation_id: Annotated[str | None, Query(alias="operationId")] = None,
+        since: str | None = None,
+        before: Annotated[int | None, Query(ge=1)] = None,
+        limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+        format: str = "json",
+    ) -> Any:
+        """The audit, newest first; `before` pages on; `format=ndjson` exports all that matches."""
+        one_of("format", format, ("json", "ndjson"))
+        query = AuditQuery(
+            instance_id=instance_id,
+            outcome=outcome,
+            operation_id=operation_id,
+            since=since,
+            before=before,
+            limit=limit or daemon.settings.audit.view_limit,
+        )
+        if format == "ndjson":
+            return StreamingResponse(_export(daemon, query), media_type="application/x-ndjson")
+        entries = await daemon.store.audit(query)
+        following = entries[-1].sequence if len(entries) == query.limit else None
+        return {"entries": [views.audit_entry(each) for each in entries], "next": following}
+
+    @routes.get("/audit/verify")
+    async def verify() -> dict[str, Any]:
+        """Whether the chain of the audit holds."""
+        verdict = await daemon.store.verify_audit()
+        return {
+            "intact": verdict.intact,
+            "checked": verdict.checked,
+            "brokenAt": verdict.broken_at,
+            "reason": verdict.reason,
+        }
+
+    return routes
+
+
+def breaker_router(daemon: Daemon) -> APIRouter:
+    """The routes of `/api/reconciliation/breaker`."""
+    routes = APIRouter(prefix="/api/reconciliation", tags=["breaker"])
+
+    @routes.get("/breaker")
+    async def breaker() -> dict[str, Any]:
+        """The fleet's breaker."""
+        state = daemon.breaker.state
+        return {
+            "open": state.open_since is not None,
+            "since": views.when(state.open_since),
+            "reason": state.reason,
+        }
+
+    @routes.post("/breaker/release")
+    async def release_breaker() -> dict[str, Any]:
+        """Let the work go on."""
+        daemon.breaker.release()
+        for instance_id in list(daemon.fleet.plans):
+            daemon.queue.add(instance_id, Trigger.RESYNC)
+        return {"open": False}
+
+    return routes
+
+
+async def _export(daemon: Daemon, query: AuditQuery) -> AsyncIterator[bytes]:
+    before = query.before
+    while True:
+        page = AuditQuery(
+            instance_id=query.instance_id,
+            outcome=query.outcome,
+            operation_id=query.operation_id,
+            since=query.since,
+            before=before,
+            limit=EXPORT_PAGE,
+        )
+        entries = await daemon.store.audit(page)
+        for entry in entries:
+            yield json.dumps(views.audit_entry(entry)).encode() + b"\n"
+        if len(entries) < EXPORT_PAGE:
+            return
+        before = entries[-1].sequence
