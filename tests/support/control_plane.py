@@ -32,6 +32,7 @@ class World:
     client: httpx.AsyncClient
     plane: ControlPlane
     platform: SimulatedPlatform
+    database: Path
 
     async def create(self, **members: Any) -> dict[str, Any]:
         answer = await self.client.post("/api/servers/instances", json={"name": "test", **members})
@@ -64,7 +65,8 @@ async def served(
 ) -> AsyncIterator[World]:
     clock = SystemClock()
     platform = SimulatedPlatform(clock, fleet)
-    store = await SqlControlPlaneStore.open(data / "control-plane.sqlite", clock)
+    database = data / "control-plane.sqlite"
+    store = await SqlControlPlaneStore.open(database, clock)
     plane = ControlPlane(
         store, Platforms([platform]), platform, clock, settings, can_bind, metrics()
     )
@@ -78,7 +80,7 @@ async def served(
     try:
         url = await listening
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-            yield World(url, client, plane, platform)
+            yield World(url, client, plane, platform, database)
     finally:
         server.should_exit = True
         await serving
