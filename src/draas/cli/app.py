@@ -228,5 +228,3 @@ def version() -> None:
     from importlib.metadata import version as of
 
     typer.echo(f"draas {of('draas')}")
-
-

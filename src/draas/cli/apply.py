@@ -115,7 +115,9 @@ def _warn_of_fixed(manifest: Manifest, present: dict[str, Any]) -> None:
     asked = {**manifest.texts} | ({} if manifest.labels is None else {"labels": manifest.labels})
     other = [name for name in _FIXED if name in asked and asked[name] != present.get(name)]
     if other:
-        say(f"{manifest.id}: {', '.join(other)} stay as they were created; delete it to change them")
+        say(
+            f"{manifest.id}: {', '.join(other)} stay as they were created; delete it to change them"
+        )
 
 
 def _print(applied: Applied, dry_run: bool) -> None:

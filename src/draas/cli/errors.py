@@ -8,6 +8,7 @@ from draas.client.port import ControlPlaneError, RefusedError, UnreachableError
 
 _BY_KIND = {
     "control-plane-unreachable": Code.UNREACHABLE,
+    "invalid-parameter": Code.USAGE,
     "instance-unobservable": Code.UNKNOWN,
     "route-not-found": Code.FAILED,
 }
