@@ -16,7 +16,7 @@ import uvicorn
 from draas.adapters.clock import SystemClock
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.store.control_plane import SqlControlPlaneStore
-from draas.control_plane.api.app import application
+from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings
 from draas.control_plane.platforms import Platforms
@@ -32,6 +32,7 @@ class World:
     client: httpx.AsyncClient
     plane: ControlPlane
     platform: SimulatedPlatform
+    database: Path
 
     async def create(self, **members: Any) -> dict[str, Any]:
         answer = await self.client.post("/api/servers/instances", json={"name": "test", **members})
@@ -64,8 +65,11 @@ async def served(
 ) -> AsyncIterator[World]:
     clock = SystemClock()
     platform = SimulatedPlatform(clock, fleet)
-    store = await SqlControlPlaneStore.open(data / "control-plane.sqlite", clock)
-    plane = ControlPlane(store, Platforms([platform]), platform, clock, settings, can_bind)
+    database = data / "control-plane.sqlite"
+    store = await SqlControlPlaneStore.open(database, clock)
+    plane = ControlPlane(
+        store, Platforms([platform]), platform, clock, settings, can_bind, metrics()
+    )
     await plane.open()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     config = uvicorn.Config(
@@ -76,7 +80,7 @@ async def served(
     try:
         url = await listening
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-            yield World(url, client, plane, platform)
+            yield World(url, client, plane, platform, database)
     finally:
         server.should_exit = True
         await serving

@@ -15,4 +15,9 @@ if __name__ == "__main__":
         api=replace(ApiOptions(), port=0),
         monitor_interval=timedelta(milliseconds=200),
     )
-    sys.exit(asyncio.run(run(settings, Path(sys.argv[1]), lambda url: print(url, flush=True))))
+
+    def tell(url: str) -> None:
+        sys.stdout.write(f"{url}\n")
+        sys.stdout.flush()
+
+    sys.exit(asyncio.run(run(settings, Path(sys.argv[1]), tell)))

@@ -2,8 +2,8 @@
 
 `--config FILE --port N`; the document's member `tiny` says how to behave: `exitCode` (end at once),
 `delay` (seconds until it listens), `unhealthy`, `stubborn` (ignores SIGINT), `chatty` (bytes on
-standard output at the start), `child` (starts a process of its own and writes its number to
-`child.pid`), `as` (the instance id that it claims), `say` (a line to write).
+standard output at the start), `child` (has a `forked` or `spawned` process of its own and
+writes its number to `child.pid`), `as` (the instance id that it claims), `say` (a line to write).
 """
 
 from __future__ import annotations
@@ -85,14 +85,23 @@ def main() -> None:
     if "exitCode" in tiny:
         sys.exit(tiny["exitCode"])
     signal.signal(signal.SIGINT, signal.SIG_IGN if tiny.get("stubborn") else interrupted)
-    if tiny.get("child"):
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        Path("child.pid").write_text(str(child.pid))
+    if "child" in tiny:
+        Path("child.pid").write_text(str(another(tiny["child"])))
     say("x" * tiny.get("chatty", 0))
     time.sleep(tiny.get("delay", 0))
     server = TinyServer((document["host"], arguments.port), Answers)
     server.document = document
     server.serve_forever()
+
+
+def another(how: str) -> int:
+    """A process of this server: forked with all that it has, or spawned with no environment."""
+    if how == "spawned":
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env={}).pid
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    return child
 
 
 def interrupted(*_: Any) -> None:

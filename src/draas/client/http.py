@@ -12,6 +12,8 @@ import aiohttp
 
 from draas.client.port import GarbageError, RefusedError, UnreachableError
 from draas.contract.problems import PREFIX
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
 
 Parameters = Mapping[str, str] | Sequence[tuple[str, str]]
 """A query; as pairs where a name may stand there more than once."""
@@ -98,7 +100,8 @@ class HttpClient:
         params: Parameters | None,
         maximum: int,
     ) -> Response:
-        session = self._open()
+        session, loop = self._open(), asyncio.get_running_loop()
+        begin = loop.time()
         async with session.request(
             method, self.url + path, data=data, headers=headers, params=params
         ) as answer:
@@ -108,6 +111,14 @@ class HttpClient:
                 if len(content) > maximum:
                     raise GarbageError(f"the answer to {method} {path} exceeds {maximum} bytes")
             response = Response(answer.status, answer.headers, bytes(content))
+        milliseconds = round((loop.time() - begin) * 1000)
+        emit(
+            messages.API_CALL,
+            method=method,
+            path=path,
+            status_code=response.status,
+            milliseconds=milliseconds,
+        )
         if response.status // 100 == 2 or response.status == 304:
             return response
         raise _refusal(response)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from draas.control_plane.adoption import adopt_all
 from draas.control_plane.configurations import Configurations
+from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Fleet
 from draas.control_plane.instances import Instances
 from draas.control_plane.lifecycle import Lifecycle
@@ -16,6 +17,9 @@ from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Observer
 from draas.control_plane.store import Store
 from draas.model.clock import Clock
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+from draas.telemetry.metrics import ControlPlaneMetrics
 
 
 class ControlPlane:
@@ -29,6 +33,7 @@ class ControlPlane:
         clock: Clock,
         settings: ControlPlaneSettings,
         can_bind: Callable[[str, int], bool],
+        metrics: ControlPlaneMetrics,
     ) -> None:
         ports = range(settings.process.first_port, settings.process.last_port + 1)
         interval = settings.monitor_interval.total_seconds()
@@ -36,12 +41,20 @@ class ControlPlane:
         self.platforms = platforms
         self.observer = observer
         self.clock = clock
+        self.metrics = metrics
         self.fleet = Fleet(store, keep_changes=settings.changes.retention)
         self.monitor = Monitor(self.fleet, observer, clock, interval)
         self.configurations = Configurations(self.fleet, store)
         self.instances = Instances(self.fleet, platforms, clock, ports, can_bind)
+        self._finisher = Finisher(self.fleet)
         self.lifecycle = Lifecycle(
-            self.fleet, self.configurations, platforms, clock, self.monitor.soon
+            self.fleet,
+            self._finisher,
+            self.configurations,
+            platforms,
+            clock,
+            started=self.monitor.soon,
+            operated=metrics.operated,
         )
         self.adopted = False
         self._loops: list[asyncio.Task[None]] = []
@@ -55,13 +68,14 @@ class ControlPlane:
         await self.fleet.load()
         loop = asyncio.get_running_loop()
         self._loops.append(loop.create_task(self.fleet.write_forever()))
-        await adopt_all(self.fleet, self.platforms, self.clock)
+        adopted = await adopt_all(self.fleet, self.platforms, self.clock)
+        emit(messages.ADOPTED_AT_START, adopted=adopted, instances=len(self.fleet))
         self._loops.append(loop.create_task(self.monitor.watch_forever()))
         self.adopted = True
 
     async def close(self) -> None:
         """Finish what has begun, write it, and let go; servers run on."""
-        await self.lifecycle.close()
+        await self._finisher.close()
         await self.monitor.close()
         await self.fleet.drained()
         for task in self._loops:

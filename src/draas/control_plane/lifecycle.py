@@ -6,40 +6,24 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-import msgspec
-
 from draas.contract.problems import ProblemError
 from draas.control_plane import transitions
 from draas.control_plane.configurations import Configurations
 from draas.control_plane.documents import Document, document, stored
-from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.finisher import Finisher
+from draas.control_plane.fleet import Decide, Fleet, Transition
+from draas.control_plane.outcome import Outcome, outcome
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Exit, Launch, LaunchError, Platform, SlotOccupiedError
 from draas.control_plane.records import SLOT, Cause, Record, Slot, put, stamp
 from draas.control_plane.status import transition
-from draas.control_plane.store import StoreError
 from draas.model.clock import Clock
 from draas.model.configuration import for_launch
 from draas.model.instance import OperationInFlight
 from draas.model.status import InstanceStatus, RunState
 
 T = TypeVar("T")
-STORE_RETRY = 0.5
-"""Seconds until a result that could not be stored is tried again."""
-
-Change = Callable[[str, Callable[[Record | None], Transition]], Awaitable[Record | None]]
-
-
-class Outcome(msgspec.Struct, frozen=True, rename="camel"):
-    """The contract's `Lifecycle`: what a lifecycle call did."""
-
-    instance_id: str
-    action: str
-    changed: bool
-    status: str
-    message: str
-    process_id: str | None
-    port: int | None
+Change = Callable[[str, Decide], Awaitable[Record | None]]
 
 
 class Lifecycle:
@@ -47,23 +31,27 @@ class Lifecycle:
 
     A call holds its instance by `operation` in the instance's state; another one meanwhile is
     refused with instance-busy. Once begun, a call is finished though its client goes away (B-94).
-    `started` is told the id of each instance that came up.
+    `started` is told the id of each instance that came up, `operated` each call and its outcome.
     """
 
     def __init__(
         self,
         fleet: Fleet,
+        finisher: Finisher,
         configurations: Configurations,
         platforms: Platforms,
         clock: Clock,
+        *,
         started: Callable[[str], None],
+        operated: Callable[[str, str], None],
     ) -> None:
         self._fleet = fleet
+        self._operated = operated
         self._started = started
         self._configurations = configurations
         self._platforms = platforms
         self._clock = clock
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._finisher = finisher
         self._exits: dict[str, Exit] = {}
         platforms.watch(self._on_exit)
 
@@ -84,7 +72,7 @@ class Lifecycle:
         async def work() -> Outcome:
             begun = await self._begin_start(self._fleet.change, instance_id, slot, mine, desired)
             if begun.instance.operation is None:
-                return _outcome(begun, "start", False, "runs already with this configuration")
+                return outcome(begun, "start", False, "runs already with this configuration")
             return await self._launch(platform, begun, what, mine)
 
         return await self._finish(instance_id, mine, work())
@@ -101,9 +89,9 @@ class Lifecycle:
         async def work() -> Outcome:
             begun = await self._begin_stop(instance_id, mine, desired, idle_too=False)
             if begun.instance.operation is None:
-                return _outcome(begun, "stop", False, "does not run")
+                return outcome(begun, "stop", False, "does not run")
             after, ran = await self._halt(begun, mine, keep=False)
-            return _outcome(after, "stop", ran, "stopped successfully")
+            return outcome(after, "stop", ran, "stopped successfully")
 
         return await self._finish(instance_id, mine, work())
 
@@ -121,7 +109,9 @@ class Lifecycle:
         async def work() -> Outcome:
             begun = await self._begin_stop(instance_id, mine, desired, idle_too=True)
             await self._halt(begun, mine, keep=True)
-            begun = await self._begin_start(self._settled, instance_id, slot, mine, desired)
+            begun = await self._begin_start(
+                self._finisher.settled, instance_id, slot, mine, desired
+            )
             return await self._launch(platform, begun, what, mine)
 
         return await self._finish(instance_id, mine, work())
@@ -142,14 +132,9 @@ class Lifecycle:
             if platform is not None:
                 await platform.remove(instance_id)
             now = self._cause(mine)
-            await self._settled(instance_id, lambda record: transition(record, None, now))
+            await self._finisher.settled(instance_id, lambda record: transition(record, None, now))
 
         await self._finish(instance_id, mine, work())
-
-    async def close(self) -> None:
-        """Wait for every call that has begun."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
 
     def _platform(self, instance_id: str) -> Platform:
         return self._platforms.available(self._fleet.get(instance_id).instance.platform_type)
@@ -233,14 +218,14 @@ class Lifecycle:
             await self._ended(instance_id, mine, InstanceStatus.ERROR, "the platform failed")
             raise
         now = self._cause(mine)
-        record = await self._settled(
+        record = await self._finisher.settled(
             instance_id, lambda r: transitions.ready(r, running, now) if r else Transition(None)
         )
         early = self._exits.pop(instance_id, None)
         if early is not None and early.process_id == running.process_id:
             self._on_exit(early)
         self._started(instance_id)
-        return _outcome(record or begun, mine.kind, True, f"{mine.kind}ed successfully")
+        return outcome(record or begun, mine.kind, True, f"{mine.kind}ed successfully")
 
     async def _halt(
         self, begun: Record, mine: OperationInFlight, *, keep: bool
@@ -257,7 +242,7 @@ class Lifecycle:
                 else "the platform could not stop the server"
             )
             now = self._cause(mine)
-            await self._settled(
+            await self._finisher.settled(
                 instance_id,
                 lambda r: transitions.unstoppable(r, reason, now) if r else Transition(None),
             )
@@ -283,31 +268,25 @@ class Lifecycle:
                 return Transition(None)
             return transitions.ended(record, status, reason, now, operation=held)
 
-        return await self._settled(instance_id, decide)
+        return await self._finisher.settled(instance_id, decide)
 
     def _on_exit(self, exited: Exit) -> None:
         """A slot ended by itself; a start under way looks for it in `_exits` when it is ready."""
         self._exits[exited.instance_id] = exited
-        code = "unknown" if exited.exit_code is None else exited.exit_code
+        self._operated("crash", "failure")
         cause = Cause(stamp(self._clock.now()), source="Platform")
-        reason = f"the server ended with exit code {code}"
+        reason = (
+            "the server ended; only the control plane that started it could know its exit code"
+            if exited.exit_code is None
+            else f"the server ended with exit code {exited.exit_code}"
+        )
         if exited.instance_id in self._fleet:
-            self._spawn(
-                self._settled(
+            self._finisher.spawn(
+                self._finisher.settled(
                     exited.instance_id,
                     lambda record: transitions.exited(record, exited.process_id, reason, cause),
                 )
             )
-
-    async def _settled(
-        self, instance_id: str, decide: Callable[[Record | None], Transition]
-    ) -> Record | None:
-        """Store what has happened already, however long the store takes to come back."""
-        while True:
-            try:
-                return await self._fleet.change(instance_id, decide)
-            except StoreError:
-                await asyncio.sleep(STORE_RETRY)
 
     async def _finish(
         self, instance_id: str, mine: OperationInFlight, work: Coroutine[Any, Any, T]
@@ -315,19 +294,19 @@ class Lifecycle:
         """Let the work go on to its end though the caller is cancelled; release the instance."""
 
         async def released() -> T:
+            result = "failure"
             try:
-                return await work
+                done = await work
+                result = "success"
+                return done
             finally:
+                self._operated(mine.kind, result)
                 now = self._cause(mine)
-                await self._settled(instance_id, lambda r: transitions.released(r, mine, now))
+                await self._finisher.settled(
+                    instance_id, lambda r: transitions.released(r, mine, now)
+                )
 
-        return await asyncio.shield(self._spawn(released()))
-
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return task
+        return await asyncio.shield(self._finisher.spawn(released()))
 
     def _operation(self, kind: str, cause: Cause) -> OperationInFlight:
         return OperationInFlight(
@@ -348,16 +327,3 @@ async def _started(platform: Platform, launch: Launch) -> Any:
         return await platform.start(launch)
     except SlotOccupiedError as error:
         raise LaunchError(str(error)) from None
-
-
-def _outcome(record: Record, action: str, changed: bool, said: str) -> Outcome:
-    slot = record.slot
-    return Outcome(
-        record.instance.id,
-        action,
-        changed,
-        record.instance.status,
-        f"Instance '{record.instance.id}' {said}",
-        str(slot.process_id) if slot and slot.process_id else None,
-        slot.port if slot else None,
-    )

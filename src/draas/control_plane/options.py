@@ -49,7 +49,10 @@ class ProcessOptions:
         help="How long a server may take until it answers",
     )
     first_port: int = setting(
-        8080, minimum=1, maximum=65_535, help="First of the ports that are given to instances"
+        8081,
+        minimum=1,
+        maximum=65_535,
+        help="First of the ports that are given to instances; 8080 is left to the daemon",
     )
     last_port: int = setting(
         9000, minimum=1, maximum=65_535, help="Last of the ports that are given to instances"

@@ -95,6 +95,7 @@ class Platform(Protocol):
         Raises:
             LaunchError: it could not be started, ended, or was not ready in time and was ended.
             SlotOccupiedError: it already runs with another launch.
+            TimeoutError: it failed, and survived being killed.
         """
         ...
 

@@ -69,6 +69,8 @@ def compare_observed(observed: Mapping[str, Any], desired: Mapping[str, Any]) ->
 
 
 def _compared(actual: dict[str, Any], desired: dict[str, Any]) -> Comparison:
+    if encoded(actual) == encoded(desired):
+        return Comparison((), ())
     masks = mask(actual), mask(desired)
     differences: list[Difference] = []
     first: list[str] = []

@@ -19,7 +19,7 @@ from draas.adapters.platforms.ports import can_bind
 from draas.adapters.platforms.process import INCLUDED, ProcessPlatform
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.engine import SchemaError
-from draas.control_plane.api.app import application
+from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings, ProcessOptions
 from draas.control_plane.platforms import Platforms
@@ -43,9 +43,8 @@ async def run(
     0: ended as told. 1: the store or the address cannot be used, with one line on stderr.
     """
     try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _alone(data):
-            return await _serve(settings, data.resolve(), ready)
+        with _alone(data) as home:
+            return await _serve(settings, home, ready)
     except (InUseError, SchemaError, StoreError, OSError) as error:
         print(f"draas control-plane: {error}", file=sys.stderr)
         return 1
@@ -64,6 +63,7 @@ async def _serve(
         clock=clock,
         settings=settings,
         can_bind=can_bind,
+        metrics=metrics(),
     )
     server = Server(
         uvicorn.Config(
@@ -155,8 +155,9 @@ def _processes(options: ProcessOptions, data: Path, client: DrasiClient) -> Proc
 
 
 @contextmanager
-def _alone(data: Path) -> Iterator[None]:
-    """Hold the data against a second control plane, which would see another world (B-37)."""
+def _alone(data: Path) -> Iterator[Path]:
+    """The folder, made if missing and held against a second control plane (B-37)."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (data / "control-plane.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -164,4 +165,4 @@ def _alone(data: Path) -> Iterator[None]:
             raise InUseError(
                 f"{data} is in use by another control plane; end that one or name another --data"
             ) from None
-        yield
+        yield data.resolve()

@@ -15,7 +15,7 @@ from typing import Any
 from draas.contract.drasi_server import PERSISTENCE_FAILED, ROOT_DEFAULTS
 from draas.instance_host.documents import Document, check_root
 from draas.instance_host.errors import ApiError, StartError
-from draas.instance_host.routing import parse_yaml
+from draas.instance_host.parsing import parse_json, parse_yaml
 
 
 class ConfigFile:
@@ -42,7 +42,7 @@ class ConfigFile:
         try:
             document, is_json = _parse(text)
             return cls(path, check_root({} if document is None else document), is_json)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise StartError(f"--config {path}: neither JSON nor YAML: {error}") from error
         except ApiError as error:
             raise StartError(f"--config {path}: {error.message}") from error
@@ -82,7 +82,7 @@ class ConfigFile:
 
     def _format(self, document: Document) -> bytes:
         if self._is_json:
-            return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+            return json.dumps(document, indent=2).encode() + b"\n"
         import yaml  # noqa: PLC0415 - only where the file is YAML
 
         text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
@@ -91,8 +91,6 @@ class ConfigFile:
 
 def _parse(text: bytes) -> tuple[Any, bool]:
     try:
-        return json.loads(text), True
+        return parse_json(text), True
     except ValueError:
-        import yaml  # noqa: PLC0415 - only where the file is YAML
-
-        return parse_yaml(yaml, text), False
+        return parse_yaml(text), False

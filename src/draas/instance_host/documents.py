@@ -21,7 +21,7 @@ from draas.contract.drasi_server import (
     SUBSCRIPTION_KEYS,
 )
 from draas.instance_host.errors import invalid
-from draas.instance_host.values import text_of
+from draas.instance_host.values import text_of, whole_of
 
 Document = dict[str, Any]
 
@@ -29,6 +29,13 @@ _NOT_PROPERTIES = frozenset(
     {"kind", "id", "autoStart", "queries", "bootstrapProvider", "identityProvider"}
 )
 _FLAGS = ("autoStart", "enableBootstrap")
+_COUNTS = (
+    "bootstrapBufferSize",
+    "outboxCapacity",
+    "bootstrapTimeoutSecs",
+    "priorityQueueCapacity",
+    "dispatchBufferCapacity",
+)
 
 
 def check_root(document: Any) -> Document:
@@ -38,9 +45,7 @@ def check_root(document: Any) -> Document:
     if root.get("instances"):
         raise invalid("configuration.instances: one process serves one instance; use the root keys")
     for kind, collection in COLLECTIONS.items():
-        entries = root.get(collection) or []
-        if not isinstance(entries, list):
-            raise invalid(f"{collection}: must be a list")
+        entries = _list(root, collection, "configuration")
         seen: set[str] = set()
         for index, entry in enumerate(entries):
             component = check_component(kind, entry, f"{collection}[{index}]")
@@ -95,6 +100,9 @@ def _check_query(query: Document, path: str) -> None:
         raise invalid(f"{path}.query: must be a non-empty string")
     _one_of(query, "queryLanguage", QUERY_LANGUAGES, path)
     _one_of(query, "dispatchMode", DISPATCH_MODES, path)
+    for key in _COUNTS:
+        if isinstance(query.get(key), (int, float, list)):
+            whole_of(query[key], f"{path}.{key}")
     if query.get("storageBackend") is not None:
         raise invalid(f"{path}.storageBackend: this host keeps indexes in memory; leave it out")
     for key in ("middleware", "joins"):
@@ -109,7 +117,9 @@ def _check_query(query: Document, path: str) -> None:
 
 def _one_of(document: Document, key: str, allowed: Iterable[str], path: str) -> None:
     value = document.get(key)
-    if isinstance(value, str) and value not in allowed and not value.startswith("${"):
+    if value is None or isinstance(value, dict) or str(value).startswith("${"):
+        return
+    if value not in allowed:
         raise invalid(f"{path}.{key}: must be one of {', '.join(allowed)}")
 
 

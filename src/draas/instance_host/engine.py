@@ -20,6 +20,9 @@ from draas.instance_host.errors import StartError, invalid
 Deliver = Callable[[dict[str, Any]], None]
 Rows = list[dict[str, Any]]
 
+REFUSALS = (DrasiError, TypeError, ValueError, OverflowError, KeyError)
+"""What the binding raises for what it cannot take."""
+
 
 class Engine:
     """One running engine; made by `Engine.start`."""
@@ -82,7 +85,7 @@ class Engine:
         """Hand one change to the queries of a source; `ApiError` (400) if it is malformed."""
         try:
             await self._drasi.push_change(engine_id, cast(Any, change))
-        except DrasiError as error:
+        except REFUSALS as error:
             raise invalid("the engine refused the change", str(error)) from error
 
     async def remove_source(self, engine_id: str) -> None:
@@ -112,7 +115,7 @@ class Engine:
             outlet = self._fresh(f"{engine_id}/out")
             await self._drasi.add_python_reaction(outlet, [engine_id], cast(Any, deliver))
             self._outlets[engine_id] = outlet
-        except DrasiError as error:
+        except REFUSALS as error:
             await self._discard_query(engine_id)
             raise QueryError(str(error)) from error
         return engine_id

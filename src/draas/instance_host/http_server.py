@@ -22,6 +22,8 @@ import httptools
 
 BODY_LIMIT = 8 * 1024 * 1024
 HEADER_LIMIT = 64 * 1024
+CLOSE_SECONDS = 5.0
+LINGER_SECONDS = 2.0
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 EVENT_STREAM = "text/event-stream"
@@ -66,14 +68,15 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def json_response(document: Any, status: int = 200) -> Response:
     """A JSON answer."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(document, separators=(",", ":"))
     return Response(status, text.encode())
 
 
 def bind(host: str, port: int) -> socket.socket:
     """A bound socket that does not listen yet; `OSError` names the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # Named, because asyncio sets TCP_NODELAY only on sockets that say that they are TCP.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
@@ -114,8 +117,9 @@ class HttpServer:
         """Stop accepting and end every connection, streams included."""
         if self._server is not None:
             self._server.close()
-        tasks = [task for connection in list(self._connections) for task in connection.abort()]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = [task for connection in list(self._connections) for task in connection.end()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
 
 class _Connection(asyncio.Protocol):
@@ -125,6 +129,8 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._streaming = False
+        self._refused = False
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -136,8 +142,9 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
-        if self._task is not None:
-            self._task.cancel()
+        self._writable.set()
+        if self._task is not None and self._streaming:
+            self._task.cancel()  # a request that changes something is finished instead
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -146,13 +153,14 @@ class _Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._refuse(400, "no protocol upgrades here")
         except httptools.HttpParserError:
-            if not self._transport.is_closing():
-                self._refuse(400, "malformed HTTP request")
+            self._refuse(400, "malformed HTTP request")
 
     # the parser's callbacks
 
@@ -186,7 +194,7 @@ class _Connection(asyncio.Protocol):
             self._chunks.append(body)
 
     def on_message_complete(self) -> None:
-        if self._transport.is_closing():
+        if self._refused or self._transport.is_closing():
             return
         path, _, query = self._url.decode("latin-1").partition("?")
         method = self._parser.get_method().decode("ascii")
@@ -198,18 +206,22 @@ class _Connection(asyncio.Protocol):
 
     # answers
 
-    def abort(self) -> list[asyncio.Task[None]]:
-        """Drop the connection; its unfinished work is returned to be waited for."""
-        self._transport.abort()
+    def end(self) -> list[asyncio.Task[None]]:
+        """Take no more requests; the unfinished one is returned to be waited for."""
+        self._waiting.clear()
         if self._task is None:
+            self._transport.close()
             return []
-        self._task.cancel()
+        if self._streaming:
+            self._task.cancel()
         return [self._task]
 
     async def _serve(self) -> None:
         while self._waiting and not self._transport.is_closing():
             request, keep_alive = self._waiting.popleft()
             response = await self._answer(request)
+            if self._transport.is_closing():
+                return
             if response.stream is not None:
                 await self._send_stream(response)
                 return
@@ -234,6 +246,7 @@ class _Connection(asyncio.Protocol):
 
     async def _send_stream(self, response: Response) -> None:
         assert response.stream is not None
+        self._streaming = True
         self._write_head(response, keep_alive=False, length=None)
         self._transport.resume_reading()  # to notice that the client has gone
         try:
@@ -260,16 +273,21 @@ class _Connection(asyncio.Protocol):
         self._transport.write(("\r\n".join(head) + "\r\n\r\n").encode("latin-1"))
 
     def _refuse(self, status: int, message: str) -> None:
+        """Answer and end; what still arrives is dropped for a while, or a reset eats the answer."""
+        if self._refused or self._transport.is_closing():
+            return
+        self._refused = True
         response = json_response({"code": "INVALID_REQUEST", "message": message}, status)
         self._write_head(response, keep_alive=False, length=len(response.body))
         self._transport.write(response.body)
-        self._transport.close()
+        self._transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
 
     def _count_header(self, size: int) -> None:
         self._header_size += size
-        if self._header_size > HEADER_LIMIT and not self._transport.is_closing():
+        if self._header_size > HEADER_LIMIT:
             self._refuse(400, f"headers above {HEADER_LIMIT} bytes")
 
     def _too_large(self) -> None:
-        if not self._transport.is_closing():
-            self._refuse(413, f"body above {BODY_LIMIT} bytes")
+        self._chunks.clear()
+        self._refuse(413, f"body above {BODY_LIMIT} bytes")

@@ -17,7 +17,7 @@ from draas.contract.drasi_server import (
     STOPPED,
     failed,
 )
-from draas.instance_host.documents import Document, complete_query
+from draas.instance_host.documents import Document, check_component, complete_query
 from draas.instance_host.engine import QueryError
 from draas.instance_host.errors import ApiError
 from draas.instance_host.reactions import Result
@@ -51,7 +51,8 @@ class QuerySet:
         drasi-server does: it must be deleted before its source can be.
         """
         self._registry.refuse_duplicate(QUERY, document["id"])
-        resolved = resolve(document, self._environment, f"query '{document['id']}'")
+        where = f"query '{document['id']}'"
+        resolved = check_component(QUERY, resolve(document, self._environment, where), where)
         query = Query(document["id"], document, complete_query(resolved))
         for source_id in query.source_ids:
             if source_id not in self._registry.sources:

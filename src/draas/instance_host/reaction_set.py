@@ -23,7 +23,7 @@ from draas.instance_host.reactions import Result
 from draas.instance_host.registry import Consumer, Reaction
 from draas.instance_host.source_set import unknown_kind
 from draas.instance_host.surroundings import Surroundings
-from draas.instance_host.values import resolve
+from draas.instance_host.values import resolve, without_values
 
 
 class ReactionSet:
@@ -78,9 +78,12 @@ class ReactionSet:
             else:
                 await reaction.sink.start()
         except (OSError, PluginError) as error:
-            reaction.error = str(error)
-            self._status(reaction, ERROR, f"reaction did not start: {error}")
-            message = f"reaction '{reaction.id}' did not start: {error}"
+            reason = str(error)
+            if isinstance(error, PluginError):
+                reason = without_values(reason, self._resolved(reaction.config))
+            reaction.error = reason
+            self._status(reaction, ERROR, f"reaction did not start: {reason}")
+            message = f"reaction '{reaction.id}' did not start: {reason}"
             raise ApiError(failed(REACTION, "START"), message) from error
         reaction.error = None
         if reaction.sink is not None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from draas.contract.drasi_server import INVALID_REQUEST
 from draas.instance_host.errors import ApiError, invalid
 from draas.instance_host.http_server import EVENT_STREAM, Request, Response, json_response
+from draas.instance_host.parsing import parse_json, parse_yaml
 
 RouteHandler = Callable[..., Awaitable[Response]]
 """Takes the request, then the path's variable parts as keyword arguments."""
@@ -75,21 +76,10 @@ def document_of(request: Request) -> Any:
     """The body as JSON, or as YAML if its Content-Type says so; `ApiError` (400) if it is not."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
-        if content_type in YAML_TYPES:
-            import yaml  # noqa: PLC0415 - rarely needed, and costs milliseconds of every start
-
-            return parse_yaml(yaml, request.body)
-        return json.loads(request.body)
-    except (ValueError, RecursionError) as error:
+        parse = parse_yaml if content_type in YAML_TYPES else parse_json
+        return parse(request.body)
+    except ValueError as error:
         raise invalid(f"the body is not valid: {error}") from error
-
-
-def parse_yaml(yaml: Any, text: bytes) -> Any:
-    """YAML of safe types only; a fault is a `ValueError` with its line."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
 
 
 def event_stream(entries: AsyncIterator[Any]) -> Response:
@@ -103,13 +93,14 @@ def event_stream(entries: AsyncIterator[Any]) -> Response:
 
 def event(document: Any) -> bytes:
     """One server-sent event."""
-    return b"data: " + json.dumps(document, ensure_ascii=False).encode() + b"\n\n"
+    return b"data: " + json.dumps(document).encode() + b"\n\n"
 
 
 async def _events(entries: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
     async with aclosing(entries):
         pending: asyncio.Task[Any] = asyncio.ensure_future(anext(entries))
         try:
+            await asyncio.sleep(0)  # what comes after "connected" is not missed
             yield b": connected\n\n"
             while True:
                 done, _ = await asyncio.wait({pending}, timeout=KEEP_ALIVE_SECONDS)

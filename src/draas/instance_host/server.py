@@ -84,6 +84,9 @@ def run(options: Options, clock: Clock, environment: Mapping[str, str]) -> int:
     except StartError as error:
         sys.stderr.write(f"draas-instance: {error}\n")
         return 1
+    except Exception:
+        _log.exception("unexpected failure")
+        return 1
     return 0
 
 

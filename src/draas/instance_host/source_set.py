@@ -25,7 +25,7 @@ from draas.instance_host.http_client import Target, send
 from draas.instance_host.registry import Source
 from draas.instance_host.sources.changes import change_of
 from draas.instance_host.surroundings import Surroundings
-from draas.instance_host.values import resolve, whole_of
+from draas.instance_host.values import resolve, whole_of, without_values
 
 BUILT_IN_BOOTSTRAP = ("noop", "application")
 
@@ -52,7 +52,7 @@ class SourceSet:
         resolved = self._resolved(document)
         if kind in self._engine.source_kinds:
             bootstrap = document.get("bootstrapProvider")
-            engine_id = await self._engine.add_plugin_source(kind, source_id, resolved, bootstrap)
+            engine_id = await self._add_to_engine(kind, source_id, resolved, bootstrap)
             source = Source(source_id, document, engine_id, None)
         else:
             source = Source(source_id, document, "", None)
@@ -101,10 +101,13 @@ class SourceSet:
             else:
                 await source.feeder.start()
         except (OSError, PluginError) as error:
-            source.error = str(error)
-            self._status(source, ERROR, f"source did not start: {error}")
+            reason = str(error)
+            if isinstance(error, PluginError):
+                reason = without_values(reason, self._resolved(source.config))
+            source.error = reason
+            self._status(source, ERROR, f"source did not start: {reason}")
             raise ApiError(
-                failed(SOURCE, "START"), f"source '{source.id}' did not start: {error}"
+                failed(SOURCE, "START"), f"source '{source.id}' did not start: {reason}"
             ) from error
         source.error = None
         self._status(source, RUNNING, "source started")
@@ -151,6 +154,16 @@ class SourceSet:
             safe = source.elements.safe(change)
             await self._engine.push(source.engine_id, safe)
             source.elements.note(safe)
+
+    async def _add_to_engine(
+        self, kind: str, source_id: str, resolved: Document, bootstrap: Document | None
+    ) -> str:
+        try:
+            return await self._engine.add_plugin_source(kind, source_id, resolved, bootstrap)
+        except PluginError as error:
+            reason = without_values(str(error), resolved)
+            message = f"source '{source_id}' was refused by its plugin: {reason}"
+            raise ApiError(failed(SOURCE, "CREATE"), message) from error
 
     async def _proxy(self, source: Source, document: object) -> None:
         resolved = self._resolved(source.config)

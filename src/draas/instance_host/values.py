@@ -60,6 +60,16 @@ def whole_of(value: Any, path: str, least: int = 0, most: int = 2**53) -> int:
     raise invalid(f"{path}: must be a whole number from {least} to {most}, not {_kind_of(value)}")
 
 
+def without_values(text: str, properties: Any) -> str:
+    """`text` of a plugin with every string of `properties` blanked: it may hold a secret."""
+    if isinstance(properties, str):
+        return text.replace(properties, "…") if properties else text
+    items = properties.values() if isinstance(properties, dict) else properties
+    for item in items if isinstance(properties, (dict, list)) else ():
+        text = without_values(text, item)
+    return text
+
+
 def _kind_of(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return repr(value).lower().replace("none", "null")

@@ -24,3 +24,8 @@ class Clock(Protocol):
     def jitter(self) -> float:
         """A random number in [0, 1)."""
         ...
+
+
+def timestamp(moment: datetime) -> str:
+    """The instant as API and audit write it: UTC, microseconds, `Z`; texts sort as the instants."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -12,7 +12,7 @@ from draas.model.canonical import LISTS, Configuration, canonical
 from draas.model.json_value import encoded
 from draas.model.references import reference
 
-_LINE_END = re.compile(r"\r+\n")
+_LINE_END = re.compile(r"(?<!\r)\r+\n")
 _UNREPORTED = ("bootstrapProvider", "identityProvider")
 
 

@@ -21,10 +21,10 @@ _WORDS = re.compile(
     "|(?:api|access|account|shared|private|signing|encryption|sas|master|subscription|hmac)key"
 )
 _HARMLESS = {"secretstore", "secretstores", "tokenurl", "tokenendpoint", "maxtokens"}
-_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)\S*@")
+_WORD = re.compile(r"\S+")
 _ASSIGNED = re.compile(
-    r"(?i)([\w-]*(?:password|passwd|pwd|secret|token|signature|(?:api|access|account)[_-]?key))"
-    r"=(\"[^\"]*\"|'[^']*'|[^\s;&]+)"
+    r"(?i)((?:password|passwd|pwd|secret|token|signature|(?:api|access|account)[_-]?key)=)"
+    r"(?:\"[^\"]*\"|'[^']*'|[^\s;&]+)"
 )
 _LABELS = ("name", "key", "header")
 
@@ -71,5 +71,12 @@ def _masked_text(text: str, secret: bool) -> str:
             return MASK
         return shown(form | {"default": MASK}) if "default" in form else text
     if "://" in text:
-        text = _USER_INFO.sub(rf"\1{MASK}@", text)
-    return _ASSIGNED.sub(rf"\1={MASK}", text) if "=" in text else text
+        text = _WORD.sub(_without_user_info, text)
+    return _ASSIGNED.sub(rf"\1{MASK}", text) if "=" in text else text
+
+
+def _without_user_info(word: re.Match[str]) -> str:
+    """Everything up to the last @ goes, because a password may hold any character."""
+    text = word.group()
+    start, end = text.find("://"), text.rfind("@")
+    return f"{text[: start + 3]}{MASK}{text[end:]}" if 0 <= start < end else text

@@ -32,6 +32,7 @@ from draas.decide.validation import validate
 from draas.model.clock import Clock
 from draas.model.reconciliation import Memory, Operation
 from draas.model.status import Health, InstanceStatus
+from draas.reconciliation import announce
 from draas.reconciliation.fleet import Fleet, with_memory
 from draas.reconciliation.last_good import last_good
 from draas.reconciliation.waiting import Waiting
@@ -76,6 +77,7 @@ class Executor:
                 case Verify(until, restored):
                     return await self._verify(operation, until, restored)
         except ControlPlaneError as error:
+            announce.call_failed(command, operation.instance_id, error)
             return failure(error)
 
     async def _check(self, operation: Operation) -> Result:

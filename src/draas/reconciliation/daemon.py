@@ -149,6 +149,7 @@ class Daemon:
             self.link.up()
             missing = control_plane.capabilities.missing
             if missing:
+                emit(messages.EVENT_DRIVEN_BY_POLLING)
                 emit(messages.LIMITED_CONTROL_PLANE, missing="; ".join(missing))
             return control_plane
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from draas.client.port import ControlPlane, ControlPlaneError, Desired
+from draas.client.port import ControlPlane, ControlPlaneError, Desired, UnreachableError
 from draas.decide.detect import detect
 from draas.decide.validation import validate
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Breaker, Operation, Snapshot
 from draas.reconciliation.fleet import Fleet, with_memory
 from draas.reconciliation.last_good import last_good
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Observer:
                 faults = tuple(str(fault) for fault in validate(desired.document))
             last_good = await self._last_good_digest(state)
         except ControlPlaneError as error:
+            if not isinstance(error, UnreachableError):
+                emit(messages.CONFIGURATION_READ_ERROR, instance_id=instance_id, reason=error)
             return Observation(replace(common, unknown=str(error)))
         complete = replace(common, state=state, faults=faults, last_good_digest=last_good)
         return Observation(complete, desired)

@@ -25,7 +25,7 @@ from draas.model.reconciliation import (
     Snapshot,
     Trigger,
 )
-from draas.reconciliation import record
+from draas.reconciliation import announce, record
 from draas.reconciliation.apply import Executor, applied
 from draas.reconciliation.breaker import FleetBreaker
 from draas.reconciliation.counts import CycleCounts
@@ -163,7 +163,7 @@ class Reconciler:
             differences=as_records(comparison),
             health_before=state.health,
         )
-        record.announce_beginning(operation, self._metrics)
+        announce.beginning(operation, self._metrics)
         await self._save(operation, record.began(operation, plan, now))
         return operation
 
@@ -194,7 +194,6 @@ class Reconciler:
             after = strategy.advance(operation, result, self._rules, now)
             stuck = not result.ok and after.phase is operation.phase
             superseded = result.error_class is ErrorClass.SUPERSEDED
-            record.announce_phase(after)
             await self._save(after)
             if stuck and not superseded:
                 return self._next_attempt(operation, result, now)
@@ -204,7 +203,7 @@ class Reconciler:
     def _next_attempt(self, operation: Operation, result: Result, now: datetime) -> datetime:
         unreachable = result.error_class is ErrorClass.UNREACHABLE
         delay = UNREACHABLE_RETRY if unreachable else self._rules.retry_delay
-        record.announce_retry(operation, result.error, delay, self._rules)
+        announce.retry(operation, result.error, delay, self._rules)
         return now + delay
 
     async def _finish(self, operation: Operation, steps: tuple[str, ...]) -> datetime | None:
@@ -229,7 +228,7 @@ class Reconciler:
         self._worked_on.discard(operation.instance_id)
         self._fleet.remember(memory)
         self._counts.finished(succeeded=operation.outcome is Outcome.SUCCEEDED)
-        record.announce_end(operation, memory, self._rules, now, self._metrics)
+        announce.end(operation, memory, self._rules, now, self._metrics)
         return now
 
     async def _good_digest(self, operation: Operation) -> str | None:
@@ -277,7 +276,7 @@ class Reconciler:
         memory = self._fleet.memory(state.id)
         if gate.until is not None or memory.held_audited == told:
             return
-        emit(messages.SKIPPED, instance_id=state.id, reason=gate.reason)
+        announce.held(state.id, gate)
         entry = record.noted(
             state.id,
             self._clock.now(),

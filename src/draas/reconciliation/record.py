@@ -1,21 +1,13 @@
-"""Write down what happened: audit entries, log lines, metrics. Actions and changes only (D-12)."""
+"""Audit entries of what was done and decided: actions and changes of state only (D-12)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from draas.decide.rules import Rules
 from draas.model.audit import AuditEntry
+from draas.model.clock import timestamp
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Memory, Operation, Outcome, Phase, Plan
-from draas.telemetry import messages
-from draas.telemetry.logs import emit
-from draas.telemetry.metrics import DaemonMetrics
-
-
-def timestamp(now: datetime) -> str:
-    """The instant as the API and the audit write it."""
-    return now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+from draas.model.reconciliation import Memory, Operation, Outcome, Plan
 
 
 def began(operation: Operation, plan: Plan, now: datetime) -> AuditEntry:
@@ -127,62 +119,3 @@ def noted(
         digest_after=state.desired_digest if state else None,
         generation=state.generation if state else None,
     )
-
-
-def announce_beginning(operation: Operation, metrics: DaemonMetrics) -> None:
-    """The log lines and metrics of an operation that begins (R-130.8, R-130.10)."""
-    said = "; ".join(operation.summary) or operation.cause
-    emit(messages.DRIFT_DETECTED, instance_id=operation.instance_id, differences=said)
-    emit(
-        messages.STRATEGY_SELECTED,
-        strategy=operation.strategy,
-        instance_id=operation.instance_id,
-        reason=operation.cause,
-    )
-    emit(messages.RESTART_STARTING, instance_id=operation.instance_id)
-    for kind in operation.kinds:
-        metrics.drift_detected(kind.value)
-
-
-def announce_retry(operation: Operation, error: str, delay: object, rules: Rules) -> None:
-    """The log line of an attempt that failed and is made again."""
-    emit(
-        messages.ATTEMPT_FAILED,
-        instance_id=operation.instance_id,
-        attempt=operation.attempt,
-        attempts=rules.attempts,
-        delay=delay,
-        reason=error,
-    )
-
-
-def announce_end(
-    operation: Operation, memory: Memory, rules: Rules, now: datetime, metrics: DaemonMetrics
-) -> None:
-    """The log lines and metrics of an operation that ended (R-130.7, R-130.9)."""
-    instance_id, outcome = operation.instance_id, operation.outcome
-    seconds = (now - operation.started_at).total_seconds()
-    if outcome is Outcome.SUCCEEDED:
-        metrics.succeeded(operation.strategy, operation.trigger, seconds)
-        attempt = {"attempt": operation.attempt, "attempts": rules.attempts}
-        emit(messages.RECONCILIATION_SUCCESSFUL, instance_id=instance_id, **attempt)
-        emit(messages.RESTART_SUCCESSFUL, instance_id=instance_id)
-        emit(messages.RECONCILED, instance_id=instance_id, strategy=operation.strategy)
-        return
-    if outcome is Outcome.SUPERSEDED:
-        return
-    reason = "permanent" if operation.permanent else "transient"
-    metrics.failed(operation.strategy, operation.trigger, reason, outcome, seconds)
-    emit(messages.RECONCILE_FAILED, instance_id=instance_id, reason=operation.error)
-    if outcome is Outcome.ROLLED_BACK:
-        emit(messages.ROLLED_BACK, instance_id=instance_id, reason=operation.error)
-    if memory.quarantine_of(operation.target_digest):
-        emit(messages.QUARANTINED, digest=operation.target_digest, instance_id=instance_id)
-
-
-def announce_phase(operation: Operation) -> None:
-    """The log line of a phase that failed."""
-    if operation.phase is Phase.RESTORING and operation.error:
-        emit(
-            messages.RESTART_START_FAILED, instance_id=operation.instance_id, error=operation.error
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
-from draas.client.port import ControlPlane, ControlPlaneError
+from draas.client.port import ControlPlane, ControlPlaneError, UnreachableError
 from draas.contract.feed import Change
 from draas.model.clock import Clock
 from draas.model.reconciliation import Trigger
@@ -22,6 +22,7 @@ from draas.telemetry.metrics import DaemonMetrics
 LONG_POLL_SECONDS = 25.0
 RETRY_SECONDS = 1.0
 JITTER_SHARE = 0.1
+SHOWN_WAITING = 20
 
 
 class Triggers:
@@ -64,8 +65,15 @@ class Triggers:
                     cursor = await self.resync() or ""
                 changes = await self._control_plane.changes(cursor, LONG_POLL_SECONDS)
             except ControlPlaneError as error:
+                if not isinstance(error, UnreachableError):
+                    emit(messages.CHANGES_READ_ERROR, reason=error)
                 self._link.away(error)
                 await asyncio.sleep(RETRY_SECONDS * (1 + self._clock.jitter()))
+                continue
+            except Exception as error:
+                emit(messages.EVENT_POLL_ERROR, error)
+                cursor, self._etag = None, None
+                await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._link.up()
             if changes.gap:
@@ -94,8 +102,13 @@ class Triggers:
                 emit(messages.LIST_ERROR, reason=error)
             self._link.away(error)
             return
+        except Exception as error:
+            emit(messages.CYCLE_ERROR, error)
+            return
         self._link.up()
         self._metrics.cycle_completed()
+        for instance_id in self._queue.waiting(SHOWN_WAITING):
+            emit(messages.SKIPPED_CONCURRENCY, instance_id=instance_id, limit=self._queue.active)
         reconciled, failed = self._counts.take()
         emit(
             messages.CYCLE_COMPLETE,

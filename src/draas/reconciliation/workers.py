@@ -92,8 +92,11 @@ class Workers:
         except StoreError as error:
             emit(messages.STORE_ERROR, reason=error)
             next_look = self._clock.now() + RETRY
+        except asyncio.CancelledError:
+            emit(messages.RESTART_CANCELLED, instance_id=key)
+            raise
         except Exception as error:
-            emit(messages.EVENT_DRIVEN_ERROR, error, instance_id=key)
+            emit(messages.RESTART_ERROR, error, instance_id=key)
             next_look = self._clock.now() + RETRY_AFTER_DEFECT
         if next_look is not None:
             self._queue.add_at(key, next_look)

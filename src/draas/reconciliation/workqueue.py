@@ -45,6 +45,10 @@ class WorkQueue:
         """How many keys are under work."""
         return len(self._active)
 
+    def waiting(self, most: int) -> list[str]:
+        """Up to so many of the keys that wait for a worker while others are under work."""
+        return list(self._waiting)[:most] if self._active else []
+
     def is_active(self, key: str) -> bool:
         """Whether somebody works on the key."""
         return key in self._active

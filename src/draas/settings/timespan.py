@@ -20,8 +20,11 @@ def parse_timespan(text: str) -> timedelta:
     """The duration that `text` names; tenths of a microsecond are cut off.
 
     Raises ValueError saying what is allowed. Stricter than .NET where .NET surprises: a bare number
-    (there "30" is thirty days) and one-digit parts ("1:00" is an hour) are refused.
+    (there "30" is thirty days) and one-digit parts ("1:00" is an hour) are refused. Only "0"
+    needs no unit.
     """
+    if text == "0":
+        return timedelta()
     match = _TIMESPAN.fullmatch(text)
     if match is None or int(match["days"] or 0) > _GREATEST_DAYS:
         if _BARE_NUMBER.fullmatch(text):

@@ -16,12 +16,12 @@ class Labels:
         self._by_key = {_key(value): value for value in self.values}
 
     def of(self, value: object) -> str:
-        """The label for `value` (text or enum), whatever its case and underscores."""
+        """The label for `value` (text or enum), whatever its case, hyphens and underscores."""
         return self._by_key.get(_key(str(value.value if isinstance(value, Enum) else value)), OTHER)
 
 
 def _key(text: str) -> str:
-    return text.replace("_", "").casefold()
+    return text.replace("_", "").replace("-", "").casefold()
 
 
 DRIFT_KINDS = Labels(("configuration", "observed", "run-state", "health"))

@@ -19,6 +19,7 @@ from draas.settings import format_timespan
 from draas.telemetry.levels import LogFormat, LoggingSettings, LogLevel
 from draas.telemetry.messages import Message, catalogue
 
+_OURS = ("DRaaS", "Microsoft")
 _INDENT = "      "
 _FIRST = ("timestamp", "level", "category", "message")
 _NOT_CONTEXT = {"event", "exc_info", "event_id", "fields", "_record", "_from_structlog"}
@@ -27,8 +28,9 @@ _NOT_CONTEXT = {"event", "exc_info", "event_id", "fields", "_record", "_from_str
 def configure(settings: LoggingSettings, stream: TextIO) -> None:
     """Sends everything that this process logs, also by other libraries, to `stream` from now on.
 
-    Levels are per category, the longest prefix counts, case does not matter. Called again, it
-    replaces what was set before.
+    Levels are per category, the longest prefix counts, case does not matter. `Default` is that of
+    our own categories; libraries say no less than warnings unless their category is named. Called
+    again, it replaces what was set before.
     """
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
@@ -49,8 +51,13 @@ def configure(settings: LoggingSettings, stream: TextIO) -> None:
         library = logging.getLogger(name)
         library.handlers, library.propagate = [], True
         library.setLevel(logging.NOTSET)
-    root.setLevel(LogLevel.INFORMATION.number)
+    default = settings.log_level.get("Default", LogLevel.INFORMATION).number
+    root.setLevel(max(default, LogLevel.WARNING.number))
+    for ours in _OURS:
+        logging.getLogger(ours).setLevel(default)
     for category, level in settings.log_level.items():
+        if category == "Default":
+            continue
         logging.getLogger(_spelled(category)).setLevel(level.number)
 
 

@@ -14,6 +14,7 @@ _LOOP = "DRaaS.Reconciliation.ReconciliationBackgroundService"
 _SERVICE = "DRaaS.Reconciliation.ReconciliationService"
 _CLIENT = "DRaaS.Reconciliation.ReconciliationApiClient"
 _RESTART = "DRaaS.Reconciliation.Strategies.RestartReconciliationStrategy"
+_CONTROL_PLANE = "DRaaS.ControlPlane"
 _LIFETIME = "Microsoft.Hosting.Lifetime"
 _DEBUG = LogLevel.DEBUG
 _INFO = LogLevel.INFORMATION
@@ -52,7 +53,6 @@ PERIODIC_ENABLED = Message(
     _LOOP, _INFO, "Periodic reconciliation enabled with interval: {interval}"
 )
 PERIODIC_DISABLED = Message(_LOOP, _INFO, "Periodic reconciliation disabled")
-PERIODIC_CANCELLED = Message(_LOOP, _INFO, "Periodic reconciliation cancelled")
 CYCLE_STARTING = Message(_LOOP, _DEBUG, "Starting periodic reconciliation cycle")
 CYCLE_COMPLETE = Message(
     _LOOP,
@@ -61,6 +61,7 @@ CYCLE_COMPLETE = Message(
     "Reconciled: {reconciled}, Failed: {failed}",
 )
 CYCLE_ERROR = Message(_LOOP, _ERROR, "Error during periodic reconciliation cycle")
+EVENT_POLL_ERROR = Message(_LOOP, _ERROR, "Error polling for status changes from ControlPlane")
 CONFIGURATION_CHANGED = Message(
     _LOOP,
     _INFO,
@@ -71,10 +72,6 @@ RECONCILED = Message(
 )
 RECONCILE_FAILED = Message(_LOOP, _WARNING, "Failed to reconcile instance {instance_id}: {reason}")
 NO_DRIFT = Message(_LOOP, _DEBUG, "No drift detected for instance {instance_id}")
-EVENT_DRIVEN_ERROR = Message(
-    _LOOP, _ERROR, "Error during event-driven reconciliation for instance {instance_id}"
-)
-EVENT_POLL_ERROR = Message(_LOOP, _ERROR, "Error polling for status changes from ControlPlane")
 CONTROL_PLANE_LOST = Message(
     _LOOP, _WARNING, "ControlPlane cannot be reached; nothing is decided until it is back: {reason}"
 )
@@ -114,9 +111,6 @@ ATTEMPTS_EXHAUSTED = Message(
     "{reason}",
 )
 TIMED_OUT = Message(_SERVICE, _ERROR, "Reconciliation timed out after {timeout}")
-DESIRED_CONFIGURATION_ERROR = Message(
-    _SERVICE, _ERROR, "Failed to get desired configuration for instance {instance_id}"
-)
 ADOPTED = Message(_SERVICE, _INFO, "Adopted instance '{instance_id}' as it is running")
 ROLLED_BACK = Message(
     _SERVICE,
@@ -179,18 +173,8 @@ STOP_REFUSED = Message(
 START_REFUSED = Message(
     _CLIENT, _WARNING, "Failed to start instance {instance_id}. Status: {status_code}"
 )
-RESTART_REFUSED = Message(
-    _CLIENT, _WARNING, "Failed to restart instance {instance_id}. Status: {status_code}"
-)
-UPDATE_REFUSED = Message(
-    _CLIENT,
-    _WARNING,
-    "Failed to update configuration for instance {instance_id}. Status: {status_code}",
-)
 STOP_ERROR = Message(_CLIENT, _ERROR, "Error stopping instance {instance_id}")
 START_ERROR = Message(_CLIENT, _ERROR, "Error starting instance {instance_id}")
-RESTART_CALL_ERROR = Message(_CLIENT, _ERROR, "Error restarting instance {instance_id}")
-UPDATE_ERROR = Message(_CLIENT, _ERROR, "Error updating configuration for instance {instance_id}")
 LIST_ERROR = Message(_CLIENT, _ERROR, "Failed to get all instances from ControlPlane")
 INSTANCE_READ_ERROR = Message(
     _CLIENT, _ERROR, "Failed to get instance {instance_id} from ControlPlane"
@@ -200,6 +184,20 @@ CONFIGURATION_READ_ERROR = Message(
 )
 CHANGES_READ_ERROR = Message(
     _CLIENT, _ERROR, "Failed to get recent status changes from ControlPlane"
+)
+
+# The control plane
+INSTANCE_CHANGED = Message(
+    _CONTROL_PLANE, _INFO, "{kind} of instance '{instance_id}' by {actor} ({detail})"
+)
+REQUEST_FAILED = Message(
+    _CONTROL_PLANE, _ERROR, "Request {request_id} failed unexpectedly: {error} in {where}"
+)
+CONTROL_PLANE_STORE_FAILED = Message(
+    _CONTROL_PLANE, _ERROR, "The control plane's store cannot be used: {reason}"
+)
+ADOPTED_AT_START = Message(
+    _CONTROL_PLANE, _INFO, "Took over {adopted} running servers of {instances} instances"
 )
 
 

@@ -77,10 +77,6 @@ class DaemonMetrics:
         self.breaker_open = _gauge(
             registry, "breaker_open", "1 while reconciliation is stopped for the whole fleet"
         )
-        self.audit_entries = _gauge(registry, "audit_entries", "Entries in the audit trail")
-        self.audit_writable = _gauge(
-            registry, "audit_writable", "1 if the last audit entry could be written"
-        )
 
     def cycle_completed(self) -> None:
         """One more periodic cycle."""

@@ -123,14 +123,13 @@ async def spawn(
     """A host on `config`; its output goes to a file, or to nobody with NO_READER set."""
     program = ("-m", "draas.entrypoints.instance", "--config", str(config), *arguments)
     with output.open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             *program,
             stdout=_closed_pipe() if "NO_READER" in environment else log,
             stderr=log,
             env={**os.environ, **environment},
         )
-    return process
 
 
 def _closed_pipe() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -165,7 +166,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "code"), FAULTS)
 async def test_bad_requests_change_nothing(
-    host: Host, method: str, path: str, body: Any, status: int, code: str
+    host: Host, method: str, path: str, body: Any, *, status: int, code: str
 ) -> None:
     _, before = await host.call("GET", "/snapshot")
     answered, answer = await host.call(method, path, body)
@@ -268,3 +269,49 @@ async def test_a_batch_can_be_pushed(host: Host) -> None:
         return len(await host.rows("all")) == 2
 
     await eventually(probe)
+
+
+async def test_a_client_that_leaves_at_once_does_not_leave_half_a_change(host: Host) -> None:
+    body = json.dumps(query("orphan", ALL)).encode()
+    head = f"POST /api/v1/queries HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    address = host.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(address[0], int(address[1]))
+    writer.write(head.encode() + body)
+    writer.transport.abort()
+
+    async def whole_or_absent() -> bool:
+        items = {item["id"]: item["status"] for item in await host.do("GET", "/queries")}
+        return items.get("orphan", "Running") == "Running"
+
+    await eventually(whole_or_absent)
+    await host.push(order("a", 1))
+    await host.has_rows("all", {"id": "a", "price": 1})
+
+
+async def test_values_that_the_engine_cannot_take_are_refused(host: Host) -> None:
+    status, answer = await host.call("POST", "/queries", query("q", ALL, joins=[{"id": 5}]))
+    assert status == 500
+    assert answer["code"] == "QUERY_CREATE_FAILED"
+    await host.do("DELETE", "/queries/q")
+    await host.call("POST", "/sources/orders/push", order("huge", 2**80))
+    await host.push(order("a", 1))
+
+    async def heard() -> bool:
+        return {"id": "a", "price": 1} in await host.rows("all")
+
+    await eventually(heard)
+
+
+async def test_odd_text_and_dates_can_be_shown_again(host: Host) -> None:
+    url = f"{host.url}/api/v1/sources"
+    odd = source("odd", label="\ud800", greek="λ")
+    async with host.session.post(url, data=json.dumps(odd).encode()) as response:
+        assert response.status == 200
+    dated = yaml.safe_dump(source("dated")).encode() + b"since: 2024-01-31\n"
+    headers = {"content-type": "text/yaml"}
+    async with host.session.post(url, data=dated, headers=headers) as response:
+        assert response.status == 200
+    _, snapshot = await host.call("GET", "/snapshot")
+    shown = {item["id"]: item["properties"] for item in snapshot["sources"]}
+    assert (shown["odd"]["label"], shown["odd"]["greek"]) == ("\ud800", "λ")
+    assert shown["dated"]["since"] == "2024-01-31"

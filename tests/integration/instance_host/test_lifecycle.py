@@ -224,3 +224,12 @@ async def test_a_file_that_nobody_may_write_makes_the_api_read_only(tmp_path: Pa
             status, answer = await host.call(method, path, body)
             assert (status, answer["code"]) == (409, "CONFIG_READ_ONLY")
         await host.do("POST", "/sources/orders/stop")
+
+
+async def test_the_log_level_reaches_host_and_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RUST_LOG", raising=False)
+    async with running(tmp_path, configuration(logLevel="Error", sources=[source()])) as host:
+        await _changed(host)
+    assert host.output.read_text() == ""

@@ -60,7 +60,9 @@ async def test_a_server_that_never_gets_healthy_is_ended(
 ) -> None:
     world.platform = world.new_platform(start_timeout=1.0)
     with pytest.raises(LaunchError, match=r"not ready within 1 s: GET /health answers 503") as late:
-        await world.platform.start(launch(world, tiny(unhealthy=True, stubborn=True, child=True)))
+        await world.platform.start(
+            launch(world, tiny(unhealthy=True, stubborn=True, child="forked"))
+        )
     assert late.value.exit_code is None
     assert processes_of(tmp_path) == []
     await child_is_gone(tmp_path)
@@ -107,17 +109,24 @@ async def test_a_stubborn_server_is_killed_with_its_children(
     world: ProcessWorld, tmp_path: Path
 ) -> None:
     world.platform = world.new_platform(shutdown_timeout=0.2)
-    await world.platform.start(launch(world, tiny(stubborn=True, child=True)))
+    await world.platform.start(launch(world, tiny(stubborn=True, child="spawned")))
     assert await world.platform.stop("alpha", "main") is True
     assert processes_of(tmp_path) == []
     await child_is_gone(tmp_path)
 
 
-@pytest.mark.parametrize("adopted", [False, True], ids=["own child", "adopted"])
+@pytest.mark.parametrize(
+    ("adopted", "child"),
+    [
+        pytest.param(False, "forked", id="own child, forked"),
+        pytest.param(False, "spawned", id="own child, spawned without environment"),
+        pytest.param(True, "forked", id="adopted, forked"),
+    ],
+)
 async def test_a_crash_takes_the_servers_children_along(
-    world: ProcessWorld, tmp_path: Path, adopted: bool
+    world: ProcessWorld, tmp_path: Path, adopted: bool, child: str
 ) -> None:
-    running = await world.platform.start(launch(world, tiny(child=True)))
+    running = await world.platform.start(launch(world, tiny(child=child)))
     if adopted:
         await world.restart_control_plane()
         assert await world.platform.adopt(None, "alpha", "main") == running

@@ -246,6 +246,11 @@ def test_defaults_are_not_shared_between_documents() -> None:
     assert "spoilt" not in json.dumps(normal_form({"sources": [SOURCE], "queries": [QUERY]}))
 
 
+def test_a_long_run_of_returns_is_read_in_linear_time() -> None:
+    text = "\r" * 1_000_000 + "a"
+    assert normal_form(with_query(query=text))["queries"][0]["query"] == text
+
+
 def test_three_hundred_components_survive_text_and_spelling() -> None:
     large = {
         part: [

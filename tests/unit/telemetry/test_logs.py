@@ -183,3 +183,16 @@ def test_a_stream_that_cannot_show_a_sign_gets_it_escaped() -> None:
     logs.emit(messages.DRIFT_DETECTED, instance_id="a", differences="1 → 2")
     stream.flush()
     assert raw.getvalue().endswith(rb"1 \u2192 2" + b"\n")
+
+
+def test_libraries_say_only_warnings_unless_they_are_named() -> None:
+    stream = io.StringIO()
+    logs.configure(LoggingSettings(), stream)
+    chatty = logging.getLogger("sqlalchemy.engine.Engine")
+    chatty.info("INSERT … ('password')")
+    assert stream.getvalue() == ""
+    chatty.warning("lost")
+    assert "lost" in stream.getvalue()
+    logs.configure(LoggingSettings(log_level={"sqlalchemy": LogLevel.INFORMATION}), stream)
+    chatty.info("asked for")
+    assert "asked for" in stream.getvalue()

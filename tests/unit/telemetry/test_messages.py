@@ -44,7 +44,6 @@ TEXTS: list[tuple[str, str, LogLevel, dict[str, Any], str]] = [
         "Periodic reconciliation enabled with interval: 00:00:30",
     ),
     ("PERIODIC_DISABLED", LOOP, INFO, {}, "Periodic reconciliation disabled"),
-    ("PERIODIC_CANCELLED", LOOP, INFO, {}, "Periodic reconciliation cancelled"),
     ("CYCLE_STARTING", LOOP, DEBUG, {}, "Starting periodic reconciliation cycle"),
     (
         "CYCLE_COMPLETE",
@@ -77,13 +76,6 @@ TEXTS: list[tuple[str, str, LogLevel, dict[str, Any], str]] = [
     ),
     ("NO_DRIFT", LOOP, DEBUG, ID, "No drift detected for instance abc-123"),
     (
-        "EVENT_DRIVEN_ERROR",
-        LOOP,
-        ERROR,
-        ID,
-        "Error during event-driven reconciliation for instance abc-123",
-    ),
-    (
         "EVENT_POLL_ERROR",
         LOOP,
         ERROR,
@@ -110,13 +102,6 @@ TEXTS: list[tuple[str, str, LogLevel, dict[str, Any], str]] = [
         ERROR,
         {"timeout": "00:05:00"},
         "Reconciliation timed out after 00:05:00",
-    ),
-    (
-        "DESIRED_CONFIGURATION_ERROR",
-        SERVICE,
-        ERROR,
-        ID,
-        "Failed to get desired configuration for instance abc-123",
     ),
     (
         "RESTART_STARTING",
@@ -155,24 +140,8 @@ TEXTS: list[tuple[str, str, LogLevel, dict[str, Any], str]] = [
     ("INSTANCE_STARTED", CLIENT, INFO, ID, "Successfully started instance 'abc-123'"),
     ("START_REFUSED", CLIENT, WARNING, REFUSED, "Failed to start instance abc-123. Status: 409"),
     ("STOP_REFUSED", CLIENT, WARNING, REFUSED, "Failed to stop instance abc-123. Status: 409"),
-    (
-        "RESTART_REFUSED",
-        CLIENT,
-        WARNING,
-        REFUSED,
-        "Failed to restart instance abc-123. Status: 409",
-    ),
-    (
-        "UPDATE_REFUSED",
-        CLIENT,
-        WARNING,
-        REFUSED,
-        "Failed to update configuration for instance abc-123. Status: 409",
-    ),
     ("START_ERROR", CLIENT, ERROR, ID, "Error starting instance abc-123"),
     ("STOP_ERROR", CLIENT, ERROR, ID, "Error stopping instance abc-123"),
-    ("RESTART_CALL_ERROR", CLIENT, ERROR, ID, "Error restarting instance abc-123"),
-    ("UPDATE_ERROR", CLIENT, ERROR, ID, "Error updating configuration for instance abc-123"),
     ("LIST_ERROR", CLIENT, ERROR, {}, "Failed to get all instances from ControlPlane"),
     (
         "INSTANCE_READ_ERROR",

@@ -26,7 +26,7 @@ def sqlite_engine(path: Path, *, reads_only: bool = False) -> AsyncEngine:
 
     One that only reads takes no write lock, so it never waits for a writer.
     """
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _configure)
     if not reads_only:
         event.listen(engine.sync_engine, "begin", _begin_immediate)
@@ -49,7 +49,7 @@ def _migrate(path: Path, schema: str) -> None:
     config.set_main_option("version_locations", str(MIGRATIONS / schema))
     config.set_main_option("path_separator", "newline")
     known = ScriptDirectory.from_config(config)
-    engine = sa.create_engine(f"sqlite:///{path}")
+    engine = sa.create_engine(f"sqlite:///{path}", hide_parameters=True)
     event.listen(engine, "connect", _configure)
     try:
         with engine.begin() as connection:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from draas.adapters.store.engine import migrate, sqlite_engine
 from draas.model.audit import GENESIS, AuditEntry, broken_at, chained
+from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
 from draas.reconciliation.store import AuditQuery, AuditVerdict, StoreError
 
@@ -151,9 +152,8 @@ class SqlReconciliationStore:
     async def expire_audit(self, before: datetime) -> int:
         """See the port."""
         old = sa.select(AUDIT.c.sequence, AUDIT.c.document).order_by(AUDIT.c.sequence)
-        limit = before.isoformat().replace("+00:00", "Z")
         async with self._transaction() as connection:
-            rows = await connection.execute(old.where(AUDIT.c.timestamp < limit))
+            rows = await connection.execute(old.where(AUDIT.c.timestamp < timestamp(before)))
             expired = [(sequence, document) for sequence, document in rows]
             if not expired:
                 return 0

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-
 import msgspec
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from draas.contract.problems import ProblemError
-from draas.control_plane.api import changes, configurations, instances, itself, lifecycle
+from draas.control_plane.api import (
+    changes,
+    configurations,
+    docs,
+    instances,
+    itself,
+    lifecycle,
+)
 from draas.control_plane.api.failures import Unexpected
+from draas.control_plane.api.schema import describe
 from draas.control_plane.api.spelling import AnySpelling
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.store import StoreError
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+from draas.telemetry.metrics import ControlPlaneMetrics
 
-LOG = logging.getLogger("DRaaS.ControlPlane")
+_PARTS = (instances, lifecycle, configurations, changes, itself, docs)
 
 
 def application(control_plane: ControlPlane) -> FastAPI:
@@ -30,15 +40,25 @@ def application(control_plane: ControlPlane) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.control_plane = control_plane
-    for part in (instances, lifecycle, configurations, changes, itself):
+    for part in _PARTS:
         app.include_router(part.router)
+    describe(app)
     app.add_exception_handler(ProblemError, _refused)
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(AnySpelling)
-    app.add_middleware(Unexpected, clock=control_plane.clock)
+    app.add_middleware(
+        Unexpected, clock=control_plane.clock, answered=control_plane.metrics.answered
+    )
     return app
+
+
+def metrics() -> ControlPlaneMetrics:
+    """Counters for the routes that `application` serves."""
+    return ControlPlaneMetrics(
+        {route.path for part in _PARTS for route in part.router.routes if isinstance(route, Route)}
+    )
 
 
 def problem(request: Request, error: ProblemError) -> Response:
@@ -53,7 +73,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _store(request: Request, error: Exception) -> Response:
-    LOG.error("The store failed: %s", error)
+    emit(messages.CONTROL_PLANE_STORE_FAILED, reason=str(error))
     detail = f"{error}; nothing was changed, try again"
     return problem(request, ProblemError("store-unavailable", detail))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,6 +12,7 @@ from starlette.responses import Response
 from draas.control_plane.api.answers import answer
 from draas.control_plane.api.requests import control_plane
 from draas.control_plane.store import StoreError
+from draas.telemetry.metrics import CONTENT_TYPE
 
 router = APIRouter(tags=["Itself"])
 
@@ -31,3 +35,12 @@ async def ready(request: Request) -> Response:
     if reason is not None:
         return answer(request, {"status": "not ready", "reason": reason}, 503)
     return answer(request, {"status": "ready"})
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Counters and gauges for Prometheus."""
+    plane = control_plane(request)
+    plane.metrics.instances(Counter(record.instance.status for record in plane.fleet))
+    plane.metrics.changes_sequence.set(plane.fleet.feed.sequence)
+    return Response(await asyncio.to_thread(plane.metrics.render), media_type=CONTENT_TYPE)

@@ -15,8 +15,8 @@ from draas.control_plane.api.requests import (
     instance_id,
     optional_body,
 )
-from draas.control_plane.lifecycle import Outcome
 from draas.control_plane.monitor import components_digest, running_of
+from draas.control_plane.outcome import Outcome
 from draas.control_plane.records import Record, stamp
 from draas.model.configuration import from_snapshot
 from draas.model.secrets import mask

@@ -16,8 +16,8 @@ from draas.client.daemon import Reconciliation
 from draas.client.http import HttpClient
 from draas.client.operators import Operators
 from draas.client.port import ControlPlaneError
-from draas.entrypoints.daemon import AlreadyRunningError, exclusive
-from draas.entrypoints.serve import bad_settings, fault, load_control_plane, load_daemon
+from draas.entrypoints.exclusive import AlreadyRunningError, exclusive
+from draas.entrypoints.serve import bad_settings, fault, load_both
 from draas.entrypoints.up import demo
 from draas.entrypoints.up.child import Child
 from draas.entrypoints.up.shutdown import stop_instances
@@ -49,13 +49,11 @@ class PortError(Exception):
 
 def up(options: Options) -> int:
     """Run until SIGINT or SIGTERM; the exit code."""
-    directory, settings = options.config_dir, options.settings
     try:
-        api = load_control_plane(directory, settings).api
-        daemon_settings = load_daemon(directory, settings)
+        plane_settings, daemon_settings = load_both(options.config_dir, options.settings)
     except SettingsError as error:
-        return bad_settings("up", error)
-    management = daemon_settings.management
+        return bad_settings("up", error.faults)
+    api, management = plane_settings.api, daemon_settings.management
     try:
         ports = (
             _port(api.host, options.control_plane_port, "--control-plane-port"),

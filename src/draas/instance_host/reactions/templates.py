@@ -12,7 +12,8 @@ from typing import Any
 
 from draas.instance_host.errors import invalid
 
-_TAG = re.compile(r"\{\{\{?\s*(?:(json)\s+)?([A-Za-z0-9_.\-@\[\]]+)\s*\}?\}\}")
+_INNER = r"\s*(?:(json)\s+)?([A-Za-z0-9_.\-@\[\]]+)\s*"
+_TAG = re.compile(rf"\{{\{{\{{{_INNER}\}}\}}\}}|\{{\{{{_INNER}\}}\}}")
 
 OPERATIONS = {
     "ADD": ("added", "add"),
@@ -37,8 +38,9 @@ def render(template: str, context: dict[str, Any]) -> str:
     """The template's text; a path that leads nowhere is empty, under `json` null."""
 
     def fill(match: re.Match[str]) -> str:
-        value = _at(context, match[2])
-        if match[1] or isinstance(value, (dict, list, bool)):
+        helper, path = match[1] or match[3], match[2] or match[4]
+        value = _at(context, path)
+        if helper or isinstance(value, (dict, list, bool)):
             return json.dumps(value, ensure_ascii=False)
         return "" if value is None else str(value)
 

@@ -38,7 +38,7 @@ def _element(element: Any) -> Change:
         raise invalid("element: must be an object")
     if element.get("type") not in ("node", "relation"):
         raise invalid("element.type: must be node or relation")
-    properties = element.get("properties") or {}
+    properties = element.get("properties", {})
     if not isinstance(properties, dict):
         raise invalid("element.properties: must be an object")
     change: Change = {

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from draas.model.audit import AuditEntry
+from draas.model.clock import timestamp
 from draas.model.reconciliation import Drift, Gate, Operation, Plan
 from draas.reconciliation.daemon import Daemon
-from draas.reconciliation.record import timestamp
 
 
 def camel(name: str) -> str:

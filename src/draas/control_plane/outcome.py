@@ -1,0 +1,33 @@
+"""What a lifecycle call says when it is done."""
+
+from __future__ import annotations
+
+import msgspec
+
+from draas.control_plane.records import Record
+
+
+class Outcome(msgspec.Struct, frozen=True, rename="camel"):
+    """The contract's `Lifecycle`: what a lifecycle call did."""
+
+    instance_id: str
+    action: str
+    changed: bool
+    status: str
+    message: str
+    process_id: str | None
+    port: int | None
+
+
+def outcome(record: Record, action: str, changed: bool, said: str) -> Outcome:
+    """The outcome of `action` on an instance as it is now; `said` goes on the sentence."""
+    slot = record.slot
+    return Outcome(
+        record.instance.id,
+        action,
+        changed,
+        record.instance.status,
+        f"Instance '{record.instance.id}' {said}",
+        str(slot.process_id) if slot and slot.process_id else None,
+        slot.port if slot else None,
+    )

@@ -1,0 +1,55 @@
+"""JSON and YAML into plain JSON values, or a `ValueError` with the place of the fault.
+
+What comes out can always be shown again: no NaN, no dates, no bytes, no cycles.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+EXPANDED_LIMIT = 16 * 1024 * 1024
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+def parse_json(text: bytes | str) -> Any:
+    """RFC 8259 JSON; NaN and Infinity are no part of it."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def parse_yaml(text: bytes) -> Any:
+    """YAML of JSON's types; what looks like a date stays text, as in drasi-server."""
+    import yaml  # noqa: PLC0415 - rarely needed, and costs milliseconds of every start
+
+    class Loader(yaml.SafeLoader):
+        """The safe loader without dates."""
+
+        yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way
+            first: [(tag, pattern) for tag, pattern in known if tag != _TIMESTAMP]
+            for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    try:
+        return _plain(yaml.load(text, Loader))
+    except (yaml.YAMLError, TypeError) as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _plain(value: Any) -> Any:
+    """`value` by way of JSON, so that repeated anchors cannot grow without bound."""
+    chunks, size = [], 0
+    for chunk in json.JSONEncoder().iterencode(value):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > EXPANDED_LIMIT:
+            raise ValueError(f"above {EXPANDED_LIMIT} bytes with its anchors expanded")
+    return parse_json("".join(chunks))
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

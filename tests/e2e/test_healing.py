@@ -1,0 +1,214 @@
+"""The promises of the product, on real processes: change, tamper, kill, stop, fail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.world import World, configuration, free_port, world
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.timeout(180)
+
+
+async def _rows(made: World, port: int, query: str) -> list[dict[str, object]]:
+    url = f"http://127.0.0.1:{port}/api/v1/queries/{query}/results"
+    answer = await made._request("GET", url, None, 200)
+    rows: list[dict[str, object]] = answer["data"]
+    return rows
+
+
+async def test_a_patched_port_is_listened_on_within_five_seconds(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        await made.create("test")
+        port = free_port()
+        operation = {"op": "replace", "path": "/serverConfiguration/port", "value": port}
+        before = await made.metric("reconciliation_success_total")
+        await made.patch("test", operation)
+        await eventually(lambda: made.settled("test", port), within=5)
+        await eventually(lambda: _succeeded(made, "test"), within=2)
+        began, ended = await made.audit("test")
+        assert began["outcome"] == "started" and "stop" in began["plan"]
+        assert ended["action"] == "Reconciled using Restart strategy"
+        assert ended["summary"][0].endswith(f"→ {port}")
+        assert ended["differences"][0]["path"] == "port"
+        assert await made.metric("reconciliation_success_total") == before + 1
+        assert await made.metric('reconciliation_drift_detected_total{kind="configuration"}') == 1
+
+
+async def _succeeded(made: World, instance_id: str) -> bool:
+    return (await made.outcomes(instance_id))[-1:] == ["succeeded"]
+
+
+async def test_a_patched_query_is_seen_in_the_engine_s_results(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        await made.create("test")
+        port = (await made.configuration("test"))["port"]
+        text = "MATCH (c:Counter) RETURN c.value AS answer"
+        await made.patch("test", {"op": "replace", "path": "/queries/0/queryText", "value": text})
+
+        async def answered() -> bool:
+            return any("answer" in str(row) for row in await _rows(made, port, "q"))
+
+        await eventually(answered, within=10)
+        await eventually(lambda: _succeeded(made, "test"))
+        assert (await made.audit("test"))[-1]["summary"] == ["Query q: query changed"]
+
+
+async def test_a_query_deleted_on_the_server_comes_back(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        await made.create("test")
+        port = (await made.configuration("test"))["port"]
+        base = f"http://127.0.0.1:{port}/api/v1"
+        await made._request("DELETE", f"{base}/reactions/r", None, 200)
+        await made._request("DELETE", f"{base}/queries/q", None, 200)
+        await eventually(lambda: _succeeded(made, "test"), within=20)
+        story = await made.audit("test")
+        assert "observed" in story[0]["driftKinds"]
+        assert "Queries count: 0 → 1" in story[0]["summary"]
+        snapshot = await made._request("GET", f"{base}/instances/test/snapshot", None, None)
+        assert "q" in str(snapshot["queries"])
+
+
+async def test_a_killed_process_is_back_and_audited_as_a_crash(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        await made.create("test")
+        killed = await made.process_of("test")
+        os.kill(killed, signal.SIGKILL)
+        await eventually(lambda: _replaced(made, "test", killed), within=10)
+        await eventually(lambda: _succeeded(made, "test"))
+        assert "crash" in (await made.audit("test"))[0]["cause"]
+
+
+async def _replaced(made: World, instance_id: str, killed: int) -> bool:
+    return await made.settled(instance_id) and await made.process_of(instance_id) != killed
+
+
+async def test_a_stopped_server_stays_stopped_also_after_a_patch(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        await made.create("stopped")
+        await made.create("witness")
+        await made.ask("POST", "/api/servers/instances/stopped/stop", None, 200)
+        for name in ("stopped", "witness"):
+            port = free_port()
+            await made.patch(name, {"op": "replace", "path": "/port", "value": port})
+        await eventually(lambda: made.settled("witness"), within=10)
+        assert (await made.instance("stopped"))["status"] == "Stopped"
+        assert len(made.servers()) == 1
+        assert await made.audit("stopped") == []
+
+
+async def test_a_daemon_killed_and_started_again_restarts_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        names = [f"i{number}" for number in range(20)]
+        await asyncio.gather(*(made.create(name) for name in names))
+        before = {name: await made.process_of(name) for name in names}
+        await made.daemon.end(signal.SIGKILL)
+        await made.daemon.start()
+        await eventually(made.ready)
+        await eventually(lambda: _cycles(made, 1))
+        assert {name: await made.process_of(name) for name in names} == before
+        assert (await made.ask_daemon("/api/reconciliation/audit"))["entries"] == []
+
+
+async def _cycles(made: World, count: int) -> bool:
+    return await made.metric("reconciliation_cycles_total") >= count
+
+
+async def test_a_daemon_killed_between_stop_and_start_brings_it_back(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        await made.create("test")
+        port = free_port()
+        await made.patch("test", {"op": "replace", "path": "/port", "value": port})
+
+        async def stopped() -> bool:
+            return (await made.instance("test"))["status"] == "Stopped"
+
+        await eventually(stopped, every=0.01)
+        await made.daemon.end(signal.SIGKILL)
+        assert made.servers() == []
+        await made.daemon.start()
+        await eventually(lambda: made.settled("test", port), within=10)
+        await eventually(lambda: _succeeded(made, "test"))
+        assert await made.outcomes("test") == ["started", "succeeded"]
+
+
+async def test_bad_configurations_end_with_the_last_good_ones(tmp_path: Path) -> None:
+    async with world(tmp_path, daemon=False) as made:
+        made.daemon = made.another_daemon("--Reconciliation:PollingInterval=00:00:01")
+        await made.daemon.start()
+        names = [f"i{number:02}" for number in range(20)]
+        await asyncio.gather(*(made.create(name) for name in names))
+        taken = socket.create_server(("127.0.0.1", 0))
+        bad, good = names[:5], names[5:]
+        for name in bad:
+            value = taken.getsockname()[1]
+            await made.patch(name, {"op": "replace", "path": "/port", "value": value})
+        ports = {name: free_port() for name in good}
+        for name, port in ports.items():
+            await made.patch(name, {"op": "replace", "path": "/port", "value": port})
+
+        async def others_done() -> bool:
+            return all([await made.settled(name, port) for name, port in ports.items()])
+
+        await eventually(others_done, within=60)
+
+        async def rolled_back() -> bool:
+            return all([(await made.outcomes(n))[-1] == "rolled-back" for n in bad])
+
+        await eventually(rolled_back, within=30)
+        processes = {name: await made.process_of(name) for name in bad}
+        cycles = await made.metric("reconciliation_cycles_total")
+        await eventually(lambda: _cycles(made, int(cycles) + 5), within=30)
+        for name in bad:
+            found = await made.instance(name)
+            assert found["status"] == "Running"
+            assert found["appliedGeneration"] == 1 == found["lastGoodGeneration"]
+            assert await made.process_of(name) == processes[name], "no further restart"
+            began, ended = await made.audit(name)
+            assert ended["operationId"] == began["operationId"]
+            assert ended["quarantinedDigest"] == found["desiredDigest"]
+            assert str(taken.getsockname()[1]) in ended["error"]
+        taken.close()
+
+
+async def test_unknown_properties_and_large_documents_survive(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        queries = [
+            {
+                "id": f"q{n}",
+                "query": f"MATCH (c:Counter) WHERE c.value > {n} RETURN c.value AS value",
+                "queryLanguage": "Cypher",
+                "sources": [{"sourceId": "s"}],
+            }
+            for n in range(200)
+        ]
+        sources = [
+            {"id": f"s{n}", "kind": "mock", "intervalMs": 60000, "futureKnob": {"deep": [n]}}
+            for n in range(98)
+        ]
+        base = configuration()
+        await made.create(
+            "big", queries=queries, sources=[*base["sources"], *sources], reactions=[]
+        )
+        port = free_port()
+        await made.patch("big", {"op": "replace", "path": "/port", "value": port})
+        await eventually(lambda: made.settled("big", port), within=30)
+        for spelling in ("servers", "server"):
+            found = await made.ask("GET", f"/api/{spelling}/instances/big", None, 200)
+            assert found["status"] == "Running"
+        stored = await made.configuration("big")
+        assert len(stored["queries"]) == 200
+        assert [s.get("futureKnob") for s in stored["sources"][1:]] == [
+            {"deep": [n]} for n in range(98)
+        ]
+        url = f"http://127.0.0.1:{port}/api/v1/instances/big/snapshot"
+        snapshot = await made._request("GET", url, None, 200)
+        running = {s["id"]: s["properties"] for s in snapshot["sources"]}
+        assert running["s97"]["futureKnob"] == {"deep": [97]}
+        await eventually(lambda: _succeeded(made, "big"), within=20)

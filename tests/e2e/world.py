@@ -1,0 +1,227 @@
+"""A control plane, a daemon and real servers, each a process of its own, as a user runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+
+from tests.support.eventually import eventually
+
+DRAAS = [sys.executable, "-m", "draas.entrypoints.draas"]
+LISTENING = re.compile(r"Now listening on: (http://\S+)")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def configuration(**changes: Any) -> dict[str, Any]:
+    """A small real configuration: a counter, a query over it, a log."""
+    return {
+        "sources": [
+            {"id": "s", "kind": "mock", "dataType": {"type": "counter"}, "intervalMs": 200}
+        ],
+        "queries": [
+            {
+                "id": "q",
+                "query": "MATCH (c:Counter) RETURN c.value AS value",
+                "queryLanguage": "Cypher",
+                "sources": [{"sourceId": "s"}],
+            }
+        ],
+        "reactions": [{"id": "r", "kind": "log", "queries": ["q"]}],
+        **changes,
+    }
+
+
+class Program:
+    """A `draas` command in the background, its output in a file."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self.log = log
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> str:
+        """Start it; the URL at which it says that it listens."""
+        with self.log.open("ab") as output:
+            begin = output.tell()
+            self._process = await asyncio.create_subprocess_exec(
+                *DRAAS, *self._arguments, stdout=output, stderr=output, start_new_session=True
+            )
+
+        async def listening() -> str | None:
+            assert self._process is not None
+            text = self.log.read_text()[begin:]
+            if self._process.returncode is not None:
+                raise RuntimeError(f"it ended with {self._process.returncode}: {text}")
+            found = LISTENING.search(text)
+            return found.group(1) if found else None
+
+        return await eventually(listening, within=20) or ""
+
+    @property
+    def process_id(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def end(self, how: signal.Signals = signal.SIGTERM) -> int | None:
+        """End it and wait; the exit code."""
+        if self._process is None:
+            return None
+        if self._process.returncode is None:
+            os.kill(self._process.pid, how)
+        async with asyncio.timeout(40):
+            return await self._process.wait()
+
+
+class World:
+    """What a user sees of the fleet, over HTTP."""
+
+    def __init__(self, directory: Path, session: aiohttp.ClientSession) -> None:
+        self.directory = directory
+        self._session = session
+        self._port, self._daemon_port = free_port(), free_port()
+        self.control_plane = Program(
+            directory / "control-plane.log",
+            *("control-plane", "--data", str(directory / "cp"), "--port", str(self._port)),
+        )
+        self._url = f"http://127.0.0.1:{self._port}"
+        self._daemon_url = f"http://127.0.0.1:{self._daemon_port}"
+        self.daemon = self.another_daemon()
+
+    def another_daemon(self, *settings: str) -> Program:
+        """The daemon's program, with further settings."""
+        return Program(
+            self.directory / "daemon.log",
+            *("daemon", "--data", str(self.directory / "daemon")),
+            *("--port", str(self._daemon_port), f"--ControlPlaneUrl={self._url}", *settings),
+        )
+
+    async def ask(self, method: str, path: str, body: Any = None, expect: int | None = None) -> Any:
+        """An answer of the control plane as JSON."""
+        return await self._request(method, self._url + path, body, expect)
+
+    async def ask_daemon(self, path: str, *, expect: int | None = 200) -> Any:
+        """An answer of the daemon as JSON."""
+        return await self._request("GET", self._daemon_url + path, None, expect)
+
+    async def order_daemon(self, path: str, body: Any = None) -> Any:
+        """An order to the daemon."""
+        return await self._request("POST", self._daemon_url + path, body, None)
+
+    async def _request(self, method: str, url: str, body: Any, expect: int | None) -> Any:
+        async with self._session.request(method, url, json=body) as answer:
+            content = await answer.text()
+            if expect is not None:
+                assert answer.status == expect, f"{method} {url}: {answer.status} {content}"
+            try:
+                return await answer.json(content_type=None)
+            except ValueError:
+                return content
+
+    async def create(self, instance_id: str, **changes: Any) -> dict[str, Any]:
+        """A running instance."""
+        body = {"id": instance_id, "name": instance_id, "configuration": configuration(**changes)}
+        await self.ask("POST", "/api/servers/instances", body, 201)
+        await self.ask("POST", f"/api/servers/instances/{instance_id}/start", None, 200)
+        return await self.instance(instance_id)
+
+    async def patch(self, instance_id: str, *operations: dict[str, Any]) -> Any:
+        path = f"/api/configuration/instances/{instance_id}"
+        return await self.ask("PATCH", path, list(operations), 202)
+
+    async def instance(self, instance_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self.ask(
+            "GET", f"/api/servers/instances/{instance_id}", None, 200
+        )
+        return found
+
+    async def configuration(self, instance_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self.ask(
+            "GET", f"/api/configuration/instances/{instance_id}", None, 200
+        )
+        return found
+
+    async def process_of(self, instance_id: str) -> int:
+        found = await self.ask("GET", f"/api/status/{instance_id}/status", None, 200)
+        return int(found["processId"])
+
+    async def audit(self, instance_id: str) -> list[dict[str, Any]]:
+        """The audit of an instance, oldest first."""
+        path = f"/api/reconciliation/audit?instanceId={instance_id}"
+        entries: list[dict[str, Any]] = (await self.ask_daemon(path))["entries"]
+        return entries[::-1]
+
+    async def outcomes(self, instance_id: str) -> list[str]:
+        return [entry["outcome"] for entry in await self.audit(instance_id)]
+
+    async def settled(self, instance_id: str, port: int | None = None) -> bool:
+        """Running at its desired configuration (and listening there)."""
+        found = await self.instance(instance_id)
+        there = found["appliedDigest"] == found["desiredDigest"] and found["status"] == "Running"
+        return there and (port is None or await self.healthy(port))
+
+    async def healthy(self, port: int) -> bool:
+        async with self._session.get(f"http://127.0.0.1:{port}/health") as answer:
+            return answer.status == 200
+
+    async def ready(self) -> bool:
+        async with self._session.get(self._daemon_url + "/ready") as answer:
+            return answer.status == 200
+
+    async def metric(self, line: str) -> float:
+        """The value of a series of the daemon, 0 if it is not there."""
+        async with self._session.get(self._daemon_url + "/metrics") as answer:
+            for row in (await answer.text()).splitlines():
+                if row.startswith(line):
+                    return float(row.rsplit(" ", 1)[1])
+        return 0.0
+
+    def servers(self) -> list[psutil.Process]:
+        """The server processes of this world, found by their command line."""
+        marker = str(self.directory)
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            line = process.info["cmdline"] or []
+            alive = process.info["status"] != psutil.STATUS_ZOMBIE
+            if alive and "--config" in line and any(marker in word for word in line):
+                found.append(process)
+        return found
+
+    async def end(self) -> None:
+        """End everything that this world started."""
+        await self.daemon.end(signal.SIGKILL)
+        await self.control_plane.end(signal.SIGKILL)
+        for server in self.servers():
+            server.kill()
+
+
+@asynccontextmanager
+async def world(directory: Path, *, daemon: bool = True) -> AsyncIterator[World]:
+    """A control plane and, if wanted, a ready daemon; everything is ended at the end."""
+    timeout = aiohttp.ClientTimeout(total=45)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        made = World(directory, session)
+        try:
+            await made.control_plane.start()
+            if daemon:
+                await made.daemon.start()
+                await eventually(made.ready, within=10)
+            yield made
+        finally:
+            await made.end()

@@ -1,0 +1,263 @@
+"""Every row of the instances' part of docs/api.md, in every spelling."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.control_plane import World
+from tests.support.documents import REALISTIC
+from tests.support.eventually import eventually
+
+BASES = [
+    pytest.param("/api/servers", id="canonical"),
+    pytest.param("/api/server", id="alias"),
+    pytest.param("/API/Server", id="upper case"),
+]
+
+
+@pytest.mark.parametrize("base", BASES)
+async def test_a_whole_life(world: World, base: str) -> None:
+    made = await world.client.post(
+        f"{base}/instances", json={"id": "Ab", "name": "one", "labels": {"team": "x"}}
+    )
+    assert made.status_code == 201
+    assert made.headers["location"] == "/api/servers/instances/Ab"
+    assert made.json()["status"] == "Created"
+    assert made.json()["desiredRunState"] == "Stopped"
+    at = f"{base}/instances/Ab"
+    assert (await world.client.get(at)).json() == made.json()
+    started = (await world.client.post(f"{at}/start")).json()
+    assert started["changed"] is True
+    assert started["status"] == "Running"
+    info = (await world.client.get(f"{at}/Runtime-Status")).json()
+    assert info["processId"] == started["processId"]
+    again = (await world.client.post(f"{at}/start")).json()
+    assert (again["changed"], again["processId"]) == (False, started["processId"])
+    restarted = (await world.client.post(f"{at}/restart")).json()
+    assert restarted["processId"] != started["processId"]
+    observed = (await world.client.get(f"{at}/observed")).json()
+    assert observed["componentsDigest"] == (await world.state("Ab"))["appliedComponentsDigest"]
+    assert (await world.client.post(f"{at}/stop")).json()["status"] == "Stopped"
+    assert (await world.client.post(f"{at}/stop")).json()["changed"] is False
+    assert (await world.client.delete(at)).status_code == 204
+    assert (await world.client.get(at)).status_code == 404
+    assert world.platform.fleet.servers == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"Name": "n", "Id": "i", "PlatformType": 0}, id="PascalCase and integers"),
+        pytest.param({"name": "n", "id": "i", "platformType": "process"}, id="names in any case"),
+        pytest.param({"instanceId": "i", "platform": "Process", "name": "n"}, id="prototype"),
+        pytest.param({"instanceId": "i", "name": None}, id="prototype without a name"),
+        pytest.param({"name": "n", "id": "i", "unknown": [1]}, id="unknown members"),
+    ],
+)
+async def test_creation_in_every_spelling(world: World, body: dict[str, Any]) -> None:
+    answer = await world.client.post("/api/servers", json=body)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["id"] == "i"
+    assert answer.json()["platformType"] == "Process"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"configuration": {"port": 9123}}, id="flat"),
+        pytest.param({"configuration": {"Port": 9123}}, id="PascalCase"),
+        pytest.param({"serverConfiguration": {"port": 9123}}, id="beside"),
+        pytest.param({"configuration": {"serverConfiguration": {"Port": 9123}}}, id="nested"),
+    ],
+)
+async def test_a_port_that_is_given_is_kept(world: World, members: dict[str, Any]) -> None:
+    await world.create(id="a", **members)
+    found = (await world.client.get("/api/configuration/instances/a")).json()
+    assert found["port"] == 9123
+    assert "serverConfiguration" not in found
+
+
+async def test_ports_differ_and_are_given_again_after_a_delete(world: World) -> None:
+    async def port(instance_id: str) -> int:
+        path = f"/api/servers/instances/{instance_id}/configuration/server"
+        return int((await world.client.get(path)).json()["port"])
+
+    for each in "abc":
+        await world.create(id=each)
+    first, second, third = [await port(each) for each in "abc"]
+    assert len({first, second, third}) == 3
+    await world.client.delete("/api/servers/instances/b")
+    await world.create(id="d")
+    assert await port("d") == second
+
+
+async def test_a_configuration_survives_whole_and_its_secrets_stay_out_of_sight(
+    world: World,
+) -> None:
+    given = REALISTIC | {"port": 9124}
+    given["sources"] = [{**given["sources"][0], "x-team": {"a": [1, None]}}, given["sources"][1]]
+    await world.create(id="a", configuration=given)
+    found = (await world.client.get("/api/configuration/instances/a")).json()
+    assert found["sources"][0] == given["sources"][0]
+    await world.client.post("/api/servers/instances/a/start")
+    observed = await world.client.get("/api/servers/instances/a/observed")
+    assert "hunter2" not in observed.text
+    assert "hunter2" not in (await world.client.get("/api/servers/instances")).text
+
+
+async def test_lists_filter_cache_and_slim(world: World) -> None:
+    await world.create(id="a", labels={"team": "x", "zone": "1"})
+    await world.create(id="b", labels={"team": "x"})
+    await world.create(id="c")
+    path = "/api/servers/instances"
+    both = await world.client.get(path, params=[("label", "team=x"), ("label", "zone=1")])
+    assert [each["id"] for each in both.json()] == ["a"]
+    slim = await world.client.get(path, params={"view": "state"})
+    assert slim.json()["cursor"] == await world.cursor()
+    assert [each["id"] for each in slim.json()["instances"]] == ["a", "b", "c"]
+    assert "name" not in slim.json()["instances"][0]
+    etag = slim.headers["etag"]
+    headers = {"If-None-Match": etag}
+    fresh = await world.client.get(path, params={"view": "state"}, headers=headers)
+    assert (fresh.status_code, fresh.content) == (304, b"")
+    await world.create(id="d")
+    stale = await world.client.get(path, params={"view": "state"}, headers=headers)
+    assert stale.status_code == 200
+    one = await world.client.get(f"{path}/a")
+    assert (
+        await world.client.get(f"{path}/a", headers={"If-None-Match": one.headers["etag"]})
+    ).status_code == 304
+
+
+async def test_integers_for_who_asks(world: World) -> None:
+    await world.create(id="a", metadata={"status": "Running"})
+    by_query = (await world.client.get("/api/servers/instances?enumFormat=int")).json()[0]
+    assert (by_query["status"], by_query["platformType"]) == (0, 0)
+    assert by_query["metadata"] == {"status": "Running"}
+    header = {"Draas-Enum-Format": "int"}
+    path = "/api/status/recent-changes"
+    assert (await world.client.get(path, headers=header)).json()[0]["newStatus"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        pytest.param("1", "Running", id="integer"),
+        pytest.param('"running"', "Running", id="name in any case"),
+        pytest.param('"Unknown"', "Unknown", id="ours"),
+    ],
+)
+async def test_status_is_put_by_name_or_integer(world: World, body: str, name: str) -> None:
+    await world.create(id="a")
+    answer = await world.client.put(
+        "/api/server/instances/a/status", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.json()["status"] == name
+
+
+async def test_platforms_say_what_they_cannot(world: World) -> None:
+    found = (await world.client.get("/api/servers/platforms")).json()
+    assert {each["platformType"]: each["available"] for each in found} == {
+        "Process": True,
+        "Docker": False,
+        "AKS": False,
+    }
+    answer = await world.client.post(
+        "/api/servers/instances", json={"name": "n", "platformType": "Docker"}
+    )
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "urn:draas:problem:platform-unavailable"
+
+
+async def test_text_for_who_asks_for_text(world: World) -> None:
+    await world.create(id="a")
+    answer = await world.client.post(
+        "/api/servers/instances/a/start", headers={"Accept": "text/plain"}
+    )
+    assert answer.text == "Instance 'a' started successfully"
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+async def test_desired_run_state_follows_the_user_only(world: World) -> None:
+    await world.create(id="a", desiredRunState="running")
+    assert (await world.state("a"))["desiredRunState"] == "Running"
+    keep = {"keepDesiredRunState": "true"}
+    await world.client.post("/api/servers/instances/a/start", params=keep)
+    stopped = await world.client.post("/api/servers/instances/a/stop", params=keep)
+    assert stopped.json()["changed"] is True
+    state = await world.state("a")
+    assert (state["status"], state["desiredRunState"]) == ("Stopped", "Running")
+    await world.client.post("/api/servers/instances/a/stop")
+    assert (await world.state("a"))["desiredRunState"] == "Stopped"
+
+
+async def test_a_start_with_another_configuration_is_applied_and_not_stored(world: World) -> None:
+    made = await world.create(id="a")
+    body = {"LogLevel": "debug", "Sources": [{"kind": "mock", "id": "m"}]}
+    answer = await world.client.post("/api/server/instances/a/start", json=body)
+    assert answer.status_code == 200, answer.text
+    state = await world.state("a")
+    assert state["generation"] == 1
+    assert state["desiredDigest"] == made["desiredDigest"]
+    assert state["appliedDigest"] != made["desiredDigest"]
+    assert state["appliedGeneration"] is None
+    refused = await world.client.post("/api/server/instances/a/start")
+    assert refused.json()["type"] == "urn:draas:problem:instance-running"
+
+
+async def test_the_stored_configuration_in_the_body_is_known_as_its_generation(
+    world: World,
+) -> None:
+    await world.create(id="a")
+    stored = (await world.client.get("/api/configuration/instances/a")).json()
+    await world.client.post("/api/servers/instances/a/start", json=stored)
+    assert (await world.state("a"))["appliedGeneration"] == 1
+
+
+async def test_a_crash_is_an_error_at_once(world: World) -> None:
+    await world.create(id="a")
+    await world.client.post("/api/servers/instances/a/start")
+    cursor = await world.cursor()
+    world.platform.crash("a", exit_code=3)
+
+    async def crashed() -> bool:
+        return (await world.state("a"))["status"] == "Error"
+
+    assert await eventually(crashed)
+    state = await world.state("a")
+    assert "exit code 3" in state["reason"]
+    assert state["appliedDigest"] is None
+    assert state["desiredRunState"] == "Running"
+    kinds = [each["newStatus"] for each in (await world.changes(cursor))["changes"]]
+    assert "Error" in kinds
+
+
+async def test_a_change_behind_our_back_shows_and_is_no_last_good(world: World) -> None:
+    await world.create(id="a", configuration={"sources": [{"kind": "mock", "id": "m"}]})
+    await world.client.post("/api/servers/instances/a/start")
+
+    async def good() -> bool:
+        return (await world.state("a"))["lastGoodGeneration"] == 1
+
+    assert await eventually(good)
+    world.platform.tamper("a", {})
+
+    async def drifted() -> bool:
+        state = await world.state("a")
+        return state["observedComponentsDigest"] != state["appliedComponentsDigest"]
+
+    assert await eventually(drifted)
+
+
+async def test_a_failed_start_says_why_and_leaves_nothing(world: World) -> None:
+    await world.create(id="a")
+    world.platform.fail_launches("a", "no such plugin", exit_code=7)
+    answer = await world.client.post("/api/servers/instances/a/start")
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "urn:draas:problem:start-failed"
+    assert answer.json()["exitCode"] == 7
+    state = await world.state("a")
+    assert (state["status"], state["desiredRunState"]) == ("Error", "Running")
+    assert (state["operation"], state["appliedDigest"]) == (None, None)
+    world.platform.allow_launches("a")
+    assert (await world.client.post("/api/servers/instances/a/start")).status_code == 200

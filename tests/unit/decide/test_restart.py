@@ -1,0 +1,192 @@
+"""The restart strategy's phase machine: every result in every phase, and what it never does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from draas.decide.commands import ErrorClass, Result
+from draas.decide.rules import Rules
+from draas.decide.strategies.restart import RESTART
+from draas.model.reconciliation import Operation, Outcome, Phase
+from tests.unit.decide.test_plan import NOW, OPEN_OPERATION
+
+RULES = Rules()
+OK = Result()
+
+
+def at(phase: Phase, **changes: object) -> Operation:
+    return replace(OPEN_OPERATION, phase=phase, **changes)  # type: ignore[arg-type]
+
+
+def failed(kind: ErrorClass, **values: object) -> Result:
+    return Result(error="it failed", error_class=kind, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("operation", "result", "phase", "outcome"),
+    [
+        pytest.param(
+            at(Phase.CHECKING), Result(running=True), Phase.STOPPING, None, id="checked, runs"
+        ),
+        pytest.param(at(Phase.CHECKING), OK, Phase.STARTING, None, id="checked, does not run"),
+        pytest.param(
+            at(Phase.CHECKING),
+            failed(ErrorClass.GONE),
+            Phase.FINISHED,
+            Outcome.FAILED,
+            id="checked, gone",
+        ),
+        pytest.param(at(Phase.STOPPING), OK, Phase.WAITING, None, id="stopped"),
+        pytest.param(
+            at(Phase.STOPPING), Result(changed=False), Phase.STARTING, None, id="nothing ran"
+        ),
+        pytest.param(
+            at(Phase.STOPPING),
+            failed(ErrorClass.TRANSIENT),
+            Phase.STOPPING,
+            None,
+            id="stop failed, again",
+        ),
+        pytest.param(
+            at(Phase.STOPPING, attempt=3),
+            failed(ErrorClass.TRANSIENT),
+            Phase.RESTORING,
+            None,
+            id="stop failed for good",
+        ),
+        pytest.param(at(Phase.WAITING), OK, Phase.STARTING, None, id="waited"),
+        pytest.param(at(Phase.STARTING), OK, Phase.VERIFYING, None, id="started"),
+        pytest.param(
+            at(Phase.STARTING),
+            failed(ErrorClass.PERMANENT),
+            Phase.RESTORING,
+            None,
+            id="cannot start",
+        ),
+        pytest.param(
+            at(Phase.STARTING, attempt=3),
+            failed(ErrorClass.TRANSIENT),
+            Phase.RESTORING,
+            None,
+            id="third start failed",
+        ),
+        pytest.param(at(Phase.VERIFYING), OK, Phase.FINISHED, Outcome.SUCCEEDED, id="verified"),
+        pytest.param(
+            at(Phase.VERIFYING),
+            failed(ErrorClass.PERMANENT),
+            Phase.RESTORING,
+            None,
+            id="not healthy",
+        ),
+        pytest.param(at(Phase.RESTORING), OK, Phase.VERIFYING_RESTORED, None, id="restored"),
+        pytest.param(
+            at(Phase.RESTORING),
+            failed(ErrorClass.TRANSIENT),
+            Phase.RESTORING,
+            None,
+            id="restore failed, again",
+        ),
+        pytest.param(
+            at(Phase.RESTORING),
+            failed(ErrorClass.PERMANENT, has_last_good=False),
+            Phase.FINISHED,
+            Outcome.FAILED,
+            id="nothing to go back to",
+        ),
+        pytest.param(
+            at(Phase.VERIFYING_RESTORED),
+            OK,
+            Phase.FINISHED,
+            Outcome.ROLLED_BACK,
+            id="restored and verified",
+        ),
+        pytest.param(
+            at(Phase.VERIFYING_RESTORED),
+            failed(ErrorClass.PERMANENT),
+            Phase.FINISHED,
+            Outcome.FAILED,
+            id="restored and not healthy",
+        ),
+    ],
+)
+def test_advance(
+    operation: Operation, result: Result, phase: Phase, outcome: Outcome | None
+) -> None:
+    after = RESTART.advance(operation, result, RULES, NOW)
+    assert (after.phase, after.outcome) == (phase, outcome)
+
+
+@pytest.mark.parametrize(
+    ("maximum", "attempts"),
+    [pytest.param(1, 1, id="one"), pytest.param(3, 3, id="three, as documented")],
+)
+def test_attempts_are_counted_in_all(maximum: int, attempts: int) -> None:
+    operation, made = at(Phase.STARTING), 0
+    while operation.phase is Phase.STARTING:
+        made += 1
+        result = failed(ErrorClass.TRANSIENT)
+        operation = RESTART.advance(operation, result, Rules(attempts=maximum), NOW)
+    assert made == attempts
+
+
+def test_a_time_out_says_so() -> None:
+    late = NOW + timedelta(hours=1)
+    after = RESTART.advance(at(Phase.STARTING), failed(ErrorClass.TRANSIENT), RULES, late)
+    assert after.phase is Phase.RESTORING
+    assert after.error == "Reconciliation timed out after 00:05:00"
+
+
+def test_a_newer_target_replaces_the_old_one() -> None:
+    newer = Result(error="newer", error_class=ErrorClass.SUPERSEDED, digest="d3", generation=3)
+    after = RESTART.advance(at(Phase.STARTING, attempt=2), newer, RULES, NOW)
+    assert (after.target_digest, after.target_generation, after.attempt) == ("d3", 3, 1)
+    assert after.phase is Phase.STARTING
+
+
+RESULTS = st.one_of(
+    st.just(OK),
+    st.builds(failed, st.sampled_from([ErrorClass.TRANSIENT, ErrorClass.PERMANENT])),
+    st.just(failed(ErrorClass.UNREACHABLE)),
+)
+
+
+@given(
+    st.sampled_from([p for p in Phase if p is not Phase.FINISHED]),
+    st.integers(0, 100_000),
+)
+def test_an_outage_costs_no_time_and_decides_nothing(phase: Phase, seconds: int) -> None:
+    before = at(phase)
+    now = NOW + timedelta(seconds=seconds)
+    after = RESTART.advance(before, failed(ErrorClass.UNREACHABLE), RULES, now)
+    assert (after.phase, after.attempt, after.outcome) == (phase, before.attempt, None)
+    assert after.deadline - now == before.deadline - NOW
+
+
+@given(st.lists(RESULTS, max_size=40))
+def test_after_a_stop_nothing_ends_without_a_start_or_nothing_left_to_start(
+    results: list[Result],
+) -> None:
+    operation, something_runs, tried_to_restore = at(Phase.STOPPING), False, False
+    for result in results:
+        phase = operation.phase
+        if phase is Phase.FINISHED:
+            break
+        if result.ok and phase in (Phase.STARTING, Phase.RESTORING):
+            something_runs = True
+        tried_to_restore |= phase is Phase.RESTORING
+        operation = RESTART.advance(operation, result, RULES, NOW)
+    if operation.phase is Phase.FINISHED:
+        assert something_runs or tried_to_restore
+
+
+def test_every_phase_asks_for_something() -> None:
+    for phase in Phase:
+        if phase is not Phase.FINISHED:
+            assert RESTART.command(at(phase), RULES) is not None
+    with pytest.raises(ValueError, match="finished"):
+        RESTART.command(at(Phase.FINISHED), RULES)

@@ -1,0 +1,91 @@
+"""Which documents are refused, and how queries are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from draas.contract.drasi_server import QUERY, QUERY_DEFAULTS, REACTION, SOURCE
+from draas.instance_host.documents import (
+    check_component,
+    check_root,
+    complete_query,
+    properties,
+    snapshot_query,
+)
+from draas.instance_host.errors import ApiError
+
+QUERY_DOCUMENT = {"id": "q", "query": "MATCH (n) RETURN n", "sources": [{"sourceId": "s"}]}
+
+
+def _query(**keys: Any) -> dict[str, Any]:
+    return {**QUERY_DOCUMENT, **keys}
+
+
+ROOTS = [
+    pytest.param(None, "configuration: must be an object", id="null"),
+    pytest.param({"Port": 1}, "unknown field `Port`", id="unknown key"),
+    pytest.param({"instances": [{"id": "a"}]}, "one process serves one", id="several instances"),
+    pytest.param({"sources": {}}, "configuration.sources: must be a list", id="not a list"),
+    pytest.param({"queries": [_query(), _query()]}, "'q' is used twice", id="duplicate"),
+    pytest.param({"queries": [_query(x=1)]}, "queries[0]: unknown field `x`", id="in a query"),
+]
+
+
+@pytest.mark.parametrize(("document", "named"), ROOTS)
+def test_bad_roots_are_refused(document: Any, named: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        check_root(document)
+    assert named in caught.value.message
+
+
+COMPONENTS = [
+    pytest.param(QUERY, {"id": "q"}, "query.query", id="no text"),
+    pytest.param(QUERY, _query(id=5), "query.id", id="id is a number"),
+    pytest.param(QUERY, _query(id="__q"), "internal", id="internal id"),
+    pytest.param(QUERY, _query(queryText="x"), "queryText", id="queryText"),
+    pytest.param(QUERY, _query(autoStart="yes"), "query.autoStart", id="flag"),
+    pytest.param(QUERY, _query(queryLanguage="cypher"), "GQL, Cypher", id="language in lower case"),
+    pytest.param(QUERY, _query(queryLanguage=5), "queryLanguage", id="language is a number"),
+    pytest.param(QUERY, _query(dispatchMode="Bus"), "dispatchMode", id="dispatch mode"),
+    pytest.param(QUERY, _query(outboxCapacity=-1), "outboxCapacity", id="negative capacity"),
+    pytest.param(QUERY, _query(storageBackend={}), "storageBackend", id="storage"),
+    pytest.param(QUERY, _query(middleware=["m"]), "middleware[0]", id="middleware is a string"),
+    pytest.param(QUERY, _query(sources=["s"]), "sources[0]", id="subscription is a string"),
+    pytest.param(QUERY, _query(sources=[{"id": "s"}]), "unknown field `id`", id="subscription key"),
+    pytest.param(QUERY, _query(sources=[{}]), "sourceId", id="no sourceId"),
+    pytest.param(SOURCE, {"id": "s"}, "source.kind", id="no kind"),
+    pytest.param(REACTION, {"id": "r", "kind": "log", "queries": "q"}, "list", id="queries"),
+    pytest.param(REACTION, {"id": "r", "kind": "log", "queries": [5]}, "queries[0]", id="query id"),
+]
+
+
+@pytest.mark.parametrize(("kind", "document", "named"), COMPONENTS)
+def test_bad_components_are_refused(kind: str, document: Any, named: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        check_component(kind, document, kind)
+    assert named in caught.value.message
+
+
+def test_references_are_left_for_later() -> None:
+    late = _query(query={"kind": "EnvironmentVariable", "name": "T"}, queryLanguage="${L}")
+    assert check_component(QUERY, late, "query") is late
+
+
+def test_a_complete_query_has_every_default_and_no_null() -> None:
+    whole = complete_query(_query(joins=None))
+    assert whole.keys() == {*QUERY_DEFAULTS, "id", "query"}
+    assert whole["sources"] == [{"sourceId": "s", "nodes": [], "relations": [], "pipeline": []}]
+
+
+def test_a_snapshot_mixes_cases() -> None:
+    shown = snapshot_query(_query(priorityQueueCapacity=5, dispatchMode="Channel"))
+    assert {"auto_start", "priority_queue_capacity", "dispatch_mode"} <= shown.keys()
+    assert {"queryLanguage", "enableBootstrap", "bootstrapBufferSize"} <= shown.keys()
+    assert shown["sources"][0]["source_id"] == "s"
+
+
+def test_properties_are_what_belongs_to_the_kind() -> None:
+    document = {"kind": "log", "id": "r", "autoStart": True, "queries": [], "routes": {}, "x": 1}
+    assert properties(document) == {"routes": {}, "x": 1}

@@ -1,0 +1,58 @@
+"""Documents become plain JSON values, or are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from draas.instance_host.parsing import parse_json, parse_yaml
+
+PARSED = [
+    pytest.param("a: 1\nb: [x, true, null]", {"a": 1, "b": ["x", True, None]}, id="plain"),
+    pytest.param("a: 2024-01-31", {"a": "2024-01-31"}, id="a date stays text"),
+    pytest.param("a: &x {b: 1}\nc: *x", {"a": {"b": 1}, "c": {"b": 1}}, id="anchor"),
+    pytest.param("1: x", {"1": "x"}, id="a number as key"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PARSED)
+def test_yaml_is_plain(text: str, expected: Any) -> None:
+    assert parse_yaml(text.encode()) == expected
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a: [", id="truncated"),
+        pytest.param("a: .nan", id="not a number"),
+        pytest.param("a: !!binary aGk=", id="bytes"),
+        pytest.param("a: !!python/object/apply:os.getcwd []", id="code"),
+        pytest.param("a: &x [*x]", id="cycle"),
+        pytest.param(BOMB, id="anchors that explode"),
+        pytest.param("[" * 5000, id="nesting"),
+    ],
+)
+def test_other_yaml_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_yaml(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b'{"a": NaN}', id="not a number"),
+        pytest.param(b'{"a": ', id="truncated"),
+        pytest.param(b"\xff\xfe\x00", id="not text"),
+        pytest.param(b"[" * 100_000, id="nesting"),
+    ],
+)
+def test_other_json_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_json(text)
