@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,18 +16,15 @@ from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlane
+from draas.entrypoints.exclusive import exclusive
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.app import application
 from draas.reconciliation.options import DaemonSettings
-from draas.reconciliation.reconcile import DAEMON
+from draas.reconciliation.request import DAEMON
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
 STORE_FILE = "daemon.sqlite"
-
-
-class AlreadyRunningError(Exception):
-    """Another daemon works with the same data directory."""
 
 
 async def run(settings: DaemonSettings, data: Path) -> int:
@@ -103,21 +99,3 @@ class _Server(uvicorn.Server):
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             emit(messages.NOW_LISTENING, url=f"http://{host}:{port}")
             emit(messages.APPLICATION_STARTED)
-
-
-@contextmanager
-def exclusive(directory: Path, name: str) -> Iterator[None]:
-    """Hold a lock file in a directory, made if missing; a crash lets go of it.
-
-    Raises:
-        AlreadyRunningError: another process holds it.
-    """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (directory / name).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AlreadyRunningError(
-                f"another process works with {directory}: stop it, or give another --data"
-            ) from error
-        yield

@@ -8,17 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import uvloop
-
 from draas.adapters.platforms.ports import bind_fault
-from draas.adapters.store.engine import SchemaError
 from draas.control_plane.options import ControlPlaneSettings
 from draas.reconciliation.options import DaemonSettings, load_daemon_settings
-from draas.reconciliation.store import StoreError
 from draas.settings import SettingsError, load
 from draas.settings.convert import show
 from draas.settings.schema import pascal
-from draas.telemetry.logs import configure
 
 FAILED = 1
 BAD_SETTINGS = 2
@@ -44,6 +39,25 @@ def load_daemon(directory: Path, arguments: Sequence[str]) -> DaemonSettings:
     return load_daemon_settings(directory, None, arguments, also=(ControlPlaneSettings,))
 
 
+def load_both(
+    directory: Path, arguments: Sequence[str]
+) -> tuple[ControlPlaneSettings, DaemonSettings]:
+    """The settings of both.
+
+    Raises:
+        SettingsError: with the faults of both; what neither knows is said once.
+    """
+    faults: dict[str, str] = {}
+    for read in (load_control_plane, load_daemon):
+        try:
+            read(directory, arguments)
+        except SettingsError as error:
+            faults |= {line.partition(": ")[0]: line for line in error.faults}
+    if faults:
+        raise SettingsError(list(faults.values()))
+    return load_control_plane(directory, arguments), load_daemon(directory, arguments)
+
+
 def control_plane(data: Path, directory: Path, arguments: Sequence[str], check_only: bool) -> int:
     """Run the control plane until a signal; the exit code."""
     settings = _settings("control-plane", lambda: load_control_plane(directory, arguments))
@@ -51,9 +65,12 @@ def control_plane(data: Path, directory: Path, arguments: Sequence[str], check_o
         return _checked(settings)
     if not _can_listen("control-plane", settings.api.host, settings.api.port):
         return FAILED
-    configure(settings.logging, sys.stdout)
-    from draas.entrypoints.control_plane import run
+    import uvloop
 
+    from draas.entrypoints.control_plane import run
+    from draas.telemetry.logs import configure
+
+    configure(settings.logging, sys.stdout)
     return uvloop.run(run(settings, data))
 
 
@@ -64,9 +81,15 @@ def daemon(data: Path, directory: Path, arguments: Sequence[str], check_only: bo
         return _checked(settings)
     if not _can_listen("daemon", settings.management.host, settings.management.port):
         return FAILED
-    configure(settings.logging, sys.stdout)
-    from draas.entrypoints.daemon import AlreadyRunningError, run
+    import uvloop
 
+    from draas.adapters.store.engine import SchemaError
+    from draas.entrypoints.daemon import run
+    from draas.entrypoints.exclusive import AlreadyRunningError
+    from draas.reconciliation.store import StoreError
+    from draas.telemetry.logs import configure
+
+    configure(settings.logging, sys.stdout)
     try:
         return uvloop.run(run(settings, data))
     except (AlreadyRunningError, SchemaError, StoreError, OSError) as error:
@@ -79,9 +102,9 @@ def fault(command: str, error: object) -> int:
     return FAILED
 
 
-def bad_settings(command: str, error: SettingsError) -> int:
+def bad_settings(command: str, faults: Sequence[str]) -> int:
     """One line for each fault of the settings; the exit code."""
-    for line in error.faults:
+    for line in faults:
         print(f"draas {command}: {line}", file=sys.stderr)
     return BAD_SETTINGS
 
@@ -111,7 +134,7 @@ def _settings(command: str, read: Callable[[], Settings]) -> Settings | int:
     try:
         return read()
     except SettingsError as error:
-        return bad_settings(command, error)
+        return bad_settings(command, error.faults)
 
 
 def _checked(settings: object) -> int:

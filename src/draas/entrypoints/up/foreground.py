@@ -16,12 +16,12 @@ from draas.client.daemon import Reconciliation
 from draas.client.http import HttpClient
 from draas.client.operators import Operators
 from draas.client.port import ControlPlaneError
-from draas.entrypoints.daemon import AlreadyRunningError, exclusive
-from draas.entrypoints.serve import bad_settings, fault, load_control_plane, load_daemon
+from draas.entrypoints.exclusive import AlreadyRunningError, exclusive
+from draas.entrypoints.serve import bad_settings, fault, load_both
 from draas.entrypoints.up import demo
 from draas.entrypoints.up.child import Child
 from draas.entrypoints.up.shutdown import stop_instances
-from draas.entrypoints.up.story import follow
+from draas.entrypoints.up.story import Story
 from draas.entrypoints.up.supervision import StartError, keep, until_ready
 from draas.settings import SettingsError
 
@@ -49,13 +49,11 @@ class PortError(Exception):
 
 def up(options: Options) -> int:
     """Run until SIGINT or SIGTERM; the exit code."""
-    directory, settings = options.config_dir, options.settings
     try:
-        api = load_control_plane(directory, settings).api
-        daemon_settings = load_daemon(directory, settings)
+        plane_settings, daemon_settings = load_both(options.config_dir, options.settings)
     except SettingsError as error:
-        return bad_settings("up", error)
-    management = daemon_settings.management
+        return bad_settings("up", error.faults)
+    api, management = plane_settings.api, daemon_settings.management
     try:
         ports = (
             _port(api.host, options.control_plane_port, "--control-plane-port"),
@@ -101,6 +99,7 @@ class _Foreground:
         self._grace = grace
         self._plane = Operators(HttpClient(addresses.control_plane, actor=ACTOR))
         self._daemon = Reconciliation(HttpClient(addresses.daemon, actor=ACTOR))
+        self._story = Story(self._daemon, tell)
         logs = options.data / "logs"
         common = ["--data", str(options.data), "--config-dir", str(options.config_dir)]
         self._plane_child = Child(
@@ -178,12 +177,13 @@ class _Foreground:
                 said = "".join(f"\n  | {line}" for line in child.last_lines())
                 raise StartError(f"{error}; the end of {child.log}:{said}") from None
             tell(f"{child.title} is ready at {url}")
+        await self._story.begin()
 
     def _watching(self) -> list[Coroutine[Any, Any, None]]:
         return [
             keep(self._plane_child, self._plane.readiness, tell),
             keep(self._daemon_child, self._daemon.readiness, tell),
-            follow(self._daemon, tell),
+            self._story.follow(),
         ]
 
     async def _demo(self) -> None:
@@ -191,7 +191,7 @@ class _Foreground:
             created = await demo.create(self._plane, tell)
             await demo.until_running(self._plane, tell)
             if created:
-                await demo.show_healing(self._plane, self._daemon, self._options.data, tell)
+                await demo.show_healing(self._plane, self._story, self._options.data, tell)
         except (ControlPlaneError, LookupError) as error:
             tell(f"The demonstration is over: {error}")
         for line in demo.next_steps(self._addresses):
