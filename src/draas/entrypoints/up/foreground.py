@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,8 @@ def up(options: Options) -> int:
         return bad_settings("up", error.faults)
     api, management = plane_settings.api, daemon_settings.management
     try:
-        ports = (
-            _port(api.host, options.control_plane_port, "--control-plane-port"),
-            _port(management.host, options.daemon_port, "--daemon-port"),
-        )
-        if ports[0] == ports[1]:
-            raise PortError("--control-plane-port and --daemon-port are the same; choose another")
+        first = _port(api.host, options.control_plane_port, "--control-plane-port")
+        ports = first, _port(management.host, options.daemon_port, "--daemon-port", other=first)
         addresses = Addresses(_url(api.host, ports[0]), _url(management.host, ports[1]))
         grace = daemon_settings.reconciliation.shutdown_grace_period.total_seconds()
         with exclusive(options.data, "up.lock"):
@@ -69,17 +66,20 @@ def up(options: Options) -> int:
         return fault("up", error)
 
 
-def _port(host: str, port: int, option: str) -> int:
-    """The port, or a free one for 0.
+def _port(host: str, port: int, option: str, other: int = 0) -> int:
+    """The port, or a free one for 0; never the `other` one.
 
     Raises:
         PortError: it is taken.
     """
-    if port == 0:
+    while port == 0:
         with socket.create_server((host, 0)) as probe:
             chosen: int = probe.getsockname()[1]
+        if chosen != other:
             return chosen
     why = bind_fault(host, port)
+    if port == other:
+        why = f"port {port} is the control plane's; choose another"
     if why is not None:
         raise PortError(f"{why} ({option})")
     return port
@@ -120,7 +120,7 @@ class _Foreground:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(each, self._signalled)
         try:
             return await self._work()
@@ -141,7 +141,7 @@ class _Foreground:
                 tasks = [asyncio.create_task(each) for each in self._watching()]
                 if self._options.demo:
                     tasks.append(asyncio.create_task(self._demo()))
-                await self._stopping.wait()
+                await self._until_stopped(tasks)
         except StartError as error:
             code = fault("up", error)
         finally:
@@ -150,6 +150,15 @@ class _Foreground:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._shut_down()
         return code
+
+    async def _until_stopped(self, tasks: list[asyncio.Task[Any]]) -> None:
+        """Wait for a signal; what fails meanwhile is no reason to go on half blind."""
+        stopped = asyncio.create_task(self._stopping.wait())
+        waiting = {stopped, *tasks}
+        while not stopped.done():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do the work, unless a signal comes first; whether it was done."""
@@ -172,7 +181,7 @@ class _Foreground:
         ):
             await child.start()
             try:
-                await until_ready(child, readiness)
+                await until_ready(child, readiness, tell)
             except StartError as error:
                 said = "".join(f"\n  | {line}" for line in child.last_lines())
                 raise StartError(f"{error}; the end of {child.log}:{said}") from None
@@ -195,7 +204,7 @@ class _Foreground:
         except (ControlPlaneError, LookupError) as error:
             tell(f"The demonstration is over: {error}")
         for line in demo.next_steps(self._addresses):
-            print(line, flush=True)
+            tell(line)
         tell("Everything is kept at its configuration; Ctrl-C ends.")
 
     async def _shut_down(self) -> None:
@@ -210,5 +219,6 @@ class _Foreground:
 
 
 def tell(text: str) -> None:
-    """One line for who watches the terminal."""
-    print(text[:1].upper() + text[1:] if text.startswith("the ") else text, flush=True)
+    """One line for who watches the terminal, if there still is one."""
+    with suppress(OSError):
+        print(text[:1].upper() + text[1:] if text.startswith("the ") else text, flush=True)
