@@ -19,6 +19,7 @@ from draas.adapters.platforms.ports import can_bind
 from draas.adapters.platforms.process import INCLUDED, ProcessPlatform
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.engine import SchemaError
+from draas.contract.same_origin import SameOrigin
 from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings, ProcessOptions
@@ -67,7 +68,10 @@ async def _serve(
     )
     server = Server(
         uvicorn.Config(
-            application(plane),
+            SameOrigin(
+                application(plane),
+                any_host=settings.api.allow_remote_access_without_authentication,
+            ),
             host=settings.api.host,
             port=settings.api.port,
             loop="none",

@@ -16,6 +16,7 @@ from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlane
+from draas.contract.same_origin import SameOrigin
 from draas.entrypoints.exclusive import exclusive
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.app import application
@@ -67,7 +68,10 @@ async def _serve(settings: DaemonSettings, daemon: Daemon, http: HttpClient) -> 
         loop.add_signal_handler(each, stopping.set)
     server = _Server(
         uvicorn.Config(
-            application(daemon),
+            SameOrigin(
+                application(daemon),
+                any_host=settings.management.allow_remote_access_without_authentication,
+            ),
             host=settings.management.host,
             port=settings.management.port,
             log_config=None,

@@ -71,6 +71,22 @@ async def test_a_poll_without_a_change_ends_with_the_same_cursor(world: World) -
     assert (answer["cursor"], answer["gap"], answer["changes"]) == (cursor, False, [])
 
 
+async def test_looking_at_a_quiet_fleet_wakes_nobody(world: World) -> None:
+    await world.create(id="a")
+    await world.client.post("/api/servers/instances/a/start")
+
+    async def quiet() -> str:
+        state = await world.state("a")
+        return state["lastGoodGeneration"] and await world.cursor()
+
+    cursor = await eventually(quiet)
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    answer = await world.changes(cursor, wait=20 * FAST.monitor_interval.total_seconds())
+    assert answer["changes"] == []
+    assert loop.time() - begin > 10 * FAST.monitor_interval.total_seconds(), "not woken before"
+
+
 async def test_the_feed_is_read_in_pages(world: World) -> None:
     cursor = await world.cursor()
     for each in "abc":
