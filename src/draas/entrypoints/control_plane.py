@@ -143,7 +143,7 @@ class Server(uvicorn.Server):
 
 def _processes(options: ProcessOptions, data: Path, client: DrasiClient) -> ProcessPlatform:
     return ProcessPlatform(
-        data / "instances",
+        data,
         client,
         command=(options.executable_path,) if options.executable_path else INCLUDED,
         plugins_directory=options.plugins_directory,

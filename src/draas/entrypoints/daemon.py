@@ -20,7 +20,7 @@ from draas.entrypoints.exclusive import exclusive
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.app import application
 from draas.reconciliation.options import DaemonSettings
-from draas.reconciliation.reconcile import DAEMON
+from draas.reconciliation.request import DAEMON
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 

@@ -19,13 +19,14 @@ class Fleet:
     that a quiet fleet costs nothing, however large.
     """
 
-    def __init__(self, memories: dict[str, Memory]) -> None:
+    def __init__(self) -> None:
         self.states: dict[str, InstanceState] = {}
         self.unreadable: dict[str, str] = {}
         self.plans: dict[str, Plan] = {}
-        self.memories = memories
+        self.memories: dict[str, Memory] = {}
         self._drifting: dict[str, Drift] = {}
-        self._failing = {key for key, memory in memories.items() if memory.failures}
+        self._changing: set[str] = set()
+        self._failing: set[str] = set()
 
     def put(self, state: InstanceState) -> bool:
         """Take a newer state; whether somebody should look at the instance."""
@@ -37,6 +38,7 @@ class Fleet:
             self._drifting[state.id] = drift
         else:
             self._drifting.pop(state.id, None)
+        self._count(state.id)
         unsure = state.status == InstanceStatus.RUNNING and state.applied_digest is None
         return bool(drift) or bool(drift.unknown) or unsure or state.id in self.plans
 
@@ -53,6 +55,7 @@ class Fleet:
         for kept in (self.states, self.unreadable, self.plans, self._drifting, self.memories):
             kept.pop(instance_id, None)
         self._failing.discard(instance_id)
+        self._changing.discard(instance_id)
 
     def remember(self, memory: Memory) -> None:
         """Take a newer memory."""
@@ -61,6 +64,7 @@ class Fleet:
             self._failing.add(memory.instance_id)
         else:
             self._failing.discard(memory.instance_id)
+        self._count(memory.instance_id)
 
     def memory(self, instance_id: str) -> Memory:
         """What is remembered of the instance, or a blank memory."""
@@ -88,13 +92,21 @@ class Fleet:
 
     def view(self) -> FleetView:
         """The counts that the breaker decides on: what runs and would be changed, what fails."""
-        changing = sum(
-            1
-            for key, drift in self._drifting.items()
-            if DriftKind.CONFIGURATION in drift.kinds
-            and not self.memory(key).quarantine_of(self.states[key].desired_digest)
+        return FleetView(len(self.states), len(self._changing), len(self._failing))
+
+    def _count(self, instance_id: str) -> None:
+        """Keep count of the running instances that a reconciliation would change."""
+        drift, state = self._drifting.get(instance_id), self.states.get(instance_id)
+        changes = (
+            drift is not None
+            and state is not None
+            and DriftKind.CONFIGURATION in drift.kinds
+            and self.memory(instance_id).quarantine_of(state.desired_digest) is None
         )
-        return FleetView(len(self.states), changing, len(self._failing))
+        if changes:
+            self._changing.add(instance_id)
+        else:
+            self._changing.discard(instance_id)
 
 
 def with_memory(state: InstanceState, memory: Memory | None) -> InstanceState:

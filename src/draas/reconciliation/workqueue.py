@@ -16,6 +16,8 @@ _URGENCY = {
     Trigger.RETRY: 1,
     Trigger.RESYNC: 2,
 }
+_Line = dict[str, int]
+"""The keys of one urgency with the number of their arrival, oldest first."""
 _AGEING = 4
 """Every so many takes go to whoever has waited longest, so that resync runs under load too."""
 
@@ -28,7 +30,8 @@ class WorkQueue:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: dict[str, tuple[int, int, Trigger]] = {}
+        self._lines: tuple[_Line, ...] = ({}, {}, {})
+        self._waiting: dict[str, Trigger] = {}
         self._active: set[str] = set()
         self._again: dict[str, Trigger] = {}
         self._due: list[tuple[datetime, str]] = []
@@ -59,7 +62,7 @@ class WorkQueue:
         return found[0] if found else None
 
     def add(self, key: str, trigger: Trigger) -> None:
-        """Ask for a look at the key; the more urgent trigger wins, the place in line is kept."""
+        """Ask for a look at the key; the more urgent trigger wins."""
         if key in self._active:
             known = self._again.get(key)
             if known is None or _URGENCY[trigger] < _URGENCY[known]:
@@ -68,9 +71,12 @@ class WorkQueue:
         present = self._waiting.get(key)
         if present is None:
             self._arrivals += 1
-            self._waiting[key] = (_URGENCY[trigger], self._arrivals, trigger)
-        elif _URGENCY[trigger] < present[0]:
-            self._waiting[key] = (_URGENCY[trigger], present[1], trigger)
+            self._lines[_URGENCY[trigger]][key] = self._arrivals
+            self._waiting[key] = trigger
+        elif _URGENCY[trigger] < _URGENCY[present]:
+            arrival = self._lines[_URGENCY[present]].pop(key)
+            self._lines[_URGENCY[trigger]][key] = arrival
+            self._waiting[key] = trigger
         self._wake.set()
 
     def add_at(self, key: str, when: datetime, trigger: Trigger = Trigger.RETRY) -> None:
@@ -81,7 +87,9 @@ class WorkQueue:
 
     def discard(self, key: str) -> None:
         """Forget a key that is gone."""
-        self._waiting.pop(key, None)
+        trigger = self._waiting.pop(key, None)
+        if trigger is not None:
+            del self._lines[_URGENCY[trigger]][key]
         self._again.pop(key, None)
         self._due_of.pop(key, None)
 
@@ -107,10 +115,11 @@ class WorkQueue:
 
     def _pick(self) -> tuple[str, Trigger]:
         self._takes += 1
+        heads = [next(iter(line.items())) for line in self._lines if line]
         by_age = self._takes % _AGEING == 0
-        rank = (lambda item: item[1][1]) if by_age else (lambda item: item[1][:2])
-        key, (_, _, trigger) = min(self._waiting.items(), key=rank)
-        del self._waiting[key]
+        key, _ = min(heads, key=lambda head: head[1]) if by_age else heads[0]
+        trigger = self._waiting.pop(key)
+        del self._lines[_URGENCY[trigger]][key]
         self._active.add(key)
         if self._waiting:
             self._wake.set()

@@ -197,3 +197,16 @@ async def check(world: World, instance_id: str, asked: list[dict[str, Any]]) -> 
     else:
         assert answer.status_code in (400, 409, 422)
         assert after == before
+
+
+async def test_an_id_that_is_used_again_has_nothing_of_its_predecessor(world: World) -> None:
+    # Explicit and implied defaults have one digest, so only the text tells the two apart.
+    mock = {"kind": "mock", "id": "m"}
+    first = await world.create(id="a", configuration={"port": 9100, "sources": [mock]})
+    assert (await world.client.get(PATH)).json()["sources"] == [mock]
+    await world.client.delete("/api/servers/instances/a")
+    explicit = mock | {"autoStart": True}
+    second = await world.create(id="a", configuration={"port": 9100, "sources": [explicit]})
+    assert second["desiredDigest"] == first["desiredDigest"]
+    assert (await world.client.get(PATH)).json()["sources"] == [explicit]
+    assert len((await world.client.get(f"{PATH}/history")).json()) == 1

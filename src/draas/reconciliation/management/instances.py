@@ -14,7 +14,8 @@ from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.explain import as_records, explain
 from draas.reconciliation.management import views
 from draas.reconciliation.management.parameters import Actor, Limit, one_of
-from draas.reconciliation.reconcile import Reconciler, Request
+from draas.reconciliation.reconcile import Reconciler
+from draas.reconciliation.request import Request
 
 VERDICTS = ("in-sync", "drifted", "unknown")
 
