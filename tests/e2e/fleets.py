@@ -149,3 +149,23 @@ async def up(data: Path, *arguments: str) -> AsyncIterator[Fleet]:
         for each in processes_of(data):
             with suppress(psutil.Error):
                 each.kill()
+
+
+@asynccontextmanager
+async def daemon_alone(data: Path, *arguments: str) -> AsyncIterator[str]:
+    """The URL of a daemon that runs without `draas up`."""
+    process = await asyncio.create_subprocess_exec(
+        *(*DRAAS, "daemon", "--data", str(data), "--port", "0", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            line = ""
+            while "Now listening on: " not in line:
+                line = (await process.stdout.readline()).decode()
+                assert line
+        yield line.split()[-1]
+    finally:
+        process.kill()
+        await process.wait()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from draas.cli.exit_codes import Code
-from tests.e2e.fleets import draas, processes_of, up
+from tests.e2e.fleets import daemon_alone, draas, processes_of, up
 from tests.integration.instance_host.hosts import free_port
 from tests.support.eventually import eventually
 
@@ -236,3 +236,14 @@ async def test_nobody_there_is_said_with_the_way_out(command: tuple[str, ...]) -
     assert (done.code, done.out) == (Code.UNREACHABLE, "")
     for line in done.err.splitlines():
         assert f"{url} does not answer: Connection refused; start it with `draas up`" in line
+
+
+async def test_a_daemon_that_knows_nothing_is_never_in_sync(tmp_path: Path) -> None:
+    closed = f"http://127.0.0.1:{free_port()}"
+    async with daemon_alone(tmp_path, f"--ControlPlaneUrl={closed}") as url:
+        fleet = await draas("--daemon", url, "drift", "-o", "json")
+        assert (fleet.code, fleet.json) == (Code.UNKNOWN, [])
+        assert "no complete picture" in fleet.err
+        one = await draas("--daemon", url, "drift", "one")
+        assert one.code == Code.UNREACHABLE
+        assert closed in one.err

@@ -121,7 +121,8 @@ class _Foreground:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(each, self._signalled)
+            if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(each, self._signalled)
         try:
             return await self._work()
         finally:
