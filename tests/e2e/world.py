@@ -109,7 +109,8 @@ class World:
         return Program(
             self.directory / "daemon.log",
             *("daemon", "--data", str(self.directory / "daemon")),
-            *("--port", str(port or self._daemon_port), f"--ControlPlaneUrl={self._url}", *settings),
+            *("--port", str(port or self._daemon_port)),
+            *(f"--ControlPlaneUrl={self._url}", *settings),
         )
 
     async def ask(self, method: str, path: str, body: Any = None, expect: int | None = None) -> Any:

@@ -13,8 +13,10 @@ class AlreadyRunningError(Exception):
 
 
 @contextmanager
-def exclusive(directory: Path, name: str) -> Iterator[None]:
-    """Hold a lock file in a directory, made if missing; a crash lets go of it.
+def exclusive(directory: Path, name: str) -> Iterator[Path]:
+    """Hold a lock file in a directory, made if missing; the directory's absolute path.
+
+    A crash lets go of the lock.
 
     Raises:
         AlreadyRunningError: another process holds it.
@@ -27,4 +29,4 @@ def exclusive(directory: Path, name: str) -> Iterator[None]:
             raise AlreadyRunningError(
                 f"another process works with {directory}: stop it, or give another --data"
             ) from error
-        yield
+        yield directory.resolve()

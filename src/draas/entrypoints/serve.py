@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from draas.reconciliation.options import DaemonSettings, load_daemon_settings
 from draas.settings import SettingsError, load
 from draas.settings.convert import show
 from draas.settings.schema import pascal
+from draas.telemetry.levels import LoggingSettings
 
 FAILED = 1
 BAD_SETTINGS = 2
@@ -65,13 +66,10 @@ def control_plane(data: Path, directory: Path, arguments: Sequence[str], check_o
         return _checked(settings)
     if not _can_listen("control-plane", settings.api.host, settings.api.port):
         return FAILED
-    import uvloop
-
+    from draas.control_plane.store import StoreError
     from draas.entrypoints.control_plane import run
-    from draas.telemetry.logs import configure
 
-    configure(settings.logging, sys.stdout)
-    return uvloop.run(run(settings, data))
+    return _run("control-plane", settings.logging, run(settings, data), StoreError)
 
 
 def daemon(data: Path, directory: Path, arguments: Sequence[str], check_only: bool) -> int:
@@ -81,19 +79,30 @@ def daemon(data: Path, directory: Path, arguments: Sequence[str], check_only: bo
         return _checked(settings)
     if not _can_listen("daemon", settings.management.host, settings.management.port):
         return FAILED
+    from draas.entrypoints.daemon import run
+    from draas.reconciliation.store import StoreError
+
+    return _run("daemon", settings.logging, run(settings, data), StoreError)
+
+
+def _run(
+    command: str,
+    logging: LoggingSettings,
+    work: Coroutine[Any, Any, int],
+    store_error: type[Exception],
+) -> int:
+    """Run one of the two on uvloop; what its surroundings refuse is said in one line."""
     import uvloop
 
     from draas.adapters.store.engine import SchemaError
-    from draas.entrypoints.daemon import run
     from draas.entrypoints.exclusive import AlreadyRunningError
-    from draas.reconciliation.store import StoreError
     from draas.telemetry.logs import configure
 
-    configure(settings.logging, sys.stdout)
+    configure(logging, sys.stdout)
     try:
-        return uvloop.run(run(settings, data))
-    except (AlreadyRunningError, SchemaError, StoreError, OSError) as error:
-        return fault("daemon", error)
+        return uvloop.run(work)
+    except (AlreadyRunningError, SchemaError, store_error, OSError) as error:
+        return fault(command, error)
 
 
 def fault(command: str, error: object) -> int:
