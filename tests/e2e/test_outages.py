@@ -67,7 +67,7 @@ async def _not(probe: object) -> bool:
 
 async def test_a_second_daemon_on_the_same_data_is_refused(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
-        second = made.another_daemon()
+        second = made.another_daemon(port=free_port())
         with pytest.raises(RuntimeError, match="another process"):
             await second.start()
 

@@ -104,12 +104,13 @@ class World:
         self._daemon_url = f"http://127.0.0.1:{self._daemon_port}"
         self.daemon = self.another_daemon()
 
-    def another_daemon(self, *settings: str) -> Program:
-        """The daemon's program, with further settings."""
+    def another_daemon(self, *settings: str, port: int | None = None) -> Program:
+        """The daemon's program, with further settings or on another port."""
         return Program(
             self.directory / "daemon.log",
             *("daemon", "--data", str(self.directory / "daemon")),
-            *("--port", str(self._daemon_port), f"--ControlPlaneUrl={self._url}", *settings),
+            *("--port", str(port or self._daemon_port)),
+            *(f"--ControlPlaneUrl={self._url}", *settings),
         )
 
     async def ask(self, method: str, path: str, body: Any = None, expect: int | None = None) -> Any:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from draas.adapters.clock import SystemClock
 from draas.adapters.platforms.ports import can_bind
@@ -20,7 +19,7 @@ from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings
 from draas.control_plane.platforms import Platforms
-from draas.entrypoints.control_plane import Server
+from draas.entrypoints.web_server import WebServer
 from draas.testing.simulated_platform import SimulatedFleet, SimulatedPlatform
 
 
@@ -32,6 +31,7 @@ class World:
     client: httpx.AsyncClient
     plane: ControlPlane
     platform: SimulatedPlatform
+    database: Path
 
     async def create(self, **members: Any) -> dict[str, Any]:
         answer = await self.client.post("/api/servers/instances", json={"name": "test", **members})
@@ -64,22 +64,26 @@ async def served(
 ) -> AsyncIterator[World]:
     clock = SystemClock()
     platform = SimulatedPlatform(clock, fleet)
-    store = await SqlControlPlaneStore.open(data / "control-plane.sqlite", clock)
+    database = data / "control-plane.sqlite"
+    store = await SqlControlPlaneStore.open(database, clock)
     plane = ControlPlane(
         store, Platforms([platform]), platform, clock, settings, can_bind, metrics()
     )
     await plane.open()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    config = uvicorn.Config(
-        application(plane), port=0, lifespan="off", log_config=None, http="httptools", ws="none"
+    server = WebServer(
+        application(plane),
+        "127.0.0.1",
+        0,
+        on_started=listening.set_result,
+        on_ending=plane.fleet.end_polls,
     )
-    server = Server(config, on_started=listening.set_result, on_ending=plane.fleet.end_polls)
     serving = asyncio.create_task(server.serve())
     try:
         url = await listening
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-            yield World(url, client, plane, platform)
+            yield World(url, client, plane, platform, database)
     finally:
-        server.should_exit = True
+        server.end()
         await serving
         await plane.close()

@@ -56,13 +56,30 @@ def _table(found: list[dict[str, Any]]) -> Any:
 
 async def _one(session: Session, instance_id: str, form: Format) -> Code:
     explained = await session.daemon.explain(instance_id)
-    found = explained["plan"]["drift"]
+    found = drift_of(explained)
     if form is Format.TABLE:
         output.lines(verdict_line(instance_id, found), *_differences(explained))
     else:
         names = ("instanceId", "summary", "differences")
         output.document({"drift": found, **{name: explained[name] for name in names}}, form)
     return code_of([found["verdict"]])
+
+
+def drift_of(explained: dict[str, Any]) -> dict[str, Any]:
+    """The drift as it is now.
+
+    A plan that goes on with an operation does not look for drift: then what the fleet's list says
+    counts, and what is being worked on is never called in sync.
+    """
+    found: dict[str, Any] = explained["plan"]["drift"]
+    state = explained.get("state") or {}
+    if found["verdict"] != "in-sync" or not state.get("operation"):
+        return found
+    listed: dict[str, Any] = state["drift"]
+    if listed["verdict"] != "in-sync":
+        return listed
+    phase = state["operation"]["phase"]
+    return {"verdict": "unknown", "kinds": [], "reason": f"an operation is under way: {phase}"}
 
 
 def verdict_line(instance_id: str, found: dict[str, Any]) -> str:
@@ -89,7 +106,7 @@ async def explain(session: Session, instance_id: str, form: Format) -> Code:
 def explanation(explained: dict[str, Any]) -> list[str]:
     """The answer of the daemon as lines: state, drift, gates in order, plan, next look."""
     plan, state = explained["plan"], explained.get("state") or {}
-    lines = [verdict_line(explained["instanceId"], plan["drift"])]
+    lines = [verdict_line(explained["instanceId"], drift_of(explained))]
     if state:
         lines.append(
             f"  status {cell(state['status'])}, desired {cell(state['desiredRunState'])}, "

@@ -8,6 +8,7 @@ from draas.client.port import ControlPlaneError, RefusedError, UnreachableError
 
 _BY_KIND = {
     "control-plane-unreachable": Code.UNREACHABLE,
+    "invalid-parameter": Code.USAGE,
     "instance-unobservable": Code.UNKNOWN,
     "route-not-found": Code.FAILED,
 }
@@ -37,13 +38,18 @@ def lines_of(error: ControlPlaneError, addresses: Addresses) -> list[str]:
     if isinstance(error, RefusedError):
         if error.kind in _WAYS_OUT:
             lines[0] += f"; {_WAYS_OUT[error.kind]}"
-        lines += [f"  {text}" for text in _faults(error) if text not in lines[0]]
+        lines += _faults(error, lines[0])
         log = error.members.get("log")
         lines += [f"  | {line}" for line in log] if isinstance(log, list) else []
     return lines
 
 
-def _faults(error: RefusedError) -> list[str]:
+def _faults(error: RefusedError, said: str) -> list[str]:
+    """The faults that the detail has not told."""
     faults = error.members.get("errors")
     found = [each for each in faults if isinstance(each, dict)] if isinstance(faults, list) else []
-    return [f"{each.get('path') or 'document'}: {each.get('message')}" for each in found]
+    return [
+        f"  {each.get('path') or 'document'}: {each.get('message')}"
+        for each in found
+        if str(each.get("message")) not in said
+    ]

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from draas.cli import output
-from draas.cli.drift import explanation, verdict_line
+from draas.cli.drift import drift_of, explanation, verdict_line
 from draas.cli.exit_codes import Code, CommandError
 from draas.cli.session import Session, progress, say
 
@@ -30,7 +30,7 @@ async def reconcile(
     if wait and explained["plan"]["decision"] not in SETTLED:
         async with progress(f"Reconciling {instance_id}"):
             explained = await _settled(session, instance_id, timeout)
-    output.lines(verdict_line(instance_id, explained["plan"]["drift"]))
+    output.lines(verdict_line(instance_id, drift_of(explained)))
     return _verdict(instance_id, explained["plan"])
 
 
@@ -53,8 +53,8 @@ async def _settled(session: Session, instance_id: str, timeout: float) -> dict[s
 
 def _verdict(instance_id: str, plan: dict[str, Any]) -> Code:
     if plan["decision"] == "held":
-        gate = next((each for each in plan["gates"] if not each["passed"]), {})
-        say(f"held by {gate.get('name')}: {gate.get('reason')}; see `draas explain {instance_id}`")
+        held = [f"{each['name']}: {each['reason']}" for each in plan["gates"] if not each["passed"]]
+        say(f"held by {'; '.join(held)}; see `draas explain {instance_id}`")
         return Code.CONFLICT
     return Code.UNKNOWN if plan["decision"] == "unknown" else Code.OK
 

@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 def cell(value: Any) -> str:
     """A JSON value in a table; nothing is a dash."""
-    if value is None or value == "" or value == []:
+    if value is None or value in ("", []):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

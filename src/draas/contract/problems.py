@@ -10,6 +10,7 @@ PREFIX = "urn:draas:problem:"
 STATUS: Mapping[str, int] = {
     "malformed-body": 400,
     "invalid-parameter": 400,
+    "cross-site-request": 403,
     "instance-not-found": 404,
     "no-last-good": 404,
     "generation-not-found": 404,

@@ -8,13 +8,17 @@ from typing import Any
 import msgspec
 
 from draas.contract.problems import ProblemError
-from draas.control_plane.documents import Document, document, invalid, stored
+from draas.control_plane.documents import Document, document, invalid
 from draas.control_plane.fleet import Fleet, Transition, absent
 from draas.control_plane.records import Cause, Generation, Record, put
 from draas.control_plane.status import transition
-from draas.control_plane.store import Store
+from draas.control_plane.store import Store, StoreError
 from draas.model.configuration import Configuration, ConfigurationError
+from draas.model.instance import Instance
 from draas.model.patch import PatchMalformed, PatchPathMissing, PatchTestFailed, apply_patch
+
+REMEMBERED = 256
+"""Configurations that are kept in memory, those used last."""
 
 
 class _Superseded(Exception):  # noqa: N818  a race that was lost, not a fault
@@ -27,6 +31,7 @@ class Configurations:
     def __init__(self, fleet: Fleet, store: Store) -> None:
         self._fleet = fleet
         self._store = store
+        self._recent: dict[str, Generation] = {}
 
     async def get(self, instance_id: str) -> Generation:
         """The present configuration of an instance.
@@ -35,10 +40,15 @@ class Configurations:
             ProblemError: there is no such instance.
         """
         while True:
-            number = self._fleet.get(instance_id).instance.generation
-            found = await self._store.configuration(instance_id, number)
-            if found is not None:
-                return found
+            instance = self._fleet.get(instance_id).instance
+            number = instance.generation
+            found = self._recent.get(instance_id)
+            if found is None or not _is_of(found, instance):
+                found = await self._store.configuration(instance_id, number)
+            if found is not None and _is_of(found, self._fleet.get(instance_id).instance):
+                return self._remembered(found)
+            if self._fleet.get(instance_id).instance is instance:
+                raise StoreError(f"generation {number} of instance {instance_id!r} is not there")
 
     async def patch(
         self, instance_id: str, operations: Any, if_match: str | None, cause: Cause
@@ -132,7 +142,7 @@ class Configurations:
         def decide(record: Record | None) -> Transition:
             if record is None:
                 raise absent(base.instance_id)
-            if record.instance.generation != base.generation:
+            if not _is_of(base, record.instance):
                 raise _Superseded
             after = put(
                 record,
@@ -144,7 +154,25 @@ class Configurations:
             return transition(record, after, cause, generation=new)
 
         await self._fleet.change(base.instance_id, decide)
-        return new
+        return self._remembered(new)
+
+    def _remembered(self, found: Generation) -> Generation:
+        """Kept for the reader who comes next, as after each change one does."""
+        self._recent.pop(found.instance_id, None)
+        self._recent[found.instance_id] = found
+        if len(self._recent) > REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+        return found
+
+
+def _is_of(found: Generation, instance: Instance) -> bool:
+    """Whether this is what the instance is to run now, and not a predecessor of the same id."""
+    stored_at = instance.last_modified_at or instance.created_at
+    return (found.generation, found.digest, found.at) == (
+        instance.generation,
+        instance.desired_digest,
+        stored_at,
+    )
 
 
 def patched(present: Configuration, operations: Any) -> Configuration:
@@ -177,6 +205,3 @@ def require_generation(if_match: str | None, generation: int) -> None:
             "read it again and decide anew",
             generation=generation,
         )
-
-
-__all__ = ["Configurations", "patched", "require_generation", "stored"]

@@ -17,6 +17,8 @@ from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Observer
 from draas.control_plane.store import Store
 from draas.model.clock import Clock
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
 from draas.telemetry.metrics import ControlPlaneMetrics
 
 
@@ -66,7 +68,8 @@ class ControlPlane:
         await self.fleet.load()
         loop = asyncio.get_running_loop()
         self._loops.append(loop.create_task(self.fleet.write_forever()))
-        await adopt_all(self.fleet, self.platforms, self.clock)
+        adopted = await adopt_all(self.fleet, self.platforms, self.clock)
+        emit(messages.ADOPTED_AT_START, adopted=adopted, instances=len(self.fleet))
         self._loops.append(loop.create_task(self.monitor.watch_forever()))
         self.adopted = True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -36,11 +36,12 @@ class Feed:
         """The cursor after the newest change."""
         return cursor(self.epoch, self.sequence)
 
-    def append(self, changes: Iterable[Change]) -> None:
+    def append(self, changes: Sequence[Change]) -> None:
         """Publish changes that are durable, and wake all that wait."""
+        if not changes:
+            return
         self._recent.extend(changes)
-        if self._recent:
-            self.sequence = max(self.sequence, self._recent[-1].sequence)
+        self.sequence = changes[-1].sequence
         self._more.set()
         self._more = asyncio.Event()
 

@@ -13,6 +13,8 @@ from draas.control_plane.store import StoreError
 T = TypeVar("T")
 STORE_RETRY = 0.5
 """Seconds until a result that could not be stored is tried again."""
+LONGEST_WORK = 60.0
+"""Seconds that work under way gets when the control plane ends."""
 
 
 class Finisher:
@@ -38,6 +40,9 @@ class Finisher:
                 await asyncio.sleep(STORE_RETRY)
 
     async def close(self) -> None:
-        """Wait for all work that has begun."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+        """Wait for all work that has begun; what the store does not take is found at the start."""
+        if self._under_way:
+            _, left = await asyncio.wait(self._under_way, timeout=LONGEST_WORK)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)

@@ -14,6 +14,8 @@ from draas.control_plane.feed import Feed
 from draas.control_plane.records import Generation, Record, Write
 from draas.control_plane.store import Store
 from draas.model.instance import InstanceState
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
 
 BATCH = 256
 
@@ -156,7 +158,9 @@ class Fleet:
         else:
             for instance_id, record in ahead.items():
                 self._show(instance_id, record)
-            self.feed.append(change for write in writes for change in write.changes)
+            made = [change for write in writes for change in write.changes]
+            self.feed.append(made)
+            _log(made)
             for done, record in decided:
                 _settle(done, record)
         finally:
@@ -178,11 +182,28 @@ def as_state(record: Record) -> InstanceState:
 
 
 _LEVELS = InstanceState.__struct_fields__
+_LOGGED = ("Created", "ConfigurationChanged", "DesiredRunStateChanged", "StatusChanged", "Deleted")
 
 
 def _numbered(changes: Iterable[Change], after: int) -> Iterator[Change]:
     for number, change in enumerate(changes, after + 1):
         yield msgspec.structs.replace(change, sequence=number)
+
+
+def _log(changes: Iterable[Change]) -> None:
+    """A line for what somebody did or a server did (B-114); looks are told by their levels."""
+    for each in changes:
+        if each.kind in _LOGGED:
+            what = each.metadata.get("Reason") or each.operation_id or each.source
+            if each.kind == "StatusChanged":
+                what = f"{each.old_status} → {each.new_status}; {what}"
+            emit(
+                messages.INSTANCE_CHANGED,
+                kind=each.kind,
+                instance_id=each.instance_id,
+                actor=each.actor or each.source,
+                detail=what,
+            )
 
 
 def _settle(done: asyncio.Future[Record | None], answer: Record | BaseException | None) -> None:

@@ -272,7 +272,11 @@ class Lifecycle:
 
     def _on_exit(self, exited: Exit) -> None:
         """A slot ended by itself; a start under way looks for it in `_exits` when it is ready."""
-        self._exits[exited.instance_id] = exited
+        if exited.instance_id not in self._fleet:
+            return
+        if self._fleet.get(exited.instance_id).instance.operation is not None:
+            self._exits[exited.instance_id] = exited
+            return
         self._operated("crash", "failure")
         cause = Cause(stamp(self._clock.now()), source="Platform")
         reason = (
@@ -280,13 +284,12 @@ class Lifecycle:
             if exited.exit_code is None
             else f"the server ended with exit code {exited.exit_code}"
         )
-        if exited.instance_id in self._fleet:
-            self._finisher.spawn(
-                self._finisher.settled(
-                    exited.instance_id,
-                    lambda record: transitions.exited(record, exited.process_id, reason, cause),
-                )
+        self._finisher.spawn(
+            self._finisher.settled(
+                exited.instance_id,
+                lambda record: transitions.exited(record, exited.process_id, reason, cause),
             )
+        )
 
     async def _finish(
         self, instance_id: str, mine: OperationInFlight, work: Coroutine[Any, Any, T]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.patience import Patience
 from draas.control_plane.ports import Observation, Observer, Running
 from draas.control_plane.records import Cause, Record, put, stamp
 from draas.control_plane.status import transition
@@ -26,6 +27,7 @@ class Monitor:
         self._clock = clock
         self._interval = interval
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._patience = Patience()
         self._looks: dict[str, asyncio.Task[None]] = {}
 
     async def watch_forever(self) -> None:
@@ -60,7 +62,7 @@ class Monitor:
             )
             if running is None:
                 return
-            seen = await self._observer.observe(running)
+            seen = self._patience.judged(running, await self._observer.observe(running))
         observed, unreadable = components_digest(seen)
         cause = Cause(stamp(self._clock.now()), source="Monitor")
         try:

@@ -52,10 +52,6 @@ class Store(Protocol):
         """Changes that happened at or after `at` and have a new status (`new_status` if given)."""
         ...
 
-    async def oldest(self) -> int:
-        """The sequence of the oldest change that is kept; 0 if there is none."""
-        ...
-
     async def ping(self) -> None:
         """Prove that the store answers."""
         ...

@@ -35,12 +35,13 @@ def plan(
     if snapshot.gone:
         return Plan(decision=Decision.GONE, reason="the instance is gone")
     if snapshot.operation is not None:
-        phase = snapshot.operation.phase.value
+        operation = snapshot.operation
         return Plan(
             decision=Decision.RESUME,
-            strategy=snapshot.operation.strategy,
-            target_digest=snapshot.operation.target_digest,
-            reason=f"operation {snapshot.operation.id} stands at {phase}",
+            drift=Drift(operation.kinds, cause=operation.cause),
+            strategy=operation.strategy,
+            target_digest=operation.target_digest,
+            reason=f"operation {operation.id} stands at {operation.phase.value}",
         )
     state = snapshot.state
     if state is None:

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import signal
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-import uvicorn
 
 from draas.adapters.clock import SystemClock
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlane
+from draas.entrypoints.exclusive import exclusive
+from draas.entrypoints.web_server import WebServer
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.app import application
 from draas.reconciliation.options import DaemonSettings
-from draas.reconciliation.reconcile import DAEMON
-from draas.telemetry import messages
-from draas.telemetry.logs import emit
+from draas.reconciliation.request import DAEMON
 
 STORE_FILE = "daemon.sqlite"
-
-
-class AlreadyRunningError(Exception):
-    """Another daemon works with the same data directory."""
 
 
 async def run(settings: DaemonSettings, data: Path) -> int:
@@ -69,15 +59,11 @@ async def _serve(settings: DaemonSettings, daemon: Daemon, http: HttpClient) -> 
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopping.set)
-    server = _Server(
-        uvicorn.Config(
-            application(daemon),
-            host=settings.management.host,
-            port=settings.management.port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=2,
-        )
+    server = WebServer(
+        application(daemon),
+        settings.management.host,
+        settings.management.port,
+        any_host=settings.management.allow_remote_access_without_authentication,
     )
     serving = asyncio.create_task(server.serve())
     working = asyncio.create_task(daemon.run(find, stopping))
@@ -86,38 +72,5 @@ async def _serve(settings: DaemonSettings, daemon: Daemon, http: HttpClient) -> 
         stopping.set()
         await working
     finally:
-        server.should_exit = True
+        server.end()
         await serving
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the daemon; says where it listens as .NET's host does (R-130.19)."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            emit(messages.NOW_LISTENING, url=f"http://{host}:{port}")
-            emit(messages.APPLICATION_STARTED)
-
-
-@contextmanager
-def exclusive(directory: Path, name: str) -> Iterator[None]:
-    """Hold a lock file in a directory, made if missing; a crash lets go of it.
-
-    Raises:
-        AlreadyRunningError: another process holds it.
-    """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (directory / name).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AlreadyRunningError(
-                f"another process works with {directory}: stop it, or give another --data"
-            ) from error
-        yield

@@ -59,8 +59,12 @@ def daemon(
 def up(
     context: typer.Context,
     data: Data = _DATA,
-    control_plane_port: Annotated[int, typer.Option(min=0, max=65535)] = 5000,
-    daemon_port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+    control_plane_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the control plane; 0 takes a free one.")
+    ] = 5000,
+    daemon_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the daemon; 0 takes a free one.")
+    ] = 8080,
     demo: Annotated[
         bool, typer.Option("--demo", help="With three servers, and a look at how they heal.")
     ] = False,

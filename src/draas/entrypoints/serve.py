@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import uvloop
-
 from draas.adapters.platforms.ports import bind_fault
-from draas.adapters.store.engine import SchemaError
 from draas.control_plane.options import ControlPlaneSettings
 from draas.reconciliation.options import DaemonSettings, load_daemon_settings
-from draas.reconciliation.store import StoreError
 from draas.settings import SettingsError, load
 from draas.settings.convert import show
 from draas.settings.schema import pascal
-from draas.telemetry.logs import configure
+from draas.telemetry.levels import LoggingSettings
 
 FAILED = 1
 BAD_SETTINGS = 2
@@ -44,6 +40,25 @@ def load_daemon(directory: Path, arguments: Sequence[str]) -> DaemonSettings:
     return load_daemon_settings(directory, None, arguments, also=(ControlPlaneSettings,))
 
 
+def load_both(
+    directory: Path, arguments: Sequence[str]
+) -> tuple[ControlPlaneSettings, DaemonSettings]:
+    """The settings of both.
+
+    Raises:
+        SettingsError: with the faults of both; what neither knows is said once.
+    """
+    faults: dict[str, str] = {}
+    for read in (load_control_plane, load_daemon):
+        try:
+            read(directory, arguments)
+        except SettingsError as error:
+            faults |= {line.partition(": ")[0]: line for line in error.faults}
+    if faults:
+        raise SettingsError(list(faults.values()))
+    return load_control_plane(directory, arguments), load_daemon(directory, arguments)
+
+
 def control_plane(data: Path, directory: Path, arguments: Sequence[str], check_only: bool) -> int:
     """Run the control plane until a signal; the exit code."""
     settings = _settings("control-plane", lambda: load_control_plane(directory, arguments))
@@ -51,10 +66,10 @@ def control_plane(data: Path, directory: Path, arguments: Sequence[str], check_o
         return _checked(settings)
     if not _can_listen("control-plane", settings.api.host, settings.api.port):
         return FAILED
-    configure(settings.logging, sys.stdout)
+    from draas.control_plane.store import StoreError
     from draas.entrypoints.control_plane import run
 
-    return uvloop.run(run(settings, data))
+    return _run("control-plane", settings.logging, run(settings, data), StoreError)
 
 
 def daemon(data: Path, directory: Path, arguments: Sequence[str], check_only: bool) -> int:
@@ -64,13 +79,30 @@ def daemon(data: Path, directory: Path, arguments: Sequence[str], check_only: bo
         return _checked(settings)
     if not _can_listen("daemon", settings.management.host, settings.management.port):
         return FAILED
-    configure(settings.logging, sys.stdout)
-    from draas.entrypoints.daemon import AlreadyRunningError, run
+    from draas.entrypoints.daemon import run
+    from draas.reconciliation.store import StoreError
 
+    return _run("daemon", settings.logging, run(settings, data), StoreError)
+
+
+def _run(
+    command: str,
+    logging: LoggingSettings,
+    work: Coroutine[Any, Any, int],
+    store_error: type[Exception],
+) -> int:
+    """Run one of the two on uvloop; what its surroundings refuse is said in one line."""
+    import uvloop
+
+    from draas.adapters.store.engine import SchemaError
+    from draas.entrypoints.exclusive import AlreadyRunningError
+    from draas.telemetry.logs import configure
+
+    configure(logging, sys.stdout)
     try:
-        return uvloop.run(run(settings, data))
-    except (AlreadyRunningError, SchemaError, StoreError, OSError) as error:
-        return fault("daemon", error)
+        return uvloop.run(work)
+    except (AlreadyRunningError, SchemaError, store_error, OSError) as error:
+        return fault(command, error)
 
 
 def fault(command: str, error: object) -> int:
@@ -79,9 +111,9 @@ def fault(command: str, error: object) -> int:
     return FAILED
 
 
-def bad_settings(command: str, error: SettingsError) -> int:
+def bad_settings(command: str, faults: Sequence[str]) -> int:
     """One line for each fault of the settings; the exit code."""
-    for line in error.faults:
+    for line in faults:
         print(f"draas {command}: {line}", file=sys.stderr)
     return BAD_SETTINGS
 
@@ -111,7 +143,7 @@ def _settings(command: str, read: Callable[[], Settings]) -> Settings | int:
     try:
         return read()
     except SettingsError as error:
-        return bad_settings(command, error)
+        return bad_settings(command, error.faults)
 
 
 def _checked(settings: object) -> int:

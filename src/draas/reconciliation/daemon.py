@@ -10,13 +10,15 @@ from draas.client.port import ControlPlane, ControlPlaneError
 from draas.decide.breaker import BreakerRules
 from draas.decide.rules import Rules
 from draas.model.clock import Clock
-from draas.model.reconciliation import Memory, Operation, Trigger
+from draas.model.reconciliation import Trigger
 from draas.reconciliation.apply import Executor
 from draas.reconciliation.breaker import FleetBreaker
 from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
+from draas.reconciliation.journal import Journal
 from draas.reconciliation.link import Link
+from draas.reconciliation.operations import Operations
 from draas.reconciliation.options import DaemonSettings, OnUnknownActualState
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.store import ReconciliationStore, StoreError
@@ -83,8 +85,9 @@ class Daemon:
         self.queue = WorkQueue(clock)
         self.counts = CycleCounts()
         self.waiting = Waiting(clock)
-        self.fleet = Fleet({})
-        self.operations: dict[str, Operation] = {}
+        self.fleet = Fleet()
+        audit = settings.reconciliation.enable_audit_logging
+        self.journal = Journal(store, self.fleet, audit=audit)
         self.connected = asyncio.Event()
         self.control_plane: ControlPlane | None = None
         self.reconciler: Reconciler | None = None
@@ -97,8 +100,7 @@ class Daemon:
             StoreError: the store could not be read at the start.
         """
         self._announce()
-        self.fleet = Fleet(await self.store.memories())
-        self.operations.update(await self.store.open_operations())
+        await self.journal.load()
         loops = [asyncio.create_task(self._expire()), asyncio.create_task(self._alive())]
         loops.append(asyncio.create_task(self._reconcile(connect)))
         stop = asyncio.create_task(stopping.wait())
@@ -117,7 +119,7 @@ class Daemon:
     async def _reconcile(self, connect: Connect) -> None:
         control_plane = await self._connect(connect)
         triggers = self._assemble(control_plane)
-        for instance_id in self.operations:
+        for instance_id in self.journal.open:
             self.queue.add(instance_id, Trigger.RESUME)
         options = self.settings.reconciliation
         assert self.workers is not None
@@ -155,19 +157,27 @@ class Daemon:
 
     def _assemble(self, control_plane: ControlPlane) -> Triggers:
         self.control_plane = control_plane
-        executor = Executor(control_plane, self.fleet, self.clock, self.waiting, self._remember)
-        self.reconciler = Reconciler(
+        executor = Executor(
+            control_plane, self.fleet, self.clock, self.waiting, self.journal.remember
+        )
+        operations = Operations(
             control_plane=control_plane,
-            store=self.store,
-            fleet=self.fleet,
-            operations=self.operations,
-            breaker=self.breaker,
+            journal=self.journal,
             executor=executor,
             rules=self.rules,
             counts=self.counts,
             clock=self.clock,
             metrics=self.metrics,
-            audit=self.settings.reconciliation.enable_audit_logging,
+        )
+        self.reconciler = Reconciler(
+            control_plane=control_plane,
+            journal=self.journal,
+            fleet=self.fleet,
+            operations=operations,
+            breaker=self.breaker,
+            rules=self.rules,
+            clock=self.clock,
+            metrics=self.metrics,
         )
         self.workers = Workers(
             queue=self.queue,
@@ -189,10 +199,6 @@ class Daemon:
             clock=self.clock,
             metrics=self.metrics,
         )
-
-    async def _remember(self, memory: Memory) -> None:
-        await self.store.remember(memory)
-        self.fleet.remember(memory)
 
     async def _alive(self) -> None:
         while True:

@@ -20,14 +20,14 @@ class Fleet:
     that a quiet fleet costs nothing, however large.
     """
 
-    def __init__(self, memories: dict[str, Memory]) -> None:
+    def __init__(self) -> None:
         self.states: dict[str, InstanceState] = {}
         self.unreadable: dict[str, str] = {}
         self.plans: dict[str, Plan] = {}
-        self.memories = memories
+        self.memories: dict[str, Memory] = {}
         self._drifting: dict[str, Drift] = {}
         self._changing: set[str] = set()
-        self._failing = {key for key, memory in memories.items() if memory.failures}
+        self._failing: set[str] = set()
 
     def put(self, state: InstanceState) -> bool:
         """Take a newer state; whether somebody should look at the instance."""

@@ -9,7 +9,8 @@ from draas.client.port import ControlPlaneError
 from draas.model.clock import Clock
 from draas.model.reconciliation import Trigger
 from draas.reconciliation.link import Link
-from draas.reconciliation.reconcile import Reconciler, Request
+from draas.reconciliation.reconcile import Reconciler
+from draas.reconciliation.request import Request
 from draas.reconciliation.store import StoreError
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry import messages

@@ -14,6 +14,7 @@ _LOOP = "DRaaS.Reconciliation.ReconciliationBackgroundService"
 _SERVICE = "DRaaS.Reconciliation.ReconciliationService"
 _CLIENT = "DRaaS.Reconciliation.ReconciliationApiClient"
 _RESTART = "DRaaS.Reconciliation.Strategies.RestartReconciliationStrategy"
+_CONTROL_PLANE = "DRaaS.ControlPlane"
 _LIFETIME = "Microsoft.Hosting.Lifetime"
 _TRACE = LogLevel.TRACE
 _DEBUG = LogLevel.DEBUG
@@ -185,6 +186,20 @@ CONFIGURATION_READ_ERROR = Message(
 )
 CHANGES_READ_ERROR = Message(
     _CLIENT, _ERROR, "Failed to get recent status changes from ControlPlane"
+)
+
+# The control plane
+INSTANCE_CHANGED = Message(
+    _CONTROL_PLANE, _INFO, "{kind} of instance '{instance_id}' by {actor} ({detail})"
+)
+REQUEST_FAILED = Message(
+    _CONTROL_PLANE, _ERROR, "Request {request_id} failed unexpectedly: {error} in {where}"
+)
+CONTROL_PLANE_STORE_FAILED = Message(
+    _CONTROL_PLANE, _ERROR, "The control plane's store cannot be used: {reason}"
+)
+ADOPTED_AT_START = Message(
+    _CONTROL_PLANE, _INFO, "Took over {adopted} running servers of {instances} instances"
 )
 
 

@@ -261,3 +261,22 @@ async def test_a_failed_start_says_why_and_leaves_nothing(world: World) -> None:
     assert (state["operation"], state["appliedDigest"]) == (None, None)
     world.platform.allow_launches("a")
     assert (await world.client.post("/api/servers/instances/a/start")).status_code == 200
+
+
+async def test_a_server_that_dies_as_it_comes_up_is_an_error(world: World) -> None:
+    await world.create(id="a")
+    free_start = world.platform.start
+
+    async def short(launch: Any) -> Any:
+        running = await free_start(launch)
+        world.platform.crash("a", exit_code=5)
+        return running
+
+    world.platform.start = short  # type: ignore[method-assign]  # it ends before the answer
+    await world.client.post("/api/servers/instances/a/start")
+
+    async def crashed() -> bool:
+        return "exit code 5" in str((await world.state("a"))["reason"])
+
+    assert await eventually(crashed)
+    assert (await world.state("a"))["status"] == "Error"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -140,12 +140,6 @@ class SqlControlPlaneStore:
         async with self._connection() as connection:
             rows = _dicts(await connection.execute(query.order_by(changes.c.sequence)))
         return [Change(**row) for row in rows]
-
-    async def oldest(self) -> int:
-        """The sequence of the oldest change that is kept; 0 if there is none."""
-        async with self._connection() as connection:
-            answer = await connection.execute(select(func.min(changes.c.sequence)))
-        return answer.scalar_one() or 0
 
     async def ping(self) -> None:
         """Read one row."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import msgspec
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -25,9 +23,10 @@ from draas.control_plane.api.schema import describe
 from draas.control_plane.api.spelling import AnySpelling
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.store import StoreError
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
 from draas.telemetry.metrics import ControlPlaneMetrics
 
-LOG = logging.getLogger("DRaaS.ControlPlane")
 _PARTS = (instances, lifecycle, configurations, changes, itself, docs)
 
 
@@ -74,7 +73,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _store(request: Request, error: Exception) -> Response:
-    LOG.error("The store failed: %s", error)
+    emit(messages.CONTROL_PLANE_STORE_FAILED, reason=str(error))
     detail = f"{error}; nothing was changed, try again"
     return problem(request, ProblemError("store-unavailable", detail))
 

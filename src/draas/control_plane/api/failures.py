@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import traceback
 from collections.abc import Callable
 
 import msgspec
@@ -11,8 +11,8 @@ from structlog.contextvars import bound_contextvars
 
 from draas.contract.problems import ProblemError
 from draas.model.clock import Clock
-
-LOG = logging.getLogger("DRaaS.ControlPlane")
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
 
 
 class Unexpected:
@@ -42,17 +42,25 @@ class Unexpected:
             try:
                 await self._app(scope, receive, noted)
             except Exception as error:
-                LOG.error(
-                    "Request %s failed unexpectedly: %s",
-                    request_id,
-                    type(error).__name__,
-                    exc_info=error,
+                # The text of the exception may quote a configuration, and with it its secrets.
+                emit(
+                    messages.REQUEST_FAILED,
+                    request_id=request_id,
+                    error=type(error).__name__,
+                    where=_where(error),
                 )
                 if status:
                     raise
                 await _answer(scope["path"], request_id, noted)
         route = getattr(scope.get("route"), "path", "")
         self._answered(scope["method"], route, status)
+
+
+def _where(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return " < ".join(
+        f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(frames)
+    )
 
 
 async def _answer(path: str, request_id: str, send: Send) -> None:

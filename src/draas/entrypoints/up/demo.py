@@ -14,10 +14,8 @@ from typing import Any
 import psutil
 
 from draas.cli.addresses import CONTROL_PLANE, DAEMON, Addresses
-from draas.client.daemon import Reconciliation
 from draas.client.operators import Operators
-from draas.client.port import ControlPlaneError
-from draas.entrypoints.up.story import newest
+from draas.entrypoints.up.story import Story
 
 LABELS = {"demo": "true"}
 LOOK_EVERY = 0.3
@@ -114,11 +112,9 @@ async def until_running(control_plane: Operators, tell: Tell) -> None:
         tell(f"Still not running: {', '.join(waiting)}; `draas explain {waiting[0]}` says why.")
 
 
-async def show_healing(
-    control_plane: Operators, daemon: Reconciliation, data: Path, tell: Tell
-) -> None:
+async def show_healing(control_plane: Operators, story: Story, data: Path, tell: Tell) -> None:
     """Change one server's configuration, kill another's process, and wait until both are healed."""
-    before = await newest(daemon)
+    before = story.last
     tell("See it heal: a query of orders is changed, and the process of sensors is killed.")
     operations = [{"op": "replace", "path": "/queries/1/query", "value": MANY}]
     await control_plane.patch("orders", operations)
@@ -128,18 +124,9 @@ async def show_healing(
     try:
         async with asyncio.timeout(LONGEST):
             for instance_id in ("orders", "sensors"):
-                while not await _healed(daemon, instance_id, before):
-                    await asyncio.sleep(LOOK_EVERY)
+                await story.until_healed(instance_id, before)
     except TimeoutError:
         tell("They take longer than expected; `draas drift` and `draas audit` say more.")
-
-
-async def _healed(daemon: Reconciliation, instance_id: str, since: int) -> bool:
-    try:
-        entries = await daemon.audit(instance_id, limit=20)
-    except ControlPlaneError:
-        return False
-    return any(each["sequence"] > since and each["outcome"] == "succeeded" for each in entries)
 
 
 def _is_ours(process_id: int, data: Path) -> bool:
@@ -169,7 +156,8 @@ def next_steps(addresses: Addresses) -> list[str]:
         f"  {draas} patch orders --set 'queries[all-orders].query=MATCH (c) RETURN c.value AS n'",
         f"  curl -X PATCH {url}/api/configuration/instances/orders \\",
         f"    -H 'Content-Type: application/json-patch+json' -d '{change}'",
-        f'  kill -9 $(curl -s {url}/api/status/alerts/status | grep -oP \'"processId":"\\K\\d+\')',
+        f"  kill -9 $(curl -s {url}/api/status/alerts/status"
+        r""" | sed 's/.*"processId":"\([0-9]*\)".*/\1/')""",
         f"  {draas} explain orders",
         f"  {draas} audit",
         f"  {url}/docs in a browser",

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ from draas.client.daemon import Reconciliation
 from draas.client.http import HttpClient
 from draas.client.operators import Operators
 from draas.client.port import ControlPlaneError
-from draas.entrypoints.daemon import AlreadyRunningError, exclusive
-from draas.entrypoints.serve import bad_settings, fault, load_control_plane, load_daemon
+from draas.entrypoints.exclusive import AlreadyRunningError, exclusive
+from draas.entrypoints.serve import bad_settings, fault, load_both
 from draas.entrypoints.up import demo
 from draas.entrypoints.up.child import Child
 from draas.entrypoints.up.shutdown import stop_instances
-from draas.entrypoints.up.story import follow
+from draas.entrypoints.up.story import Story
 from draas.entrypoints.up.supervision import StartError, keep, until_ready
 from draas.settings import SettingsError
 
@@ -49,20 +50,14 @@ class PortError(Exception):
 
 def up(options: Options) -> int:
     """Run until SIGINT or SIGTERM; the exit code."""
-    directory, settings = options.config_dir, options.settings
     try:
-        api = load_control_plane(directory, settings).api
-        daemon_settings = load_daemon(directory, settings)
+        plane_settings, daemon_settings = load_both(options.config_dir, options.settings)
     except SettingsError as error:
-        return bad_settings("up", error)
-    management = daemon_settings.management
+        return bad_settings("up", error.faults)
+    api, management = plane_settings.api, daemon_settings.management
     try:
-        ports = (
-            _port(api.host, options.control_plane_port, "--control-plane-port"),
-            _port(management.host, options.daemon_port, "--daemon-port"),
-        )
-        if ports[0] == ports[1]:
-            raise PortError("--control-plane-port and --daemon-port are the same; choose another")
+        first = _port(api.host, options.control_plane_port, "--control-plane-port")
+        ports = first, _port(management.host, options.daemon_port, "--daemon-port", other=first)
         addresses = Addresses(_url(api.host, ports[0]), _url(management.host, ports[1]))
         grace = daemon_settings.reconciliation.shutdown_grace_period.total_seconds()
         with exclusive(options.data, "up.lock"):
@@ -71,17 +66,20 @@ def up(options: Options) -> int:
         return fault("up", error)
 
 
-def _port(host: str, port: int, option: str) -> int:
-    """The port, or a free one for 0.
+def _port(host: str, port: int, option: str, other: int = 0) -> int:
+    """The port, or a free one for 0; never the `other` one.
 
     Raises:
         PortError: it is taken.
     """
-    if port == 0:
+    while port == 0:
         with socket.create_server((host, 0)) as probe:
             chosen: int = probe.getsockname()[1]
+        if chosen != other:
             return chosen
     why = bind_fault(host, port)
+    if port == other:
+        why = f"port {port} is the control plane's; choose another"
     if why is not None:
         raise PortError(f"{why} ({option})")
     return port
@@ -101,6 +99,7 @@ class _Foreground:
         self._grace = grace
         self._plane = Operators(HttpClient(addresses.control_plane, actor=ACTOR))
         self._daemon = Reconciliation(HttpClient(addresses.daemon, actor=ACTOR))
+        self._story = Story(self._daemon, tell)
         logs = options.data / "logs"
         common = ["--data", str(options.data), "--config-dir", str(options.config_dir)]
         self._plane_child = Child(
@@ -121,8 +120,9 @@ class _Foreground:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(each, self._signalled)
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(each, self._signalled)
         try:
             return await self._work()
         finally:
@@ -142,7 +142,7 @@ class _Foreground:
                 tasks = [asyncio.create_task(each) for each in self._watching()]
                 if self._options.demo:
                     tasks.append(asyncio.create_task(self._demo()))
-                await self._stopping.wait()
+                await self._until_stopped(tasks)
         except StartError as error:
             code = fault("up", error)
         finally:
@@ -151,6 +151,15 @@ class _Foreground:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._shut_down()
         return code
+
+    async def _until_stopped(self, tasks: list[asyncio.Task[Any]]) -> None:
+        """Wait for a signal; what fails meanwhile is no reason to go on half blind."""
+        stopped = asyncio.create_task(self._stopping.wait())
+        waiting = {stopped, *tasks}
+        while not stopped.done():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do the work, unless a signal comes first; whether it was done."""
@@ -173,17 +182,18 @@ class _Foreground:
         ):
             await child.start()
             try:
-                await until_ready(child, readiness)
+                await until_ready(child, readiness, tell)
             except StartError as error:
                 said = "".join(f"\n  | {line}" for line in child.last_lines())
                 raise StartError(f"{error}; the end of {child.log}:{said}") from None
             tell(f"{child.title} is ready at {url}")
+        await self._story.begin()
 
     def _watching(self) -> list[Coroutine[Any, Any, None]]:
         return [
             keep(self._plane_child, self._plane.readiness, tell),
             keep(self._daemon_child, self._daemon.readiness, tell),
-            follow(self._daemon, tell),
+            self._story.follow(),
         ]
 
     async def _demo(self) -> None:
@@ -191,11 +201,11 @@ class _Foreground:
             created = await demo.create(self._plane, tell)
             await demo.until_running(self._plane, tell)
             if created:
-                await demo.show_healing(self._plane, self._daemon, self._options.data, tell)
+                await demo.show_healing(self._plane, self._story, self._options.data, tell)
         except (ControlPlaneError, LookupError) as error:
             tell(f"The demonstration is over: {error}")
         for line in demo.next_steps(self._addresses):
-            print(line, flush=True)
+            tell(line)
         tell("Everything is kept at its configuration; Ctrl-C ends.")
 
     async def _shut_down(self) -> None:
@@ -210,5 +220,6 @@ class _Foreground:
 
 
 def tell(text: str) -> None:
-    """One line for who watches the terminal."""
-    print(text[:1].upper() + text[1:] if text.startswith("the ") else text, flush=True)
+    """One line for who watches the terminal, if there still is one."""
+    with suppress(OSError):
+        print(text[:1].upper() + text[1:] if text.startswith("the ") else text, flush=True)

@@ -11,6 +11,9 @@ from draas.client.port import ControlPlaneError, RefusedError
 AT_ONCE = 8
 LOOK_EVERY = 0.2
 LONGEST = 60.0
+HURRIED = 3.0
+"""Seconds that the servers still get in a hurry: better than to leave them behind."""
+
 _DOWN = ("Stopped", "Created")
 
 
@@ -21,6 +24,8 @@ async def stop_instances(
     work = asyncio.create_task(_stop_all(control_plane, tell))
     hurried = asyncio.create_task(hurry.wait())
     await asyncio.wait([work, hurried], timeout=LONGEST, return_when=asyncio.FIRST_COMPLETED)
+    if hurried.done():
+        await asyncio.wait([work], timeout=HURRIED)
     if not work.done():
         tell("Some servers may still run; the next `draas up` takes them over")
     for task in (work, hurried):

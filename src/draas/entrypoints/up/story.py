@@ -14,26 +14,45 @@ LOOK_EVERY = 0.5
 NEWEST = 50
 
 
-async def newest(daemon: Reconciliation) -> int:
-    """The number of the newest entry; 0 in an empty audit."""
-    entries = await daemon.audit(limit=1)
-    return int(entries[0]["sequence"]) if entries else 0
+class Story:
+    """Tells each entry of the audit once, from when it begins.
 
+    `last` is the number of the newest entry that was told.
+    """
 
-async def follow(daemon: Reconciliation, tell: Callable[[str], None]) -> None:
-    """Tell each entry once, from now on; never returns."""
-    last: int | None = None
-    while True:
-        try:
-            if last is None:
-                last = await newest(daemon)
-            for entry in reversed(await daemon.audit(limit=NEWEST)):
-                if entry["sequence"] > last:
-                    last = entry["sequence"]
-                    tell(line(entry))
-        except (ControlPlaneError, LookupError, TypeError):
-            pass  # the daemon is away, which is told elsewhere
-        await asyncio.sleep(LOOK_EVERY)
+    def __init__(self, daemon: Reconciliation, tell: Callable[[str], None]) -> None:
+        self._daemon = daemon
+        self._tell = tell
+        self.last = 0
+        self._healed: dict[str, int] = {}
+        self._news = asyncio.Event()
+
+    async def begin(self) -> None:
+        """Skip what was there before."""
+        entries = await self._daemon.audit(limit=1)
+        self.last = int(entries[0]["sequence"]) if entries else 0
+
+    async def follow(self) -> None:
+        """Tell what comes; never returns."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                entries = await self._daemon.audit(limit=NEWEST)
+            except ControlPlaneError:
+                continue  # the daemon is away, which is told elsewhere
+            for entry in reversed(entries):
+                if entry["sequence"] > self.last:
+                    self.last = entry["sequence"]
+                    self._tell(line(entry))
+                    if entry["outcome"] == "succeeded":
+                        self._healed[entry["instanceId"]] = self.last
+            self._news.set()
+
+    async def until_healed(self, instance_id: str, since: int) -> None:
+        """Wait until a success of the instance was told that is newer than entry `since`."""
+        while self._healed.get(instance_id, 0) <= since:
+            self._news.clear()
+            await self._news.wait()
 
 
 def line(entry: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from draas.client.port import ControlPlaneError
 from draas.entrypoints.up.child import Child, trim
 
-READY_SECONDS = 60.0
+TELL_EVERY = 5.0
 LOOK_EVERY = 0.1
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 10.0
@@ -18,37 +18,40 @@ TRIM_EVERY = 60.0
 Readiness = Callable[[], Awaitable[str]]
 """Why a process is not ready, empty once it is; raises `ControlPlaneError` if nobody answers."""
 
+Tell = Callable[[str], None]
+
 
 class StartError(Exception):
-    """A child that did not become ready; it is said in words."""
+    """A child that ended before it was ready; it is said in words."""
 
 
-async def until_ready(child: Child, readiness: Readiness) -> None:
-    """Wait until the child says that it is ready.
+async def until_ready(child: Child, readiness: Readiness, tell: Tell) -> None:
+    """Wait until the child says that it is ready; what it waits for is told from time to time.
 
     Raises:
-        StartError: it ended, or did not become ready in time.
+        StartError: it ended.
     """
+    loop = asyncio.get_running_loop()
     end = asyncio.create_task(child.ended())
-    reason = "nobody answers"
+    tell_at = loop.time() + TELL_EVERY
     try:
-        async with asyncio.timeout(READY_SECONDS):
-            while not end.done():
-                try:
-                    reason = await readiness()
-                    if not reason:
-                        return
-                except ControlPlaneError as error:
-                    reason = str(error)
-                await asyncio.wait([end], timeout=LOOK_EVERY)
-    except TimeoutError:
-        raise StartError(f"{child.title} is not ready: {reason}") from None
+        while not end.done():
+            try:
+                reason = await readiness()
+                if not reason:
+                    return
+            except ControlPlaneError as error:
+                reason = str(error)
+            if loop.time() > tell_at:
+                tell(f"Waiting for {child.title}: {reason}")
+                tell_at += TELL_EVERY
+            await asyncio.wait([end], timeout=LOOK_EVERY)
     finally:
         end.cancel()
     raise StartError(f"{child.title} did not start ({end.result()})")
 
 
-async def keep(child: Child, readiness: Readiness, tell: Callable[[str], None]) -> None:
+async def keep(child: Child, readiness: Readiness, tell: Tell) -> None:
     """Start the child again whenever it dies, later each time; never returns."""
     loop = asyncio.get_running_loop()
     delay = FIRST_DELAY
@@ -60,10 +63,10 @@ async def keep(child: Child, readiness: Readiness, tell: Callable[[str], None]) 
         tell(f"{child.title} ended unexpectedly ({how}); starting it again in {delay:g} s")
         await asyncio.sleep(delay)
         delay = min(2 * delay, LONGEST_DELAY)
-        await child.start()
         try:
-            await until_ready(child, readiness)
-        except StartError as error:
+            await child.start()
+            await until_ready(child, readiness, tell)
+        except (StartError, OSError) as error:
             tell(f"{error}; its log is {child.log}")
         else:
             tell(f"{child.title} is back")

@@ -14,7 +14,8 @@ from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.explain import as_records, explain
 from draas.reconciliation.management import views
 from draas.reconciliation.management.parameters import Actor, Limit, one_of
-from draas.reconciliation.reconcile import Reconciler, Request
+from draas.reconciliation.reconcile import Reconciler
+from draas.reconciliation.request import Request
 
 VERDICTS = ("in-sync", "drifted", "unknown")
 
@@ -30,10 +31,11 @@ def instances_router(daemon: Daemon) -> APIRouter:
         after: str = "",
         limit: Limit = 100,
     ) -> dict[str, Any]:
-        """The drift state of each instance, by id; `verdict` and `kind` filter."""
+        """The drift state of each instance, by id; empty before the first sync."""
         one_of("verdict", verdict, VERDICTS)
         one_of("kind", kind, tuple(DriftKind))
         known = sorted(daemon.fleet.states.keys() | daemon.fleet.unreadable.keys())
+        known_since = {"synced": daemon.link.synced}
         found: list[dict[str, Any]] = []
         for instance_id in known:
             if instance_id <= after:
@@ -44,9 +46,9 @@ def instances_router(daemon: Daemon) -> APIRouter:
             if kind is not None and kind not in line["drift"]["kinds"]:
                 continue
             if len(found) == limit:
-                return {"instances": found, "next": found[-1]["instanceId"]}
+                return {**known_since, "instances": found, "next": found[-1]["instanceId"]}
             found.append(line)
-        return {"instances": found, "next": None}
+        return {**known_since, "instances": found, "next": None}
 
     @routes.get("/instances/{instance_id}")
     async def instance(instance_id: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def summary(daemon: Daemon, instance_id: str) -> dict[str, Any]:
     """A line of the list: an instance's drift state and what is done about it."""
     state = daemon.fleet.states.get(instance_id)
     made = daemon.fleet.plans.get(instance_id)
-    under_way = daemon.operations.get(instance_id)
+    under_way = daemon.journal.open.get(instance_id)
     memory = daemon.fleet.memory(instance_id)
     quarantine = memory.quarantine_of(state.desired_digest) if state else None
     return {

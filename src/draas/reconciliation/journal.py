@@ -1,0 +1,68 @@
+"""What the daemon writes down, and its picture of it in memory: the two never part."""
+
+from __future__ import annotations
+
+from draas.model.audit import AuditEntry
+from draas.model.reconciliation import Memory, Operation, Phase
+from draas.reconciliation.fleet import Fleet
+from draas.reconciliation.store import ReconciliationStore, StoreError
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+
+
+class Journal:
+    """Open operations, memories and audit over a store; `audit` false leaves the audit out (R-124).
+
+    Every write may raise StoreError and then changed nothing, except as `save` says.
+    """
+
+    def __init__(self, store: ReconciliationStore, fleet: Fleet, *, audit: bool) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._audit = audit
+        self.open: dict[str, Operation] = {}
+
+    async def load(self) -> None:
+        """Read what an earlier daemon left."""
+        for memory in (await self._store.memories()).values():
+            self._fleet.remember(memory)
+        self.open.update(await self._store.open_operations())
+
+    def memory(self, instance_id: str) -> Memory:
+        """What is remembered of an instance."""
+        return self._fleet.memory(instance_id)
+
+    async def save(self, operation: Operation, *entries: AuditEntry) -> None:
+        """Keep an operation as it stands, before it is acted on.
+
+        Once something may have been stopped, a store that fails does not end the work: the
+        operation goes on from memory, and a crash meanwhile is healed as run-state drift.
+        """
+        try:
+            await self._store.save_operation(operation, *self._audited(entries))
+        except StoreError as error:
+            if operation.phase is Phase.CHECKING:
+                raise
+            emit(messages.STORE_ERROR, reason=error)
+        self.open[operation.instance_id] = operation
+
+    async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
+        """Close an operation."""
+        await self._store.finish(operation, memory, *self._audited(entries))
+        self.open.pop(operation.instance_id, None)
+        self._fleet.remember(memory)
+
+    async def remember(self, memory: Memory, *entries: AuditEntry) -> None:
+        """Keep a memory."""
+        await self._store.remember(memory, *self._audited(entries))
+        self._fleet.remember(memory)
+
+    async def forget(self, instance_id: str, entry: AuditEntry) -> None:
+        """Drop what is kept of an instance that is gone; one never heard of is not audited."""
+        if instance_id in self._fleet.states or instance_id in self.open:
+            await self._store.forget(instance_id, *self._audited((entry,)))
+        self.open.pop(instance_id, None)
+        self._fleet.drop(instance_id)
+
+    def _audited(self, entries: tuple[AuditEntry, ...]) -> tuple[AuditEntry, ...]:
+        return entries if self._audit else ()

@@ -1,0 +1,155 @@
+"""Work through operations: each phase is stored before it is acted on (B-18)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from draas.client.port import ControlPlane, ControlPlaneError, Desired
+from draas.decide.aftermath import remember
+from draas.decide.commands import ErrorClass, Result
+from draas.decide.rules import Rules
+from draas.decide.strategies import STRATEGIES
+from draas.decide.strategies.restart import resumed
+from draas.model.clock import Clock
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import Operation, Outcome, Phase, Plan
+from draas.reconciliation import announce, record
+from draas.reconciliation.apply import Executor
+from draas.reconciliation.counts import CycleCounts
+from draas.reconciliation.explain import as_records, explain
+from draas.reconciliation.journal import Journal
+from draas.reconciliation.last_good import last_good
+from draas.reconciliation.observe import Observation
+from draas.reconciliation.request import Request
+from draas.reconciliation.store import StoreError
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+from draas.telemetry.metrics import DaemonMetrics
+
+UNREACHABLE_RETRY = timedelta(seconds=1)
+STORE_RETRY = timedelta(seconds=5)
+
+
+class Operations:
+    """Begins operations and carries on with open ones, also those that a crash left."""
+
+    def __init__(
+        self,
+        *,
+        control_plane: ControlPlane,
+        journal: Journal,
+        executor: Executor,
+        rules: Rules,
+        counts: CycleCounts,
+        clock: Clock,
+        metrics: DaemonMetrics,
+    ) -> None:
+        self._control_plane = control_plane
+        self._journal = journal
+        self._executor = executor
+        self._rules = rules
+        self._counts = counts
+        self._clock = clock
+        self._metrics = metrics
+        self._worked_on: set[str] = set()
+
+    async def begin(
+        self, state: InstanceState, plan: Plan, observation: Observation, request: Request
+    ) -> datetime | None:
+        """Begin what the plan says and work on it; when to look again."""
+        memory = self._journal.memory(state.id)
+        target = await self._target(state, plan, observation)
+        comparison = await explain(self._control_plane, state, plan.drift, target, memory)
+        now = self._clock.now()
+        operation = Operation(
+            id=self._clock.new_id(),
+            instance_id=state.id,
+            strategy=plan.strategy,
+            phase=Phase.CHECKING,
+            trigger=request.trigger,
+            actor=request.actor,
+            cause=plan.drift.cause,
+            kinds=plan.drift.kinds,
+            target_digest=plan.target_digest,
+            target_generation=target.generation if target else None,
+            previous_digest=state.applied_digest,
+            started_at=now,
+            deadline=now + self._rules.reconciliation_timeout,
+            phase_since=now,
+            summary=comparison.summary,
+            differences=as_records(comparison),
+            health_before=state.health,
+        )
+        announce.beginning(operation, self._metrics)
+        await self._journal.save(operation, record.began(operation, plan, now))
+        return await self._carry_on(operation, plan.steps)
+
+    async def _target(
+        self, state: InstanceState, plan: Plan, observation: Observation
+    ) -> Desired | None:
+        try:
+            if plan.restores_last_good:
+                return await last_good(self._control_plane, self._journal.memory(state.id))
+            return observation.desired or await self._control_plane.desired(state.id)
+        except ControlPlaneError:
+            return None
+
+    async def resume(self, operation: Operation) -> datetime | None:
+        """Go on with an operation; one that a crash left is first given back its time."""
+        if operation.instance_id not in self._worked_on:
+            operation = resumed(operation, self._clock.now())
+        return await self._carry_on(operation, ())
+
+    async def _carry_on(self, operation: Operation, steps: tuple[str, ...]) -> datetime | None:
+        """Work through the phases, as far as it goes now."""
+        self._worked_on.add(operation.instance_id)
+        strategy = STRATEGIES[operation.strategy]
+        while operation.phase is not Phase.FINISHED:
+            command = strategy.command(operation, self._rules)
+            result = await self._executor.carry_out(command, operation)
+            now = self._clock.now()
+            after = strategy.advance(operation, result, self._rules, now)
+            stuck = not result.ok and after.phase is operation.phase
+            superseded = result.error_class is ErrorClass.SUPERSEDED
+            await self._journal.save(after)
+            if stuck and not superseded:
+                return self._next_attempt(operation, result, now)
+            operation = after
+        return await self._finish(operation, steps)
+
+    def _next_attempt(self, operation: Operation, result: Result, now: datetime) -> datetime:
+        unreachable = result.error_class is ErrorClass.UNREACHABLE
+        delay = UNREACHABLE_RETRY if unreachable else self._rules.retry_delay
+        announce.retry(operation, result.error, delay, self._rules)
+        return now + delay
+
+    async def _finish(self, operation: Operation, steps: tuple[str, ...]) -> datetime | None:
+        now = self._clock.now()
+        memory = remember(
+            self._journal.memory(operation.instance_id),
+            operation,
+            await self._good_digest(operation),
+            self._rules,
+            now,
+            self._clock.jitter(),
+        )
+        if operation.outcome is Outcome.SUCCEEDED and memory.applied_document is not None:
+            memory = replace(memory, good_document=memory.applied_document)
+        entry = record.finished(operation, steps, memory, now)
+        try:
+            await self._journal.finish(operation, memory, entry)
+        except StoreError as error:
+            emit(messages.STORE_ERROR, reason=error)
+            return now + STORE_RETRY
+        self._worked_on.discard(operation.instance_id)
+        self._counts.finished(succeeded=operation.outcome is Outcome.SUCCEEDED)
+        announce.end(operation, memory, self._rules, now, self._metrics)
+        return now
+
+    async def _good_digest(self, operation: Operation) -> str | None:
+        try:
+            good = await last_good(self._control_plane, self._journal.memory(operation.instance_id))
+        except ControlPlaneError:
+            return None
+        return good.digest if good else None

@@ -1,0 +1,167 @@
+"""What every store of the control plane promises."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import msgspec
+import pytest
+
+from draas.contract.feed import Change
+from draas.control_plane.records import Generation, Record, Slot, Write, put
+from draas.control_plane.store import Store, StoreError
+from draas.model.instance import Instance
+
+AT = "2030-01-01T00:00:00.000000Z"
+LATER = "2030-01-01T00:00:01.000000Z"
+Reopen = Callable[[], AbstractAsyncContextManager[Store]]
+
+
+def record(instance_id: str, generation: int = 1) -> Record:
+    instance = Instance(
+        id=instance_id,
+        generation=generation,
+        desired_digest=f"d{generation}",
+        desired_run_state="Stopped",
+        status="Created",
+        name="näme",
+        labels={"k": "v"},
+        created_at=AT,
+    )
+    return Record(instance=instance, port=8080, reported={"reported:x": "y"})
+
+
+def change(sequence: int, instance_id: str = "a", **members: str) -> Change:
+    return Change(
+        sequence=sequence,
+        kind="Created",
+        instance_id=instance_id,
+        at=members.pop("at", AT),
+        actor="alice",
+        metadata={"Reason": "r"},
+        **members,
+    )
+
+
+def generation(instance_id: str, number: int) -> Generation:
+    return Generation(
+        instance_id=instance_id,
+        generation=number,
+        digest=f"d{number}",
+        document=b'{"n": %d}' % number,
+        at=AT,
+        actor="alice",
+    )
+
+
+def creation(instance_id: str, sequence: int) -> Write:
+    return Write(
+        instance_id=instance_id,
+        record=record(instance_id),
+        changes=(change(sequence, instance_id),),
+        generation=generation(instance_id, 1),
+    )
+
+
+SLOT = Slot(
+    name="main",
+    host="127.0.0.1",
+    port=8080,
+    digest="d1",
+    components_digest="c1",
+    generation=1,
+    at=AT,
+    process_id=7,
+    process_started=1893456000.123456,
+)
+
+
+class ControlPlaneStoreContract:
+    """Give `reopen`: a context with the store over the same data each time."""
+
+    @pytest.fixture
+    async def store(self, reopen: Reopen) -> AsyncIterator[Store]:
+        async with reopen() as store:
+            yield store
+
+    async def test_what_was_written_is_there_when_opened_again(self, reopen: Reopen) -> None:
+        running = put(record("a"), slot=SLOT, status="Running", last_good_generation=1)
+        async with reopen() as store:
+            epoch = (await store.load()).epoch
+            await store.write([creation("a", 1)], after=0, keep=10)
+            update = Write(instance_id="a", record=running, changes=(change(2),))
+            await store.write([update], after=1, keep=10)
+        async with reopen() as store:
+            loaded = await store.load()
+            assert (loaded.epoch, loaded.sequence) == (epoch, 2)
+            assert loaded.records == [running]
+            assert await store.configuration("a", 1) == generation("a", 1)
+            assert await store.changes(0, 10) == [change(1), change(2)]
+
+    async def test_a_slot_goes_with_what_ended(self, store: Store) -> None:
+        await store.write([creation("a", 1)], after=0, keep=10)
+        for number, slot in ((2, SLOT), (3, None)):
+            each = put(record("a"), slot=slot)
+            write = Write(instance_id="a", record=each, changes=(change(number),))
+            await store.write([write], after=number - 1, keep=10)
+        assert (await store.load()).records == [record("a")]
+
+    async def test_a_writer_with_an_old_world_is_refused(self, store: Store) -> None:
+        await store.write([creation("a", 1)], after=0, keep=10)
+        with pytest.raises(StoreError, match="another control plane"):
+            await store.write([creation("b", 1)], after=0, keep=10)
+        assert [each.instance.id for each in (await store.load()).records] == ["a"]
+
+    async def test_a_group_is_written_whole_or_not_at_all(self, store: Store) -> None:
+        await store.write([creation("a", 1)], after=0, keep=10)
+        twice = msgspec.structs.replace(creation("a", 3))
+        with pytest.raises(StoreError):
+            await store.write([creation("b", 2), twice], after=1, keep=10)
+        loaded = await store.load()
+        assert (loaded.sequence, [each.instance.id for each in loaded.records]) == (1, ["a"])
+        assert await store.changes(0, 10) == [change(1)]
+
+    async def test_a_deletion_takes_everything_but_the_changes(self, store: Store) -> None:
+        await store.write([creation("a", 1)], after=0, keep=10)
+        gone = Write(instance_id="a", record=None, changes=(change(2),))
+        await store.write([gone], after=1, keep=10)
+        assert (await store.load()).records == []
+        assert await store.configuration("a", 1) is None
+        assert await store.generations("a") == []
+        assert len(await store.changes(0, 10)) == 2
+
+    async def test_only_the_newest_changes_are_kept(self, store: Store) -> None:
+        for number in range(1, 8):
+            await store.write([creation(f"i{number}", number)], after=number - 1, keep=3)
+        assert [each.sequence for each in await store.changes(0, 10)] == [5, 6, 7]
+        assert [each.sequence for each in await store.changes(5, 1)] == [6]
+
+    async def test_changes_since_an_instant_have_a_status(self, store: Store) -> None:
+        events = (
+            change(1, new_status="Error"),
+            change(2, new_status="Running", at=LATER),
+            change(3, new_status="Error", at=LATER),
+            change(4, at=LATER),
+        )
+        write = Write(instance_id="a", record=record("a"), changes=events)
+        await store.write([write], after=0, keep=10)
+        assert [each.sequence for each in await store.changes_since(AT, None)] == [1, 2, 3]
+        assert [each.sequence for each in await store.changes_since(LATER, None)] == [2, 3]
+        assert [each.sequence for each in await store.changes_since(AT, "Error")] == [1, 3]
+
+    async def test_history_is_newest_first_and_the_stream_has_the_present(
+        self, store: Store
+    ) -> None:
+        await store.write([creation("b", 1), creation("a", 2)], after=0, keep=10)
+        update = Write(
+            instance_id="a",
+            record=record("a", 2),
+            changes=(change(3),),
+            generation=generation("a", 2),
+        )
+        await store.write([update], after=2, keep=10)
+        assert [each.generation for each in await store.generations("a")] == [2, 1]
+        assert [each.document for each in await store.generations("a")] == [b"", b""]
+        present = [each async for each in store.configurations()]
+        assert present == [generation("a", 2), generation("b", 1)]

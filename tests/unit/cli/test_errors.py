@@ -1,0 +1,82 @@
+"""Every way in which a call fails has its exit code and says the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from draas.cli.addresses import Addresses
+from draas.cli.drift import code_of as drift_code
+from draas.cli.errors import code_of, lines_of
+from draas.cli.exit_codes import Code
+from draas.client.port import ControlPlaneError, GarbageError, RefusedError, UnreachableError
+from draas.contract.problems import STATUS
+
+ADDRESSES = Addresses("http://127.0.0.1:1", "http://127.0.0.1:2")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        pytest.param(UnreachableError("away"), Code.UNREACHABLE, id="nobody answers"),
+        pytest.param(GarbageError("odd"), Code.FAILED, id="garbage"),
+        pytest.param(RefusedError(502, "", "proxy"), Code.FAILED, id="no problem document"),
+        *(
+            pytest.param(RefusedError(STATUS[kind], kind, "no"), code, id=kind)
+            for kind, code in {
+                "instance-not-found": Code.NOT_FOUND,
+                "no-last-good": Code.NOT_FOUND,
+                "route-not-found": Code.FAILED,
+                "instance-busy": Code.CONFLICT,
+                "instance-running": Code.CONFLICT,
+                "patch-test-failed": Code.CONFLICT,
+                "precondition-failed": Code.CONFLICT,
+                "invalid-configuration": Code.FAILED,
+                "invalid-parameter": Code.USAGE,
+                "start-failed": Code.FAILED,
+                "instance-unobservable": Code.UNKNOWN,
+                "control-plane-unreachable": Code.UNREACHABLE,
+            }.items()
+        ),
+    ],
+)
+def test_an_error_has_one_exit_code(error: ControlPlaneError, code: Code) -> None:
+    assert code_of(error) == code
+
+
+@pytest.mark.parametrize(
+    ("url", "option"),
+    [
+        pytest.param(ADDRESSES.control_plane, "--control-plane", id="control plane"),
+        pytest.param(ADDRESSES.daemon, "--daemon", id="daemon"),
+    ],
+)
+def test_who_does_not_answer_is_named_with_its_option(url: str, option: str) -> None:
+    (line,) = lines_of(UnreachableError(f"{url} does not answer: Connection refused"), ADDRESSES)
+    assert url in line
+    assert line.endswith(option)
+
+
+def test_faults_and_last_lines_follow_the_detail() -> None:
+    faults = [{"path": "port", "message": "too high"}, {"path": "", "message": "no object"}]
+    members = {"errors": faults, "log": ["bye"]}
+    error = RefusedError(422, "invalid-configuration", "2 faults", members)
+    assert lines_of(error, ADDRESSES) == [
+        "2 faults",
+        "  port: too high",
+        "  document: no object",
+        "  | bye",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        pytest.param([], Code.OK, id="empty fleet"),
+        pytest.param(["in-sync", "in-sync"], Code.OK, id="in sync"),
+        pytest.param(["in-sync", "unknown"], Code.UNKNOWN, id="unknown"),
+        pytest.param(["unknown", "drifted"], Code.DRIFT, id="drift outranks unknown"),
+        pytest.param(["something new"], Code.UNKNOWN, id="a verdict of a later release"),
+    ],
+)
+def test_drift_has_its_exit_code(verdicts: list[str], code: Code) -> None:
+    assert drift_code(verdicts) == code
