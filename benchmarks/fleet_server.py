@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-import uvicorn
 import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,7 +31,7 @@ from draas.control_plane.options import ControlPlaneSettings
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Launch, Running
 from draas.control_plane.records import SLOT, stamp
-from draas.entrypoints.control_plane import Server
+from draas.entrypoints.web_server import WebServer
 from draas.testing.simulated_platform import SimulatedPlatform
 
 SETTINGS = replace(ControlPlaneSettings(), monitor_interval=timedelta(hours=10))
@@ -132,23 +131,16 @@ async def main(data: Path, count: int) -> None:
     plane = ControlPlane(
         store, Platforms([platform]), platform, clock, SETTINGS, lambda *_: True, metrics()
     )
-    began = clock.monotonic()
     await plane.open()
-    opened = clock.monotonic() - began
     app = Counted(application(plane))
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    config = uvicorn.Config(
+    server = WebServer(
         app,
-        port=0,
-        lifespan="off",
-        log_config=None,
-        http="httptools",
-        ws="none",
-        loop="none",
-        access_log=False,
-        server_header=False,
+        "127.0.0.1",
+        0,
+        on_started=listening.set_result,
+        on_ending=plane.fleet.end_polls,
     )
-    server = Server(config, on_started=listening.set_result, on_ending=plane.fleet.end_polls)
     serving = asyncio.create_task(server.serve())
 
     async def usage(_: str) -> dict[str, Any]:
@@ -162,9 +154,8 @@ async def main(data: Path, count: int) -> None:
         await asyncio.wait(asyncio.all_tasks() - others)
         return {"cpu": own_cpu() - before}
 
-    hello = {"url": await listening, "opened": opened}
-    await serve({"usage": usage, "look": look}, hello)
-    server.should_exit = True
+    await serve({"usage": usage, "look": look}, {"url": await listening})
+    server.end()
     await serving
     await plane.close()
 
