@@ -40,7 +40,7 @@ class Watcher:
     def __init__(self, control_plane: ControlPlane) -> None:
         clock = SystemClock()
         metrics = DaemonMetrics()
-        self.fleet = Fleet({})
+        self.fleet = Fleet()
         self.queue = WorkQueue(clock)
         self.triggers = Triggers(
             control_plane=control_plane,

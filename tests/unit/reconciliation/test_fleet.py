@@ -12,7 +12,7 @@ IN_ORDER = b"""{"id": "a", "generation": 3, "desiredDigest": "sha256:one", "stat
 
 def test_equal_texts_of_instances_in_order_are_held_once() -> None:
     given = msgspec.json.decode(IN_ORDER, type=InstanceState)
-    fleet = Fleet({})
+    fleet = Fleet()
     fleet.put(given)
     held = fleet.states["a"]
     assert held == given
@@ -24,6 +24,6 @@ def test_equal_texts_of_instances_in_order_are_held_once() -> None:
 def test_what_differs_stays_different() -> None:
     changed = IN_ORDER.replace(b'"desiredDigest": "sha256:one"', b'"desiredDigest": "sha256:new"')
     given = msgspec.json.decode(changed, type=InstanceState)
-    fleet = Fleet({})
+    fleet = Fleet()
     assert fleet.put(given)
     assert fleet.states["a"] == given

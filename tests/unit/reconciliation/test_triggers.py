@@ -48,7 +48,7 @@ def triggers(control_plane: SimulatedControlPlane, fleet: Fleet, clock: VirtualC
 def test_a_check_takes_in_more_changes_than_one_answer_holds() -> None:
     async def scenario() -> None:
         clock = VirtualClock()
-        control_plane, fleet = SimulatedControlPlane(clock), Fleet({})
+        control_plane, fleet = SimulatedControlPlane(clock), Fleet()
         await control_plane.create("a", configuration(9000))
         await control_plane.create("b", configuration(9001))
         made = triggers(control_plane, fleet, clock)
@@ -78,7 +78,7 @@ def test_what_no_event_told_is_found_when_the_whole_fleet_is_listed_again() -> N
 def test_a_list_does_not_undo_what_the_feed_told_while_it_was_on_its_way() -> None:
     async def scenario() -> None:
         clock = VirtualClock()
-        control_plane, fleet = SlowLists(clock), Fleet({})
+        control_plane, fleet = SlowLists(clock), Fleet()
         await control_plane.create("a", configuration(9000))
         made = triggers(control_plane, fleet, clock)
         following = asyncio.create_task(made.follow())
@@ -97,7 +97,7 @@ def test_a_list_does_not_undo_what_the_feed_told_while_it_was_on_its_way() -> No
 def test_a_large_list_gives_others_a_turn() -> None:
     async def scenario() -> None:
         clock = VirtualClock()
-        control_plane, fleet = SimulatedControlPlane(clock), Fleet({})
+        control_plane, fleet = SimulatedControlPlane(clock), Fleet()
         for number in range(3 * SLICE):
             await control_plane.create(str(number), configuration(9000))
         seen: list[int] = []
