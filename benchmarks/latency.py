@@ -8,6 +8,7 @@ client has its answer, the time is negative; it counts as 0.
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from benchmarks.rows import Row
 TARGETS = {"idle": 5, "burst": 50, "resync": 25}
 EVERY = 0.25
 """Seconds between PATCHes: an instance is restarted in less, so that a worker is free."""
+
+SECONDS = 5.0
+"""How long the workers are watched after a burst."""
 
 
 def measure(server: Child, log: Path, size: int, *, single: int, burst: int) -> list[Row]:
@@ -35,11 +39,14 @@ def measure(server: Child, log: Path, size: int, *, single: int, burst: int) -> 
         waits = _since(answered, _noted(daemon)["began"])
         rows += _rows(f"{name}, while full resyncs run", waits, TARGETS["resync"])
         answered = change(url, range(burst), 2_000_003)
-        noted = _noted(daemon)
-    kind = f"burst of {burst:,}"
+        time.sleep(SECONDS)
+        noted = daemon.ask("noted")
+    kind = f"{size:,} instances: burst of {burst:,} PATCHes"
     queued = _since(answered, noted["came"])
-    rows += _rows(f"{size:,} instances: PATCH answered to queued, {kind}", queued, TARGETS["burst"])
-    rows += _rows(f"{name} (5 of them, each restarting), {kind}", _since(answered, noted["began"]))
+    rows += _rows(f"{kind}: answered to queued", queued, TARGETS["burst"])
+    end = max(answered.values())
+    begun = sum(1 for _, at in noted["began"] if end < at < end + SECONDS)
+    rows.append(Row(f"{kind}: passes begun by 5 workers after it", begun / SECONDS, "a second"))
     return rows
 
 

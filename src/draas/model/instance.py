@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 
 
@@ -34,6 +36,23 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=
     last_good_generation: int | None = None
     reason: str | None = None
     operation: OperationInFlight | None = None
+
+
+def compact(state: InstanceState) -> InstanceState:
+    """The same state, its equal texts held once: half the memory of an instance in order."""
+    desired, components = state.desired_digest, state.applied_components_digest
+    if state.applied_digest is desired and state.observed_components_digest is components:
+        return state
+    return msgspec.structs.replace(
+        state,
+        desired_run_state=sys.intern(state.desired_run_state),
+        status=sys.intern(state.status),
+        health=sys.intern(state.health),
+        applied_digest=desired if state.applied_digest == desired else state.applied_digest,
+        observed_components_digest=components
+        if state.observed_components_digest == components
+        else state.observed_components_digest,
+    )
 
 
 class Instance(InstanceState, frozen=True, kw_only=True, gc=False, rename="camel"):

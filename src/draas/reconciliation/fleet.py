@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
 import msgspec
 
 from draas.decide.detect import detect
-from draas.model.instance import InstanceState
+from draas.model.instance import InstanceState, compact
 from draas.model.reconciliation import Drift, DriftKind, FleetView, Memory, Plan
 from draas.model.status import InstanceStatus
 
@@ -108,21 +107,6 @@ class Fleet:
             self._changing.add(instance_id)
         else:
             self._changing.discard(instance_id)
-
-
-def compact(state: InstanceState) -> InstanceState:
-    """The same state, its equal texts kept once: half the memory of a fleet that is in order."""
-    desired, components = state.desired_digest, state.applied_components_digest
-    return msgspec.structs.replace(
-        state,
-        desired_run_state=sys.intern(state.desired_run_state),
-        status=sys.intern(state.status),
-        health=sys.intern(state.health),
-        applied_digest=desired if state.applied_digest == desired else state.applied_digest,
-        observed_components_digest=components
-        if state.observed_components_digest == components
-        else state.observed_components_digest,
-    )
 
 
 def with_memory(state: InstanceState, memory: Memory | None) -> InstanceState:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import cache
 from io import TextIOWrapper
 from typing import Any, TextIO
 
@@ -83,7 +84,7 @@ def clean(text: str) -> str:
 
 def _console(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     record: logging.LogRecord = event["_record"]
-    head = f"{_level(record).short}: {record.name}[{event.get('event_id', 0)}]"
+    head = f"{_level(record.levelno).short}: {record.name}[{event.get('event_id', 0)}]"
     body = [*str(event["event"]).splitlines(), *_trace(event).splitlines()]
     return "\n".join([clean(head), *(_INDENT + clean(line) for line in body)])
 
@@ -96,7 +97,7 @@ def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     }
     line |= {
         "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-        "level": _level(record).value,
+        "level": _level(record.levelno).value,
         "category": record.name,
         "message": str(event["event"]),
     }
@@ -116,11 +117,10 @@ def _trace(event: Mapping[str, Any]) -> str:
     return "".join(traceback.format_exception(error)).rstrip("\n")
 
 
-def _level(record: logging.LogRecord) -> LogLevel:
+@cache
+def _level(number: int) -> LogLevel:
     spoken = [level for level in LogLevel if level is not LogLevel.NONE]
-    return max(
-        (each for each in spoken if each.number <= record.levelno), key=_number, default=spoken[0]
-    )
+    return max((each for each in spoken if each.number <= number), key=_number, default=spoken[0])
 
 
 def _number(level: LogLevel) -> int:
