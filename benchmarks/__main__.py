@@ -30,7 +30,7 @@ class Extent:
     host_spawns: int
 
 
-FULL = Extent((1_000, 10_000), rounds=9, spawns=3, rest=5, single=60, burst=1_000, host_spawns=7)
+FULL = Extent((1_000, 10_000), rounds=9, spawns=3, rest=5, single=40, burst=1_000, host_spawns=7)
 QUICK = Extent((50,), rounds=1, spawns=1, rest=0, single=5, burst=20, host_spawns=1)
 
 

@@ -93,15 +93,10 @@ async def main(url: str, data: Path) -> None:
         queue.came, queue.began = [], []
         return answer
 
-    resyncs: list[asyncio.Task[None]] = []
+    resyncs: list[asyncio.Task[str | None]] = []
 
-    async def resync(seconds: str) -> dict[str, Any]:
-        async def repeat() -> None:
-            until = time.monotonic() + float(seconds)
-            while time.monotonic() < until:
-                await daemon.triggers.resync()
-
-        resyncs.append(asyncio.create_task(repeat()))
+    async def resync(_: str) -> dict[str, Any]:
+        resyncs[:] = [asyncio.create_task(daemon.triggers.resync())]
         return {}
 
     await serve({"settle": settle, "noted": noted, "resync": resync})

@@ -17,9 +17,6 @@ from benchmarks.patches import change
 from benchmarks.rows import Row
 
 TARGETS = {"idle": 5, "burst": 50, "resync": 25}
-EVERY = 0.25
-"""Seconds between PATCHes: an instance is restarted in less, so that a worker is free."""
-
 SECONDS = 5.0
 """How long the workers are watched after a burst."""
 
@@ -31,13 +28,11 @@ def measure(server: Child, log: Path, size: int, *, single: int, burst: int) -> 
         tempfile.TemporaryDirectory() as data,
         Child(log, "benchmarks.acting_daemon", url, data) as daemon,
     ):
-        answered = change(url, range(single), 2_000_001, every=EVERY)
-        waits = _since(answered, _noted(daemon)["began"])
-        rows = _rows(f"{name}, idle", waits, TARGETS["idle"])
-        daemon.ask(f"resync {single * EVERY}")
-        answered = change(url, range(single), 2_000_002, every=EVERY)
-        waits = _since(answered, _noted(daemon)["began"])
-        rows += _rows(f"{name}, while full resyncs run", waits, TARGETS["resync"])
+        _noted(daemon)
+        waits = [_single(url, daemon, number, 2_000_001) for number in range(single)]
+        rows = _rows(f"{name}, idle", sorted(waits), TARGETS["idle"])
+        waits = [_single(url, daemon, n, 2_000_002, "resync") for n in range(single)]
+        rows += _rows(f"{name}, while a full resync runs", sorted(waits), TARGETS["resync"])
         answered = change(url, range(burst), 2_000_003)
         time.sleep(SECONDS)
         noted = daemon.ask("noted")
@@ -48,6 +43,14 @@ def measure(server: Child, log: Path, size: int, *, single: int, burst: int) -> 
     begun = sum(1 for _, at in noted["began"] if end < at < end + SECONDS)
     rows.append(Row(f"{kind}: passes begun by 5 workers after it", begun / SECONDS, "a second"))
     return rows
+
+
+def _single(url: str, daemon: Child, number: int, value: int, meanwhile: str = "") -> float:
+    """One PATCH, and once what it led to is over the ms until a worker began with it."""
+    if meanwhile:
+        daemon.ask(meanwhile)
+    answered = change(url, [number], value)
+    return _since(answered, _noted(daemon)["began"])[0]
 
 
 def _noted(daemon: Child) -> dict[str, Any]:
