@@ -92,13 +92,17 @@ class Program:
 class World:
     """What a user sees of the fleet, over HTTP."""
 
-    def __init__(self, directory: Path, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, directory: Path, session: aiohttp.ClientSession, settings: tuple[str, ...] = ()
+    ) -> None:
         self.directory = directory
+        self._settings = settings
         self._session = session
         self._port, self._daemon_port = free_port(), free_port()
         self.control_plane = Program(
             directory / "control-plane.log",
             *("control-plane", "--data", str(directory / "cp"), "--port", str(self._port)),
+            *settings,
         )
         self._url = f"http://127.0.0.1:{self._port}"
         self._daemon_url = f"http://127.0.0.1:{self._daemon_port}"
@@ -110,7 +114,7 @@ class World:
             self.directory / "daemon.log",
             *("daemon", "--data", str(self.directory / "daemon")),
             *("--port", str(port or self._daemon_port)),
-            *(f"--ControlPlaneUrl={self._url}", *settings),
+            *(f"--ControlPlaneUrl={self._url}", *self._settings, *settings),
         )
 
     async def ask(self, method: str, path: str, body: Any = None, expect: int | None = None) -> Any:
@@ -213,11 +217,13 @@ class World:
 
 
 @asynccontextmanager
-async def world(directory: Path, *, daemon: bool = True) -> AsyncIterator[World]:
-    """A control plane and, if wanted, a ready daemon; everything is ended at the end."""
+async def world(
+    directory: Path, *, daemon: bool = True, settings: tuple[str, ...] = ()
+) -> AsyncIterator[World]:
+    """A control plane and, if wanted, a ready daemon, both with the settings; ended at the end."""
     timeout = aiohttp.ClientTimeout(total=45)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        made = World(directory, session)
+        made = World(directory, session, settings)
         try:
             await made.control_plane.start()
             if daemon:
