@@ -21,9 +21,9 @@ SETTLE_SECONDS = 1.0
 MIB = 1024 * 1024
 
 
-def measure() -> list[dict[str, object]]:
+def measure(spawns: int = SPAWNS) -> list[dict[str, object]]:
     """Rows of name, value and unit."""
-    samples = [_spawn() for _ in range(SPAWNS)]
+    samples = [_spawn() for _ in range(spawns)]
     names = (
         ("instance host: spawn to healthy", "ms"),
         ("instance host: RSS", "MiB"),

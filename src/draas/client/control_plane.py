@@ -10,7 +10,7 @@ import msgspec
 from draas.client.http import MAXIMUM_LIST, HttpClient, Response
 from draas.client.port import Capabilities, Desired, FleetStates, GarbageError, RefusedError
 from draas.contract import routes
-from draas.contract.feed import Changes
+from draas.contract.feed import Changes, InstanceStates
 from draas.model.instance import InstanceState
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ class _RawStates(msgspec.Struct):
 
 
 _STATES = msgspec.json.Decoder(_RawStates)
+_WHOLE = msgspec.json.Decoder(InstanceStates)
 
 
 class NativeControlPlane:
@@ -134,7 +135,16 @@ class NativeControlPlane:
 
 
 def _fleet(answer: Response) -> FleetStates:
-    raw = _decoded(_STATES, answer.body)
+    etag = answer.headers.get("ETag")
+    try:
+        whole = _WHOLE.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _fleet_one_by_one(answer.body, etag)
+    return FleetStates(tuple(whole.instances), whole.cursor, etag)
+
+
+def _fleet_one_by_one(body: bytes, etag: str | None) -> FleetStates:
+    raw = _decoded(_STATES, body)
     states: list[InstanceState] = []
     unreadable: dict[str, str] = {}
     for each in raw.instances:
@@ -142,7 +152,7 @@ def _fleet(answer: Response) -> FleetStates:
             states.append(_STATE.decode(each))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             unreadable[_id_of(each)] = f"its state makes no sense: {error}"
-    return FleetStates(tuple(states), raw.cursor, answer.headers.get("ETag"), unreadable)
+    return FleetStates(tuple(states), raw.cursor, etag, unreadable)
 
 
 def _id_of(raw: msgspec.Raw) -> str:

@@ -113,7 +113,7 @@ class HttpClient:
             response = Response(answer.status, answer.headers, bytes(content))
         milliseconds = round((loop.time() - begin) * 1000)
         emit(
-            messages.API_CALL,
+            messages.API_CALL_NO_NEWS if response.status == 304 else messages.API_CALL,
             method=method,
             path=path,
             status_code=response.status,

@@ -6,6 +6,9 @@ import msgspec
 
 from draas.model.instance import InstanceState
 
+MOST = 1000
+"""Changes in one answer, at most; one that holds fewer holds all there were."""
+
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """Something that happened to an instance; `state` is how it is now, `None` once deleted."""

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from draas.contract.feed import Change, Changes, cursor, parse_cursor
+from draas.contract.feed import MOST, Change, Changes, cursor, parse_cursor
 from draas.contract.problems import ProblemError
 from draas.control_plane.store import Store
 from draas.model.instance import InstanceState
 
 WINDOW = 4096
-MOST = 1000
 LONGEST_WAIT = 60.0
 
 

@@ -17,6 +17,9 @@ class NumberedEnum(StrEnum):
     @classmethod
     def parse(cls, value: Any) -> Self:
         """The member named or numbered by `value`; `ValueError` says what is allowed."""
+        exact = cls._value2member_map_.get(value) if type(value) is str else None
+        if isinstance(exact, cls):
+            return exact
         members = list(cls)
         if isinstance(value, str):
             text = value.strip()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
-from draas.client.port import ControlPlane, ControlPlaneError, UnreachableError
-from draas.contract.feed import Change
+from draas.client.port import ControlPlane, ControlPlaneError, FleetStates, UnreachableError
+from draas.contract.feed import MOST, Change, Changes
 from draas.model.clock import Clock
 from draas.model.reconciliation import Trigger
 from draas.reconciliation.counts import CycleCounts
@@ -23,6 +23,10 @@ LONG_POLL_SECONDS = 25.0
 RETRY_SECONDS = 1.0
 JITTER_SHARE = 0.1
 SHOWN_WAITING = 20
+RELIST_SECONDS = 300.0
+"""After so long a check lists the whole fleet again: events are hints, and may have been lost."""
+SLICE = 256
+"""So many instances of a list are taken in before others get a turn."""
 
 
 class Triggers:
@@ -51,6 +55,10 @@ class Triggers:
         self._clock = clock
         self._metrics = metrics
         self._etag: str | None = None
+        self._cursor: str | None = None
+        self._relist_at = 0.0
+        self._listing = asyncio.Lock()
+        self._told: set[str] = set()
 
     async def follow(self) -> None:
         """Follow the change feed for ever; a gap or a failed start means a full resync (B-36).
@@ -72,17 +80,12 @@ class Triggers:
                 continue
             except Exception as error:
                 emit(messages.EVENT_POLL_ERROR, error)
-                cursor, self._etag = None, None
+                self._distrust()
+                cursor = None
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._link.up()
-            if changes.gap:
-                emit(messages.FULL_RESYNC, reason="changes were missed")
-                cursor, self._etag = None, None
-                continue
-            for change in changes.changes:
-                self._take(change)
-            cursor = changes.cursor
+            cursor = self._learn(changes)
 
     async def repeat(self, interval: timedelta, *, at_once: bool) -> None:
         """Check the whole fleet every interval, for ever, never two checks at a time (R-094)."""
@@ -96,7 +99,7 @@ class Triggers:
     async def _cycle(self) -> None:
         emit(messages.CYCLE_STARTING)
         try:
-            await self.resync()
+            await self.check()
         except ControlPlaneError as error:
             if self._link.away_for() == 0:
                 emit(messages.LIST_ERROR, reason=error)
@@ -104,6 +107,7 @@ class Triggers:
             return
         except Exception as error:
             emit(messages.CYCLE_ERROR, error)
+            self._distrust()
             return
         self._link.up()
         self._metrics.cycle_completed()
@@ -120,29 +124,74 @@ class Triggers:
             pending=len(self._queue) + self._queue.active,
         )
 
+    async def check(self) -> None:
+        """Learn what changed since the last look: its cost grows with changes, not with instances.
+
+        The whole list is taken where no feed tells, after a gap, and every `RELIST_SECONDS`.
+
+        Raises:
+            ControlPlaneError: nothing could be learned, and nothing was concluded from that (B-07).
+        """
+        if self._clock.monotonic() >= self._relist_at:
+            self._distrust()
+        more = True
+        while more and self._cursor is not None:
+            changes = await self._control_plane.changes(self._cursor, 0)
+            self._learn(changes)
+            more = len(changes.changes) >= MOST
+        if self._cursor is None:
+            await self.resync()
+        else:
+            self._requeue_pending()
+
     async def resync(self) -> str | None:
         """List the fleet and enqueue what needs a look; the cursor that the feed goes on from.
 
         Raises:
             ControlPlaneError: it could not be listed; nothing was concluded from that (B-07).
         """
-        fleet = await self._control_plane.fleet(self._etag)
-        if fleet is None:
-            cursor = self._etag.strip('"') if self._etag else None
-            self._requeue_pending()
-            return cursor
-        for state in fleet.states:
-            if self._fleet.put(state):
-                self._queue.add(state.id, Trigger.RESYNC)
-        for instance_id, reason in fleet.unreadable.items():
-            self._fleet.put_unreadable(instance_id, reason)
-        present = {state.id for state in fleet.states} | fleet.unreadable.keys()
-        for instance_id in self._fleet.missing_from(present):
-            self._queue.add(instance_id, Trigger.RESYNC)
-        self._etag = fleet.etag
+        async with self._listing:
+            self._told.clear()
+            fleet = await self._control_plane.fleet(self._etag)
+            self._relist_at = self._clock.monotonic() + RELIST_SECONDS
+            if fleet is None:
+                self._requeue_pending()
+                self._cursor = self._etag.strip('"') if self._etag else None
+                return self._cursor
+            await self._take_in(fleet)
+            self._etag, self._cursor = fleet.etag, fleet.cursor
         self._link.synced = True
         self._metrics.instances_drifting(self._fleet.drifting())
         return fleet.cursor
+
+    async def _take_in(self, fleet: FleetStates) -> None:
+        """Take a list in, slice by slice; what the feed tells meanwhile is not older."""
+        for number, state in enumerate(fleet.states, 1):
+            if state.id not in self._told and self._fleet.put(state):
+                self._queue.add(state.id, Trigger.RESYNC)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+        for instance_id, reason in fleet.unreadable.items():
+            self._fleet.put_unreadable(instance_id, reason)
+        present = {state.id for state in fleet.states} | fleet.unreadable.keys() | self._told
+        for instance_id in self._fleet.missing_from(present):
+            self._queue.add(instance_id, Trigger.RESYNC)
+
+    def _learn(self, changes: Changes) -> str | None:
+        """Take in what the feed says; where to go on, `None` for a list because of a gap."""
+        if changes.gap:
+            emit(messages.FULL_RESYNC, reason="changes were missed")
+            self._distrust()
+            return None
+        for change in changes.changes:
+            self._take(change)
+        if self._cursor is not None:
+            self._cursor = changes.cursor
+        return changes.cursor
+
+    def _distrust(self) -> None:
+        """Let the next look be at the whole list, whatever was known."""
+        self._cursor = self._etag = None
 
     def _requeue_pending(self) -> None:
         """Nothing changed in the control plane: look again only at what was not in order."""
@@ -153,6 +202,8 @@ class Triggers:
     def _take(self, change: Change) -> None:
         self._metrics.event_lag.set(_seconds_since(change.at, self._clock.now()))
         self._waiting.tell(change.instance_id)
+        if self._listing.locked():
+            self._told.add(change.instance_id)
         needed = change.state is None or self._fleet.put(change.state)
         if change.kind == "ConfigurationChanged":
             emit(messages.CONFIGURATION_CHANGED, instance_id=change.instance_id)

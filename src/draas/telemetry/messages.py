@@ -16,6 +16,7 @@ _CLIENT = "DRaaS.Reconciliation.ReconciliationApiClient"
 _RESTART = "DRaaS.Reconciliation.Strategies.RestartReconciliationStrategy"
 _CONTROL_PLANE = "DRaaS.ControlPlane"
 _LIFETIME = "Microsoft.Hosting.Lifetime"
+_TRACE = LogLevel.TRACE
 _DEBUG = LogLevel.DEBUG
 _INFO = LogLevel.INFORMATION
 _WARNING = LogLevel.WARNING
@@ -165,6 +166,7 @@ INSTANCE_NOT_FOUND = Message(_RESTART, _ERROR, "Instance {instance_id} not found
 
 # The client of the control plane
 API_CALL = Message(_CLIENT, _DEBUG, "{method} {path} answered {status_code} in {milliseconds} ms")
+API_CALL_NO_NEWS = Message(_CLIENT, _TRACE, "{method} {path} answered 304 in {milliseconds} ms")
 INSTANCE_STOPPED = Message(_CLIENT, _INFO, "Successfully stopped instance '{instance_id}'")
 INSTANCE_STARTED = Message(_CLIENT, _INFO, "Successfully started instance '{instance_id}'")
 STOP_REFUSED = Message(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from draas.client.port import Capabilities, Desired, FleetStates, RefusedError, UnreachableError
-from draas.contract.feed import Change, Changes, cursor, parse_cursor
+from draas.contract.feed import MOST, Change, Changes, cursor, parse_cursor
 from draas.model.clock import Clock
 from draas.model.configuration import canonical, digest, observable_digest
 from draas.model.instance import InstanceState
@@ -121,9 +121,11 @@ class SimulatedControlPlane:
                 at=self.clock.now().isoformat(),
                 state=self._state(key) if key in self.servers else None,
             )
-            for number, (key, kind) in enumerate(self._changes[sequence:], sequence + 1)
+            for number, (key, kind) in enumerate(
+                self._changes[sequence : sequence + MOST], sequence + 1
+            )
         ]
-        return Changes(EPOCH, cursor(EPOCH, len(self._changes)), False, fresh)
+        return Changes(EPOCH, cursor(EPOCH, sequence + len(fresh)), False, fresh)
 
     async def state(self, instance_id: str) -> InstanceState | None:
         """One state."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from draas.contract.feed import MOST
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer
 from draas.control_plane.api.requests import (
@@ -19,7 +20,6 @@ from draas.control_plane.api.requests import (
     text,
     texts,
 )
-from draas.control_plane.feed import MOST
 from draas.control_plane.records import stamp
 from draas.control_plane.status import parse_status, report
 from draas.model.status import InstanceStatus

@@ -1,0 +1,101 @@
+"""`python -m benchmarks`: measure everything and write the results; `--quick` only tries it out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import cycles, instance_host, latency, page, startup
+from benchmarks.lines import Child
+from benchmarks.rows import Row
+
+ROOT = Path(__file__).parent.parent
+HOST_TARGETS = {"instance host: spawn to healthy": 250, "instance host: RSS": 45}
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is measured."""
+
+    sizes: tuple[int, ...]
+    rounds: int
+    spawns: int
+    rest: float
+    single: int
+    burst: int
+    host_spawns: int
+
+
+FULL = Extent((1_000, 10_000), rounds=9, spawns=3, rest=10, single=60, burst=1_000, host_spawns=7)
+QUICK = Extent((50,), rounds=1, spawns=1, rest=0, single=5, burst=20, host_spawns=1)
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small fleet, one round")
+    parser.add_argument("--output", type=Path, default=ROOT, help="where build/ and docs/ are")
+    given = parser.parse_args()
+    load, began = os.getloadavg()[0], time.perf_counter()
+    rows = measure(QUICK if given.quick else FULL)
+    page.write(rows, given.output, time.perf_counter() - began, load)
+
+
+def measure(extent: Extent) -> list[Row]:
+    """All rows, each printed when it is known."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory) / "log.txt"
+        with _server(log, Path(directory) / "0", 0) as server:
+            _take(rows, startup.measure(server, log, 0, extent.spawns, 0, 0))
+        empty = next(row.value for row in rows if row.name.endswith("RSS of the daemon"))
+        for size in extent.sizes:
+            with _server(log, Path(directory) / str(size), size) as server:
+                _take(
+                    rows,
+                    startup.measure(server, log, size, extent.spawns, extent.rest, empty),
+                )
+                _take(rows, cycles.measure(server, log, size, extent.rounds))
+                if size == extent.sizes[-1]:
+                    single, burst = extent.single, extent.burst
+                    _take(rows, latency.measure(server, log, size, single=single, burst=burst))
+    _take(rows, _host(extent.host_spawns))
+    return rows
+
+
+def _server(log: Path, data: Path, size: int) -> Child:
+    data.mkdir()
+    return Child(log, "benchmarks.fleet_server", str(data), str(size))
+
+
+def _host(spawns: int) -> list[Row]:
+    return [
+        Row(
+            str(row["name"]),
+            float(str(row["value"])),
+            str(row["unit"]),
+            None,
+            HOST_TARGETS.get(str(row["name"])),
+        )
+        for row in instance_host.measure(spawns)
+    ]
+
+
+def _take(rows: list[Row], measured: list[Row]) -> None:
+    for row in measured:
+        here, naive, ratio, target = row.as_cells()
+        print(
+            f"{row.name}: {here}"
+            + (f" (naive {naive}, {ratio})" if ratio else "")
+            + (f" target {target}" if target else ""),
+            flush=True,
+        )
+    rows += measured
+
+
+if __name__ == "__main__":
+    main()
