@@ -18,7 +18,7 @@ import psutil
 
 from tests.support.eventually import eventually
 
-DRAAS = [sys.executable, "-m", "draas.entrypoints.draas"]
+DRAAS = (sys.executable, "-m", "draas.entrypoints.draas")
 LISTENING = re.compile(r"Now listening on: (http://\S+)")
 
 
@@ -51,9 +51,10 @@ def configuration(**changes: Any) -> dict[str, Any]:
 class Program:
     """A `draas` command in the background, its output in a file."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, command: tuple[str, ...] = DRAAS) -> None:
         self.log = log
-        self._arguments = arguments
+        self.arguments = arguments
+        self._command = command
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> str:
@@ -61,7 +62,11 @@ class Program:
         with self.log.open("ab") as output:
             begin = output.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *DRAAS, *self._arguments, stdout=output, stderr=output, start_new_session=True
+                *self._command,
+                *self.arguments,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
         async def listening() -> str | None:
@@ -78,6 +83,11 @@ class Program:
     def process_id(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    async def ended(self) -> int:
+        """Wait until it ends by itself; the exit code."""
+        assert self._process is not None
+        return await self._process.wait()
 
     async def end(self, how: signal.Signals = signal.SIGTERM) -> int | None:
         """End it and wait; the exit code."""
@@ -140,7 +150,8 @@ class World:
                 return content
 
     async def create(self, instance_id: str, **changes: Any) -> dict[str, Any]:
-        """A running instance."""
+        """A running instance, on a port that nobody else uses, unless one is given."""
+        changes.setdefault("port", free_port())
         body = {"id": instance_id, "name": instance_id, "configuration": configuration(**changes)}
         await self.ask("POST", "/api/servers/instances", body, 201)
         await self.ask("POST", f"/api/servers/instances/{instance_id}/start", None, 200)
