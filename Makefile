@@ -14,9 +14,10 @@ help:  ## Say what can be made
 setup: $(STAMP)  ## Install everything into .venv
 
 $(STAMP): requirements/dev.txt pyproject.toml scripts/make-venv
-	PYTHON=$(PYTHON) scripts/make-venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@echo "Setting up $(VENV) from hashed locks; once, for about a minute"
+	@PYTHON=$(PYTHON) scripts/make-venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: $(STAMP)  ## Start a fleet of three servers that heals itself
