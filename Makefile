@@ -6,17 +6,18 @@ STAMP := $(VENV)/.ready
 DATA ?= .draas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint format docs lock clean
+.PHONY: help setup run test bench lint format docs lock clean kill-matrix
 
 help:  ## Say what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP)  ## Install everything into .venv
 
 $(STAMP): requirements/dev.txt pyproject.toml scripts/make-venv
-	PYTHON=$(PYTHON) scripts/make-venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@echo "Setting up $(VENV) from hashed locks; once, for about a minute"
+	@PYTHON=$(PYTHON) scripts/make-venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: $(STAMP)  ## Start a fleet of three servers that heals itself
@@ -24,6 +25,9 @@ run: $(STAMP)  ## Start a fleet of three servers that heals itself
 
 test: $(STAMP) lint  ## Run every check and every test
 	$(BIN)/pytest
+
+kill-matrix: $(STAMP)  ## Kill the daemon in every phase, on SQLite and PostgreSQL
+	$(BIN)/pytest tests/e2e/test_kill_matrix.py -m "matrix or not matrix"
 
 bench: $(STAMP)  ## Measure; writes docs/benchmarks.md and build/bench.json
 	$(BIN)/python -m benchmarks

@@ -18,6 +18,7 @@ import uvloop
 
 from benchmarks.lines import serve
 from draas.adapters.clock import SystemClock
+from draas.adapters.store.engine import sqlite_url
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
@@ -71,7 +72,7 @@ async def main(url: str, data: Path) -> None:
     )
     configure(settings.logging, sys.stderr)
     clock = SystemClock()
-    store = await SqlReconciliationStore.open(data / "daemon.sqlite")
+    store = await SqlReconciliationStore.open(sqlite_url(data / "daemon.sqlite"))
     http = HttpClient(url, actor="benchmark", limit=base.reconciliation.max_concurrent_reads)
     daemon = ActingDaemon(settings, store, clock)
     queue = NotingQueue(clock)

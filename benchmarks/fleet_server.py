@@ -24,6 +24,7 @@ from benchmarks.lines import own_cpu, serve
 from draas.adapters.clock import SystemClock
 from draas.adapters.store import control_plane_tables as tables
 from draas.adapters.store.control_plane import SqlControlPlaneStore
+from draas.adapters.store.engine import sqlite_url
 from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.documents import document
@@ -125,7 +126,7 @@ async def main(data: Path, count: int) -> None:
     clock = SystemClock()
     platform = SimulatedPlatform(clock)
     path = data / "control-plane.sqlite"
-    store = await SqlControlPlaneStore.open(path, clock)
+    store = await SqlControlPlaneStore.open(sqlite_url(path), clock)
     if count:
         await fill(path, platform, count, clock)
     plane = ControlPlane(

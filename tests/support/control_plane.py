@@ -15,6 +15,7 @@ import httpx
 from draas.adapters.clock import SystemClock
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.store.control_plane import SqlControlPlaneStore
+from draas.adapters.store.engine import sqlite_url
 from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings
@@ -65,7 +66,7 @@ async def served(
     clock = SystemClock()
     platform = SimulatedPlatform(clock, fleet)
     database = data / "control-plane.sqlite"
-    store = await SqlControlPlaneStore.open(database, clock)
+    store = await SqlControlPlaneStore.open(sqlite_url(database), clock)
     plane = ControlPlane(
         store, Platforms([platform]), platform, clock, settings, can_bind, metrics()
     )

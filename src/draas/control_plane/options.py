@@ -78,6 +78,12 @@ class ChangesOptions:
 class ControlPlaneSettings:
     """Everything that can be set in the control plane."""
 
+    store: str = setting(
+        "",
+        secret=True,
+        help="Where the control plane keeps instances and configurations: `sqlite:///PATH` or "
+        "`postgresql://USER@HOST/DATABASE`; empty for a file in the data directory",
+    )
     monitor_interval: timedelta = setting(
         timedelta(seconds=2),
         minimum=timedelta(milliseconds=100),

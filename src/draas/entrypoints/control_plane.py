@@ -12,12 +12,15 @@ from draas.adapters.platforms.drasi_client import DrasiClient
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.platforms.process import INCLUDED, ProcessPlatform
 from draas.adapters.store.control_plane import SqlControlPlaneStore
+from draas.adapters.store.engine import sqlite_url
 from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings, ProcessOptions
 from draas.control_plane.platforms import Platforms
 from draas.entrypoints.exclusive import exclusive
 from draas.entrypoints.web_server import WebServer
+
+STORE_FILE = "control-plane.sqlite"
 
 
 async def run(
@@ -28,6 +31,7 @@ async def run(
     Raises:
         AlreadyRunningError: another control plane has the data directory (B-37).
         SchemaError: the store was written by a newer release.
+        DatabaseError: the store cannot be used.
         StoreError: the store cannot be used.
         OSError: the address cannot be had.
     """
@@ -38,7 +42,7 @@ async def run(
 async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[str], None]) -> int:
     clock = SystemClock()
     client = DrasiClient(clock)
-    store = await SqlControlPlaneStore.open(data / "control-plane.sqlite", clock)
+    store = await SqlControlPlaneStore.open(settings.store or sqlite_url(data / STORE_FILE), clock)
     plane = ControlPlane(
         store=store,
         platforms=Platforms([_processes(settings.process, data, client)]),

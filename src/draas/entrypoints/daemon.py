@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from draas.adapters.clock import SystemClock
+from draas.adapters.store.engine import sqlite_url
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
@@ -27,10 +28,11 @@ async def run(settings: DaemonSettings, data: Path) -> int:
     Raises:
         AlreadyRunningError: another daemon has the data directory.
         SchemaError: the store was written by a newer release.
+        DatabaseError: the store cannot be used.
         OSError: the management port cannot be had.
     """
     with exclusive(data, "daemon.lock"):
-        store = await SqlReconciliationStore.open(data / STORE_FILE)
+        store = await SqlReconciliationStore.open(settings.store or sqlite_url(data / STORE_FILE))
         http = HttpClient(
             settings.control_plane_url,
             actor=DAEMON,

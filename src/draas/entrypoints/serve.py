@@ -94,14 +94,14 @@ def _run(
     """Run one of the two on uvloop; what its surroundings refuse is said in one line."""
     import uvloop
 
-    from draas.adapters.store.engine import SchemaError
+    from draas.adapters.store.engine import DatabaseError, SchemaError
     from draas.entrypoints.exclusive import AlreadyRunningError
     from draas.telemetry.logs import configure
 
     configure(logging, sys.stdout)
     try:
         return uvloop.run(work)
-    except (AlreadyRunningError, SchemaError, store_error, OSError) as error:
+    except (AlreadyRunningError, DatabaseError, SchemaError, store_error, OSError) as error:
         return fault(command, error)
 
 

@@ -172,6 +172,12 @@ class DaemonSettings:
     control_plane_url: str = setting(
         "http://localhost:5000", help="Where the control plane listens"
     )
+    store: str = setting(
+        "",
+        secret=True,
+        help="Where the daemon keeps its audit and open operations: `sqlite:///PATH` or "
+        "`postgresql://USER@HOST/DATABASE`; empty for a file in the data directory",
+    )
     reconciliation: ReconciliationOptions = field(default_factory=ReconciliationOptions)
     breaker: BreakerOptions = field(default_factory=BreakerOptions)
     audit: AuditOptions = field(default_factory=AuditOptions)

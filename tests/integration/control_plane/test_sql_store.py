@@ -10,7 +10,7 @@ import pytest
 from draas.adapters.clock import SystemClock
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.control_plane_tables import metadata
-from draas.adapters.store.engine import SchemaError
+from draas.adapters.store.engine import SchemaError, sqlite_url
 from draas.control_plane.store import Store, StoreError
 from tests.contract_suites.control_plane_stores import (
     ControlPlaneStoreContract,
@@ -21,10 +21,10 @@ from tests.contract_suites.control_plane_stores import (
 
 class TestSqlStore(ControlPlaneStoreContract):
     @pytest.fixture
-    def reopen(self, tmp_path: Path) -> Reopen:
+    def reopen(self, store_url: str) -> Reopen:
         @asynccontextmanager
         async def opened() -> AsyncIterator[Store]:
-            store = await SqlControlPlaneStore.open(tmp_path / "store.sqlite", SystemClock())
+            store = await SqlControlPlaneStore.open(store_url, SystemClock())
             try:
                 yield store
             finally:
@@ -35,16 +35,16 @@ class TestSqlStore(ControlPlaneStoreContract):
 
 async def test_the_schema_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "store.sqlite"
-    await (await SqlControlPlaneStore.open(file, SystemClock())).close()
+    await (await SqlControlPlaneStore.open(sqlite_url(file), SystemClock())).close()
     with sqlite3.connect(file) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'control_plane_9999'")
+        connection.execute("UPDATE control_plane_version SET version_num = 'control_plane_9999'")
     with pytest.raises(SchemaError, match="newer"):
-        await SqlControlPlaneStore.open(file, SystemClock())
+        await SqlControlPlaneStore.open(sqlite_url(file), SystemClock())
 
 
 async def test_the_tables_are_those_of_the_migrations(tmp_path: Path) -> None:
     file = tmp_path / "store.sqlite"
-    await (await SqlControlPlaneStore.open(file, SystemClock())).close()
+    await (await SqlControlPlaneStore.open(sqlite_url(file), SystemClock())).close()
     with sqlite3.connect(file) as connection:
         for table in metadata.sorted_tables:
             rows = connection.execute(f"PRAGMA table_info({table.name})").fetchall()
@@ -56,7 +56,7 @@ async def test_the_tables_are_those_of_the_migrations(tmp_path: Path) -> None:
 
 
 async def test_a_failure_names_no_content(tmp_path: Path) -> None:
-    store = await SqlControlPlaneStore.open(tmp_path / "store.sqlite", SystemClock())
+    store = await SqlControlPlaneStore.open(sqlite_url(tmp_path / "store.sqlite"), SystemClock())
     try:
         with sqlite3.connect(tmp_path / "store.sqlite") as connection:
             connection.execute("DROP TABLE changes")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from draas.adapters.clock import SystemClock
+from draas.adapters.store.engine import sqlite_url
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
@@ -36,7 +37,7 @@ async def running_daemon(url: str, path: Path, **options: Any) -> AsyncIterator[
         control_plane_url=url,
         reconciliation=replace(DaemonSettings().reconciliation, **{**QUICK, **options}),
     )
-    store = await SqlReconciliationStore.open(path)
+    store = await SqlReconciliationStore.open(sqlite_url(path))
     http = HttpClient(url, actor="daemon", timeout=2)
 
     async def find() -> ControlPlane:

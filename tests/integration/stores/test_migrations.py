@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from draas.adapters.store.engine import MIGRATIONS, migrate, newest
+from draas.adapters.store.engine import MIGRATIONS, migrate, newest, sqlite_url, version_table
 
 FILES = sorted(MIGRATIONS.glob("*/[0-9]*.py"))
 SCHEMAS = sorted({file.parent.name for file in FILES})
@@ -28,6 +28,7 @@ def test_a_revision_is_its_schema_and_the_number_of_its_file(file: Path) -> None
 @pytest.mark.parametrize("schema", SCHEMAS)
 async def test_a_migrated_database_is_at_the_newest_revision(tmp_path: Path, schema: str) -> None:
     path = tmp_path / "store.sqlite"
-    await migrate(path, schema)
+    await migrate(sqlite_url(path), schema)
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [(newest(schema),)]
+        found = connection.execute(f"SELECT * FROM {version_table(schema)}").fetchall()
+    assert found == [(newest(schema),)]

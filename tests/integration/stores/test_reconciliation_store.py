@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from draas.adapters.store.engine import SchemaError
+from draas.adapters.store.engine import SchemaError, sqlite_url
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.model.audit import AuditEntry
 from draas.model.reconciliation import Memory, Quarantine
@@ -18,13 +18,15 @@ from draas.testing.memory_store import MemoryReconciliationStore
 from tests.unit.decide.test_plan import NOW, OPEN_OPERATION
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[ReconciliationStore]:
     opened: ReconciliationStore
     if request.param == "sqlite":
-        opened = await SqlReconciliationStore.open(tmp_path / "daemon.sqlite")
+        opened = await SqlReconciliationStore.open(sqlite_url(tmp_path / "daemon.sqlite"))
+    elif request.param == "postgresql":
+        opened = await SqlReconciliationStore.open(request.getfixturevalue("postgres_url"))
     else:
         opened = MemoryReconciliationStore()
     yield opened
@@ -112,7 +114,7 @@ TAMPERINGS = {
 @pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=TAMPERINGS.keys())
 async def test_tampering_shows(tampering: str, tmp_path: Path) -> None:
     path = tmp_path / "daemon.sqlite"
-    store = await SqlReconciliationStore.open(path)
+    store = await SqlReconciliationStore.open(sqlite_url(path))
     for number in range(1, 4):
         await store.remember(Memory(instance_id="a"), entry(number))
     with sqlite3.connect(path) as connection:
@@ -125,16 +127,16 @@ async def test_tampering_shows(tampering: str, tmp_path: Path) -> None:
 
 async def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "daemon.sqlite"
-    await (await SqlReconciliationStore.open(path)).close()
+    await (await SqlReconciliationStore.open(sqlite_url(path))).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("update alembic_version set version_num = 'reconciliation_9999'")
+        connection.execute("update reconciliation_version set version_num = 'reconciliation_9999'")
     with pytest.raises(SchemaError, match="newer"):
-        await SqlReconciliationStore.open(path)
+        await SqlReconciliationStore.open(sqlite_url(path))
 
 
 async def test_a_lost_store_says_so_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "daemon.sqlite"
-    store = await SqlReconciliationStore.open(path)
+    store = await SqlReconciliationStore.open(sqlite_url(path))
     with sqlite3.connect(path) as connection:
         connection.execute("alter table memories rename to hidden")
     with pytest.raises(StoreError):

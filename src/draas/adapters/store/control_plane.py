@@ -1,10 +1,9 @@
-"""The control plane's store on SQL: SQLite in WAL mode, statements that PostgreSQL takes too."""
+"""The control plane's store on SQL: the same statements on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +18,7 @@ from draas.adapters.store.control_plane_tables import (
     meta,
     slots,
 )
-from draas.adapters.store.engine import migrate, sqlite_engine
+from draas.adapters.store.engine import migrate, open_engine
 from draas.contract.feed import Change
 from draas.control_plane.records import Generation, Loaded, Record, Slot, Write, applied
 from draas.control_plane.store import StoreError
@@ -38,19 +37,20 @@ class SqlControlPlaneStore:
         self._reader = reader
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock) -> SqlControlPlaneStore:
-        """The store in the SQLite file `path`, made or migrated; a new one begins an epoch.
+    async def open(cls, url: str, clock: Clock) -> SqlControlPlaneStore:
+        """The store at `url`, made or migrated; a new one begins an epoch.
 
         Raises:
-            SchemaError: the file was written by a newer release.
+            SchemaError: the database was written by a newer release.
+            DatabaseError: the database cannot be used.
         """
-        await migrate(path, "control_plane")
-        writer = sqlite_engine(path)
+        await migrate(url, "control_plane")
+        writer = open_engine(url)
         async with writer.begin() as connection:
             if (await connection.execute(select(meta.c.id))).first() is None:
                 first = {"id": 1, "epoch": clock.new_id(), "sequence": 0}
                 await connection.execute(insert(meta).values(first))
-        return cls(writer, sqlite_engine(path, reads_only=True))
+        return cls(writer, open_engine(url, reads_only=True))
 
     async def load(self) -> Loaded:
         """Read what a control plane holds in memory."""

@@ -1,49 +1,100 @@
-"""SQLite as both processes use it: WAL, every commit on disk, migrated before the first use."""
+"""SQLite and PostgreSQL as both processes use them: durable, and migrated before use."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+CONNECT_SECONDS = 5
+_MIGRATION_LOCK = 0x64726161
+"""The key under which PostgreSQL lets one process migrate at a time."""
 
 
 class SchemaError(Exception):
     """The database was written by a newer release; this one would damage it."""
 
 
-def sqlite_engine(path: Path, *, reads_only: bool = False) -> AsyncEngine:
-    """An engine on `path` whose commits survive kill -9 and a power cut (synchronous=FULL).
+class DatabaseError(Exception):
+    """The database cannot be used: unreachable, read-only, refused."""
 
-    One that only reads takes no write lock, so it never waits for a writer.
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
+    """An engine on `sqlite:///PATH` or `postgresql://…`, whose commits survive kill -9.
+
+    SQLite commits to the disk each time (synchronous=FULL); one that only reads takes no write
+    lock. PostgreSQL connections are tried before use, so that a restart of it is survived.
+
+    Raises:
+        DatabaseError: the URL names another kind of database.
     """
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
-    event.listen(engine.sync_engine, "connect", configure)
-    if not reads_only:
-        event.listen(engine.sync_engine, "begin", _begin_immediate)
-    return engine
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            engine = create_async_engine(
+                parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True
+            )
+            event.listen(engine.sync_engine, "connect", _configure_sqlite)
+            if not reads_only:
+                event.listen(engine.sync_engine, "begin", _begin_immediate)
+            return engine
+        case "postgresql":
+            return create_async_engine(
+                parsed.set(drivername="postgresql+asyncpg"),
+                hide_parameters=True,
+                pool_pre_ping=True,
+                connect_args={"timeout": CONNECT_SECONDS},
+            )
+        case other:
+            raise DatabaseError(f"{other!r} is no database that can be used here; {URLS}")
 
 
-async def migrate(path: Path, schema: str) -> None:
-    """Bring the database at `path` to the newest revision of `schema`, making it if missing.
+URLS = "give sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+
+
+async def migrate(url: str, schema: str) -> None:
+    """Bring a database to the newest revision of `schema`, making it if missing.
 
     Raises:
         SchemaError: it has a revision that this release does not know.
+        DatabaseError: it cannot be reached or written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if await asyncio.to_thread(_revision, path) == newest(schema):
+    parsed, engine = make_url(url), open_engine(url)
+    try:
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        async with engine.begin() as connection:
+            await connection.run_sync(_migrate, schema, parsed.render_as_string())
+    except (SQLAlchemyError, OSError, sqlite3.Error, TimeoutError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise DatabaseError(
+            f"{parsed.render_as_string()} cannot be used: {str(cause).splitlines()[0]}"
+        ) from error
+    finally:
+        await engine.dispose()
+
+
+def _migrate(connection: sa.Connection, schema: str, shown_url: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    if _revision(connection, schema) == newest(schema):
         return
     # Alembic costs 10 MiB and a tenth of a second, which most starts do without.
     from draas.adapters.store.upgrade import upgrade  # noqa: PLC0415
 
-    await asyncio.to_thread(upgrade, path, schema)
+    upgrade(connection, schema, shown_url)
 
 
 def newest(schema: str) -> str:
@@ -52,20 +103,20 @@ def newest(schema: str) -> str:
     return f"{schema}_{last.partition('_')[0]}"
 
 
-def _revision(path: Path) -> str | None:
-    """The revision of the database at `path`; `None` if it has none, or is none."""
-    if not path.exists():
+def _revision(connection: sa.Connection, schema: str) -> str | None:
+    name = version_table(schema)
+    if not sa.inspect(connection).has_table(name):
         return None
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.Error:
-        return None
-    return str(row[0]) if row else None
+    revision: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {name}"))
+    return revision
 
 
-def configure(connection: Any, _record: Any) -> None:
-    """Set up a new connection, as a listener of SQLAlchemy's `connect`."""
+def version_table(schema: str) -> str:
+    """Where the revision of a schema is kept; both schemas may share a database."""
+    return f"{schema}_version"
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",

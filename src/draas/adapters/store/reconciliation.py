@@ -1,4 +1,4 @@
-"""The daemon's store on SQL: SQLite in WAL mode, statements that PostgreSQL takes too."""
+"""The daemon's store on SQL: the same statements on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from draas.adapters.store.engine import migrate, sqlite_engine
-from draas.model.audit import GENESIS, AuditEntry, broken_at, chained
+from draas.adapters.store.engine import migrate, open_engine
+from draas.model.audit import AuditEntry, broken_at, chained
 from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
 from draas.reconciliation.store import AuditQuery, AuditVerdict, StoreError
@@ -64,14 +63,15 @@ class SqlReconciliationStore:
         self._engine = engine
 
     @classmethod
-    async def open(cls, path: Path) -> SqlReconciliationStore:
-        """The store in the SQLite file `path`, made or migrated as needed.
+    async def open(cls, url: str) -> SqlReconciliationStore:
+        """The store at `url`, made or migrated as needed.
 
         Raises:
-            SchemaError: the file was written by a newer release.
+            SchemaError: the database was written by a newer release.
+            DatabaseError: the database cannot be used.
         """
-        await migrate(path, "reconciliation")
-        return cls(sqlite_engine(path))
+        await migrate(url, "reconciliation")
+        return cls(open_engine(url))
 
     async def memories(self) -> dict[str, Memory]:
         """See the port."""
@@ -172,7 +172,7 @@ class SqlReconciliationStore:
         try:
             async with self._engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise StoreError(f"the daemon's store: {error.__class__.__name__}") from error
 
 
@@ -197,11 +197,11 @@ async def _append(connection: AsyncConnection, entries: tuple[AuditEntry, ...]) 
 
 
 async def _end_of_chain(connection: AsyncConnection, name: str) -> tuple[int, str]:
-    rows = await connection.execute(
-        sa.select(CHAIN.c.sequence, CHAIN.c.hash).where(CHAIN.c.name == name)
-    )
-    found = rows.first()
-    return (found.sequence, found.hash) if found else (0, GENESIS)
+    """The end, held until the transaction ends: entries are chained one after the other."""
+    end = sa.select(CHAIN.c.sequence, CHAIN.c.hash).where(CHAIN.c.name == name)
+    rows = await connection.execute(end.with_for_update())
+    found = rows.one()
+    return found.sequence, found.hash
 
 
 async def _upsert(connection: AsyncConnection, table: sa.Table, row: dict[str, Any]) -> None:

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event
 
-from draas.adapters.store.engine import MIGRATIONS, SchemaError, configure
+from draas.adapters.store.engine import MIGRATIONS, SchemaError, version_table
 
 
-def upgrade(path: Path, schema: str) -> None:
-    """Run what is missing of `schema` on the database at `path`; `SchemaError` if it is newer."""
+def upgrade(connection: sa.Connection, schema: str, shown_url: str) -> None:
+    """Run what is missing of `schema` in the connection's transaction.
+
+    Raises:
+        SchemaError: the database has a revision that this release does not know.
+    """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("version_locations", str(MIGRATIONS / schema))
     config.set_main_option("path_separator", "newline")
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = version_table(schema)
     known = ScriptDirectory.from_config(config)
-    engine = sa.create_engine(f"sqlite:///{path}", hide_parameters=True)
-    event.listen(engine, "connect", configure)
-    try:
-        with engine.begin() as connection:
-            present = MigrationContext.configure(connection).get_current_revision()
-            revisions = {script.revision for script in known.walk_revisions()}
-            if present is not None and present not in revisions:
-                raise SchemaError(
-                    f"{path} has schema {present!r}, which this release does not know: "
-                    "it was written by a newer one; upgrade, or restore a backup"
-                )
-            if present != known.get_current_head():
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-    finally:
-        engine.dispose()
+    present = MigrationContext.configure(
+        connection, opts={"version_table": version_table(schema)}
+    ).get_current_revision()
+    if present is not None and present not in {each.revision for each in known.walk_revisions()}:
+        raise SchemaError(
+            f"{shown_url} has schema {present!r}, which this release does not know: "
+            "it was written by a newer one; upgrade, or restore a backup"
+        )
+    command.upgrade(config, "head")

@@ -29,12 +29,15 @@ def upgrade() -> None:
         sa.Column("operation_id", sa.Text, index=True),
         sa.Column("document", sa.Text, nullable=False),
     )
-    op.create_table(
+    chain = op.create_table(
         "audit_chain",
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("sequence", sa.Integer, nullable=False),
         sa.Column("hash", sa.Text, nullable=False),
     )
+    genesis = "sha256:" + "0" * 64
+    ends = [{"name": name, "sequence": 0, "hash": genesis} for name in ("anchor", "head")]
+    op.bulk_insert(chain, ends)
 
 
 def downgrade() -> None:

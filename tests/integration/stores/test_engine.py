@@ -1,0 +1,60 @@
+"""What is said when a database cannot be used, and what a restart of it does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from draas.adapters.store.engine import DatabaseError, migrate, sqlite_url
+from draas.adapters.store.reconciliation import SqlReconciliationStore
+from draas.model.reconciliation import Memory
+from tests.integration.stores.test_reconciliation_store import entry
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        pytest.param("mysql://u:secret@h/d", "mysql", id="another kind"),
+        pytest.param("postgresql://u:secret@127.0.0.1:1/d", "127.0.0.1:1", id="nobody there"),
+        pytest.param("sqlite:////proc/no/such/store", "/proc/no/such/store", id="no such folder"),
+    ],
+)
+async def test_an_unusable_database_is_named_without_its_password(url: str, names: str) -> None:
+    with pytest.raises((DatabaseError, OSError)) as caught:
+        await migrate(url, "reconciliation")
+    assert names in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(os.urandom(4096))
+    with pytest.raises(DatabaseError, match="not a database"):
+        await migrate(sqlite_url(path), "reconciliation")
+
+
+async def test_two_that_migrate_at_once_do_not_disturb_each_other(store_url: str) -> None:
+    await asyncio.gather(*(migrate(store_url, "reconciliation") for _ in range(3)))
+
+
+async def test_both_schemas_share_a_database(store_url: str) -> None:
+    for _ in range(2):
+        await migrate(store_url, "reconciliation")
+        await migrate(store_url, "control_plane")
+
+
+async def test_writers_at_once_keep_one_chain(store_url: str) -> None:
+    stores = [await SqlReconciliationStore.open(store_url) for _ in range(3)]
+    await asyncio.gather(
+        *(
+            store.remember(Memory(instance_id=f"i{number}"), entry(number))
+            for number, store in enumerate(stores * 4, 1)
+        )
+    )
+    verdict = await stores[0].verify_audit()
+    assert (verdict.intact, verdict.checked) == (True, 12)
+    for store in stores:
+        await store.close()
