@@ -37,7 +37,11 @@ async def test_a_patched_port_is_listened_on_within_five_seconds(tmp_path: Path)
         assert ended["action"] == "Reconciled using Restart strategy"
         assert ended["summary"][0].endswith(f"→ {port}")
         assert ended["differences"][0]["path"] == "port"
-        assert await made.metric("reconciliation_success_total") == before + 1
+
+        async def counted() -> bool:
+            return await made.metric("reconciliation_success_total") == before + 1
+
+        await eventually(counted, within=2)
         assert await made.metric('reconciliation_drift_detected_total{kind="configuration"}') == 1
 
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import aiohttp
+
 T = TypeVar("T")
 
 
@@ -20,7 +22,7 @@ async def eventually(
         answer: T | None = None
         try:
             answer = await probe()
-        except (AssertionError, OSError, LookupError) as caught:
+        except (AssertionError, OSError, LookupError, aiohttp.ClientError) as caught:
             error = caught
         if answer:
             return answer
