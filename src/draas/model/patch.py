@@ -92,6 +92,9 @@ def _spread(n: int, item: Any) -> list[Operation]:
     """One operation as those on canonical places: the nested server object has three of them."""
     if not isinstance(item, dict):
         raise PatchMalformed(f"operation {n}: must be an object with op and path")
+    if len(members := {name.lower(): value for name, value in item.items()}) < len(item):
+        raise PatchMalformed(f"operation {n}: has a member in two spellings: keep one")
+    item = members
     if not isinstance(item.get("op"), str) or item["op"] not in _MEMBERS:
         raise PatchMalformed(f"operation {n}: op {item.get('op')!r} is none of {_OPS}")
     for member in _MEMBERS[item["op"]]:

@@ -158,6 +158,12 @@ def test_a_failed_test_says_what_was_there() -> None:
     assert (caught.value.path, caught.value.expected, caught.value.actual) == ("/port", 1, 8081)
 
 
+def test_members_of_an_operation_may_be_spelled_in_any_case() -> None:
+    assert apply({}, [{"Op": "add", "Path": "/Port", "Value": 1}])["port"] == 1
+    with pytest.raises(PatchMalformed, match="two spellings"):
+        apply({}, [{"op": "add", "path": "/port", "value": 1, "Value": 2}])
+
+
 @pytest.mark.parametrize(
     "operations",
     [
