@@ -122,6 +122,32 @@ class ControlPlaneStoreContract:
         assert (loaded.sequence, [each.instance.id for each in loaded.records]) == (1, ["a"])
         assert await store.changes(0, 10) == [change(1)]
 
+    async def test_a_group_is_as_good_as_its_writes_one_by_one(self, store: Store) -> None:
+        def write(number: int, what: Record | None, made: Generation | None = None) -> Write:
+            key = what.instance.id if what else "a"
+            changes = (change(number, key),)
+            return Write(instance_id=key, record=what, changes=changes, generation=made)
+
+        await store.write([creation("a", 1), creation("b", 2)], after=0, keep=99)
+        running = put(record("b", 3), slot=SLOT)
+        again = record("a", 2)
+        group = [
+            write(3, record("a", 2), generation("a", 2)),
+            write(4, None),
+            write(5, record("a"), generation("a", 1)),
+            write(6, None),
+            write(7, record("a"), generation("a", 1)),
+            write(8, put(again, slot=SLOT), generation("a", 2)),
+            write(9, again),
+            write(10, record("b", 2), generation("b", 2)),
+            write(11, running, generation("b", 3)),
+        ]
+        await store.write(group, after=2, keep=99)
+        assert (await store.load()).records == [again, running]
+        assert [each.generation for each in await store.generations("a")] == [2, 1]
+        assert [each.generation for each in await store.generations("b")] == [3, 2, 1]
+        assert [each.sequence for each in await store.changes(0, 99)] == list(range(1, 12))
+
     async def test_a_deletion_takes_everything_but_the_changes(self, store: Store) -> None:
         await store.write([creation("a", 1)], after=0, keep=10)
         gone = Write(instance_id="a", record=None, changes=(change(2),))

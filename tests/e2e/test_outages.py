@@ -34,6 +34,26 @@ async def test_a_control_plane_killed_and_started_again_adopts_everything(tmp_pa
         }
 
 
+async def test_all_that_should_run_is_back_after_the_machine_died(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        names = [f"i{number}" for number in range(4)]
+        await asyncio.gather(*(made.create(name) for name in names))
+        before = {name: await made.process_of(name) for name in names[:3]}
+        await made.ask("POST", "/api/servers/instances/i3/stop", expect=200)
+        await made.end()  # everything with kill -9
+        await eventually(lambda: _none(made), within=10)
+        await asyncio.gather(made.control_plane.start(), made.daemon.start())
+        for name in names[:3]:
+            await eventually(lambda name=name: made.settled(name), within=30)  # type: ignore[misc]
+            assert await made.process_of(name) != before[name]
+        assert len(made.servers()) == 3
+        assert (await made.instance("i3"))["status"] == "Stopped"
+
+
+async def _none(made: World) -> bool:
+    return not made.servers()
+
+
 async def test_the_daemon_waits_for_the_control_plane_and_catches_up(tmp_path: Path) -> None:
     async with world(tmp_path, daemon=False) as made:
         made.daemon = made.another_daemon(

@@ -21,6 +21,8 @@ from draas.model.configuration import (
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_LOG_LEVEL = "info"
+LARGEST = 8 * 1024 * 1024
+"""How many bytes a configuration may have, as the body that brings one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,13 @@ def document(given: Mapping[str, Any], *, port: int) -> Document:
     faults = list(validate(configuration)) or list(_unplaceable(configuration))
     if faults:
         raise invalid(faults)
+    encoded = msgspec.json.encode(configuration)
+    if len(encoded) > LARGEST:
+        message = f"the configuration would have {len(encoded)} bytes; {LARGEST} are the most"
+        raise invalid([Fault("document", None, message)])
     return Document(
         configuration,
-        msgspec.json.encode(configuration),
+        encoded,
         digest(configuration),
         configuration["port"],
     )

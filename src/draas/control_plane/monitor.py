@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.patience import Patience
@@ -10,12 +12,23 @@ from draas.control_plane.ports import Observation, Observer, Running
 from draas.control_plane.records import Cause, Record, put, stamp
 from draas.control_plane.status import transition
 from draas.control_plane.store import StoreError
+from draas.control_plane.transitions import ended
 from draas.model.clock import Clock
 from draas.model.configuration import ConfigurationError, from_snapshot, observable_digest
-from draas.model.status import Health, InstanceStatus
+from draas.model.status import Health, InstanceStatus, RunState
 
 AT_ONCE = 16
 """How many servers are looked at at the same time."""
+
+_BUSY = tuple(
+    each.value
+    for each in (
+        InstanceStatus.RUNNING,
+        InstanceStatus.STARTING,
+        InstanceStatus.STOPPING,
+        InstanceStatus.UNKNOWN,
+    )
+)
 
 
 class Monitor:
@@ -33,7 +46,9 @@ class Monitor:
     async def watch_forever(self) -> None:
         """Until cancelled: all that run, spread over the interval."""
         while True:
-            running = [each.instance.id for each in self._fleet if running_of(each)]
+            running = [
+                each.instance.id for each in self._fleet if running_of(each) or is_untrue(each)
+            ]
             pause = self._interval / max(1, len(running))
             for instance_id in running:
                 self.soon(instance_id)
@@ -57,21 +72,17 @@ class Monitor:
 
     async def _look(self, instance_id: str) -> None:
         async with self._at_once:
-            running = (
-                running_of(self._fleet.get(instance_id)) if instance_id in self._fleet else None
-            )
-            if running is None:
+            if instance_id not in self._fleet:
                 return
-            seen = self._patience.judged(running, await self._observer.observe(running))
-        observed, unreadable = components_digest(seen)
+            running = running_of(self._fleet.get(instance_id))
+            decide = corrected if running is None else await self._seen(running)
         cause = Cause(stamp(self._clock.now()), source="Monitor")
-        try:
-            await self._fleet.change(
-                instance_id,
-                lambda record: noted(record, running, seen, observed, unreadable, cause),
-            )
-        except StoreError:
-            return  # the next look tells the same
+        with contextlib.suppress(StoreError):  # the next look tells the same
+            await self._fleet.change(instance_id, lambda record: decide(record, cause))
+
+    async def _seen(self, running: Running) -> Callable[[Record | None, Cause], Transition]:
+        seen = self._patience.judged(running, await self._observer.observe(running))
+        return lambda record, cause: noted(record, running, seen, cause)
 
 
 def components_digest(seen: Observation) -> tuple[str | None, str | None]:
@@ -88,13 +99,12 @@ def noted(
     record: Record | None,
     running: Running,
     seen: Observation,
-    observed: str | None,
-    unreadable: str | None,
     cause: Cause,
 ) -> Transition:
     """What a look makes of an instance; nothing, if something else runs or works there now."""
     if record is None or running_of(record) != running or record.instance.operation is not None:
         return Transition(record)
+    observed, unreadable = components_digest(seen)
     health = Health.UNKNOWN if unreadable and seen.health is Health.HEALTHY else seen.health
     after = put(
         record,
@@ -106,6 +116,22 @@ def noted(
     if seen.health in (Health.HEALTHY, Health.DEGRADED):
         after = put(after, status=InstanceStatus.RUNNING.value)
     return transition(record, after, cause)
+
+
+def is_untrue(record: Record) -> bool:
+    """Whether something is said to run where nothing does, as anybody may report (B-23)."""
+    instance = record.instance
+    return record.slot is None and instance.operation is None and instance.status in _BUSY
+
+
+def corrected(record: Record | None, cause: Cause) -> Transition:
+    """An instance of which nothing runs, whatever was reported of it."""
+    if record is None or not is_untrue(record):
+        return Transition(record)
+    if record.instance.desired_run_state == RunState.RUNNING.value:
+        reason = f"reported as {record.instance.status}, but nothing runs"
+        return ended(record, InstanceStatus.ERROR, reason, cause)
+    return ended(record, InstanceStatus.STOPPED, None, cause)
 
 
 def running_of(record: Record) -> Running | None:

@@ -19,7 +19,10 @@ IDLE = (InstanceStatus.CREATED.value, InstanceStatus.STOPPED.value)
 
 
 def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Record:
-    """The record, if nobody else holds the instance.
+    """The record, if no other call holds the instance.
+
+    A call is told from another by itself and not by the id that its client gave: clients send one
+    id with a whole sequence of calls, and with the same call again.
 
     Raises:
         ProblemError: instance-not-found, or instance-busy with the operation that holds it.
@@ -27,7 +30,7 @@ def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Re
     if record is None:
         raise absent(instance_id)
     held = record.instance.operation
-    if held is None or held.id == mine.id:
+    if held is None or held is mine:
         return record
     raise ProblemError(
         "instance-busy",
@@ -147,7 +150,7 @@ def unstoppable(record: Record, reason: str, cause: Cause) -> Transition:
 def released(record: Record | None, mine: OperationInFlight, cause: Cause) -> Transition:
     """The instance without this operation, should it still be held by it: it did not finish."""
     held = record.instance.operation if record else None
-    if record is None or held is None or held.id != mine.id:
+    if record is None or held is not mine:
         return Transition(record)
     between = (InstanceStatus.STARTING.value, InstanceStatus.STOPPING.value)
     status = record.instance.status

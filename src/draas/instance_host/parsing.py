@@ -6,16 +6,25 @@ What comes out can always be shown again: no NaN, no dates, no bytes, no cycles.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 EXPANDED_LIMIT = 16 * 1024 * 1024
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""Where a character may have been escaped by halves, of which one may be missing."""
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 def parse_json(text: bytes | str) -> Any:
-    """RFC 8259 JSON; NaN and Infinity are no part of it."""
+    """RFC 8259 JSON; NaN, Infinity and halves of characters are no part of it."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        text = text if isinstance(text, str) else text.decode("utf-8-sig")
+        found = json.loads(text, parse_constant=_refuse_constant)
+        if _SURROGATE.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
+    except UnicodeEncodeError:
+        raise ValueError("a text has half of a surrogate pair, which is no character") from None
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

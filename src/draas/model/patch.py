@@ -23,6 +23,10 @@ _MEMBERS = {
     "copy": ("path", "from"),
 }
 _OPS = ", ".join(_MEMBERS)
+MOST_OPERATIONS = 2_000
+"""How many operations a patch may have: each may look at the whole document."""
+MOST_COPIED = 8 * 1024 * 1024
+"""How many bytes all `copy` of a patch may add: each could double the document."""
 _SPREAD = ("add", "replace", "test")
 
 Operation = dict[str, Any]
@@ -62,15 +66,21 @@ def apply_patch(document: Mapping[str, Any], operations: Any) -> Configuration:
     `ConfigurationError` where the patched document has lost its form.
     """
     config = canonical(document)
-    for operation in _read(operations):
-        config = _applied(config, operation)
-    return canonical(config)
+    try:
+        return canonical(_all_applied(config, _read(operations)))
+    except RecursionError:
+        raise PatchMalformed("the patch nests the document too deep") from None
 
 
 def _read(operations: Any) -> list[Operation]:
     """The checked operations, copied, with canonical pointers."""
     if not isinstance(operations, list | tuple):
         raise PatchMalformed("a JSON Patch must be an array of operations (RFC 6902)")
+    if len(operations) > MOST_OPERATIONS:
+        raise PatchMalformed(
+            f"{len(operations)} operations are more than {MOST_OPERATIONS}: send several patches,"
+            " or PUT the whole configuration"
+        )
     faults: list[Fault] = []
     plain = copied(operations, "", faults)
     if faults:
@@ -82,6 +92,9 @@ def _spread(n: int, item: Any) -> list[Operation]:
     """One operation as those on canonical places: the nested server object has three of them."""
     if not isinstance(item, dict):
         raise PatchMalformed(f"operation {n}: must be an object with op and path")
+    if len(members := {name.lower(): value for name, value in item.items()}) < len(item):
+        raise PatchMalformed(f"operation {n}: has a member in two spellings: keep one")
+    item = members
     if not isinstance(item.get("op"), str) or item["op"] not in _MEMBERS:
         raise PatchMalformed(f"operation {n}: op {item.get('op')!r} is none of {_OPS}")
     for member in _MEMBERS[item["op"]]:
@@ -132,6 +145,22 @@ def _is_nested(tokens: list[str]) -> bool:
 
 def _pointer(tokens: list[str]) -> str:
     return str(jsonpointer.JsonPointer.from_parts(tokens).path)
+
+
+def _all_applied(config: Configuration, operations: list[Operation]) -> Configuration:
+    bytes_copied = 0
+    for operation in operations:
+        if operation["op"] == "copy":
+            bytes_copied += _size(config, operation["from"])
+            if bytes_copied > MOST_COPIED:
+                raise PatchMalformed(f"the patch copies more than {MOST_COPIED} bytes in all")
+        config = _applied(config, operation)
+    return config
+
+
+def _size(config: Configuration, path: str) -> int:
+    found = jsonpointer.resolve_pointer(config, path, None)
+    return 0 if isinstance(found, jsonpointer.EndOfList) else len(encoded(found))
 
 
 def _applied(config: Configuration, operation: Operation) -> Configuration:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import product
 from typing import Any
 
 import pytest
@@ -320,13 +321,16 @@ async def test_a_busy_instance_names_what_holds_it(world: World) -> None:
     starting = asyncio.create_task(world.client.post(f"{INSTANCE}/start", headers=headers))
     await begun.wait()
     before = await everything(world)
-    for method, path in [
-        ("POST", f"{INSTANCE}/start"),
-        ("POST", f"{INSTANCE}/stop"),
-        ("POST", f"{INSTANCE}/restart"),
-        ("DELETE", INSTANCE),
-    ]:
-        refused = await world.client.request(method, path)
+    for (method, path), sent in product(
+        [
+            ("POST", f"{INSTANCE}/start"),
+            ("POST", f"{INSTANCE}/stop"),
+            ("POST", f"{INSTANCE}/restart"),
+            ("DELETE", INSTANCE),
+        ],
+        [{}, headers],  # another client, and the same one again
+    ):
+        refused = await world.client.request(method, path, headers=sent)
         assert refused.status_code == 409
         assert refused.json()["type"] == PREFIX + "instance-busy"
         assert refused.json()["operation"] == {

@@ -210,3 +210,19 @@ async def test_an_id_that_is_used_again_has_nothing_of_its_predecessor(world: Wo
     assert second["desiredDigest"] == first["desiredDigest"]
     assert (await world.client.get(PATH)).json()["sources"] == [explicit]
     assert len((await world.client.get(f"{PATH}/history")).json()) == 1
+
+
+async def test_a_configuration_does_not_outgrow_what_may_be_sent(world: World) -> None:
+    await world.create(id="a", configuration={"sources": [{"kind": "mock", "id": "s"}]})
+    part = "x" * 3_000_000
+    statuses = [
+        (
+            await world.client.patch(
+                "/api/configuration/instances/a",
+                json=[{"op": "add", "path": f"/sources/0/part{n}", "value": part}],
+            )
+        ).status_code
+        for n in range(3)
+    ]
+    assert statuses == [202, 202, 422]
+    assert (await world.state("a"))["generation"] == 3

@@ -155,6 +155,26 @@ async def test_status_is_put_by_name_or_integer(world: World, body: str, name: s
     assert answer.json()["status"] == name
 
 
+@pytest.mark.parametrize("said", ["Running", "Starting", "Stopping", "Unknown"])
+@pytest.mark.parametrize(
+    ("wanted", "true"),
+    [
+        pytest.param("Stopped", "Stopped", id="not wanted"),
+        pytest.param("Running", "Error", id="wanted"),
+    ],
+)
+async def test_nothing_is_said_to_run_for_long_where_nothing_does(
+    world: World, said: str, wanted: str, true: str
+) -> None:
+    await world.create(id="a", desiredRunState=wanted)
+    await world.client.put("/api/servers/instances/a/status", json=said)
+
+    async def corrected() -> bool:
+        return bool((await world.state("a"))["status"] == true)
+
+    assert await eventually(corrected)
+
+
 async def test_platforms_say_what_they_cannot(world: World) -> None:
     found = (await world.client.get("/api/servers/platforms")).json()
     assert {each["platformType"]: each["available"] for each in found} == {

@@ -64,6 +64,24 @@ async def test_the_description_names_every_route_and_resolves(world: World) -> N
     }
 
 
+async def test_the_description_tells_what_each_read_answers(world: World) -> None:
+    await world.create(id="a")
+    document = (await world.client.get("/openapi/v1.json")).json()
+    wanted = {"/api/configurations": "application/x-ndjson", "/metrics": "text/plain"}
+    for path in document["paths"]:
+        if "get" not in document["paths"][path]:
+            continue
+        answer = await world.client.get(path.format(id="a", generation=1))
+        told = document["paths"][path]["get"]["responses"]
+        media_type = answer.headers["content-type"].split(";")[0]
+        assert media_type in told.get(str(answer.status_code), told["default"])["content"], path
+        assert media_type in (wanted.get(path, "application/json"), "application/problem+json")
+    update = {"instanceId": "a", "status": "Stopped", "source": "s"}
+    updated = await world.client.post("/api/status/updates", json=update)
+    told = document["paths"]["/api/status/updates"]["post"]["responses"]
+    assert (updated.content, "content" in told["202"]) == (b"", False)
+
+
 async def test_the_page_needs_no_internet(world: World) -> None:
     page = (await world.client.get("/docs")).text
     assert re.findall(r"https?://[^\"']+", page) == []

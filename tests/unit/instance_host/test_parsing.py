@@ -51,8 +51,15 @@ def test_other_yaml_is_refused(text: str) -> None:
         pytest.param(b'{"a": ', id="truncated"),
         pytest.param(b"\xff\xfe\x00", id="not text"),
         pytest.param(b"[" * 100_000, id="nesting"),
+        pytest.param(rb'{"a": "\uD800"}', id="half of a character, escaped"),
+        pytest.param(b'{"a": "\xed\xa0\x80"}', id="half of a character in bytes"),
     ],
 )
 def test_other_json_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_json(text)
+
+
+@pytest.mark.parametrize("text", [rb'"\ud83d\ude00"', '"\U0001f600"'.encode()])
+def test_characters_beyond_the_first_plane_are_kept(text: bytes) -> None:
+    assert parse_json(text) == "\U0001f600"

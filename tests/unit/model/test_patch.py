@@ -158,6 +158,31 @@ def test_a_failed_test_says_what_was_there() -> None:
     assert (caught.value.path, caught.value.expected, caught.value.actual) == ("/port", 1, 8081)
 
 
+def test_members_of_an_operation_may_be_spelled_in_any_case() -> None:
+    assert apply({}, [{"Op": "add", "Path": "/Port", "Value": 1}])["port"] == 1
+    with pytest.raises(PatchMalformed, match="two spellings"):
+        apply({}, [{"op": "add", "path": "/port", "value": 1, "Value": 2}])
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        pytest.param(
+            [{"op": "copy", "from": "/sources/0", "path": f"/sources/0/c{n}"} for n in range(40)],
+            id="each copy doubles",
+        ),
+        pytest.param(
+            [{"op": "copy", "from": "/sources/0", "path": "/sources/0/c"}] * 700,
+            id="each copy nests",
+        ),
+        pytest.param([op("replace", "/port", 1)] * 2_001, id="too many"),
+    ],
+)
+def test_a_small_patch_makes_no_giant(operations: list[dict[str, Any]]) -> None:
+    with pytest.raises(PatchMalformed):
+        apply({"sources": [{"kind": "a", "id": "b"}]}, operations)
+
+
 _pointers = st.sampled_from(
     ["", "/port", "/sources", "/sources/0", "/Sources/-", "/queries/0/queryText", "/a", "/a/b"]
 )

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import BindParameter, and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -26,6 +26,7 @@ from draas.model.clock import Clock
 from draas.model.instance import Instance
 
 CHUNK = 256
+_KEY: BindParameter[str] = bindparam("key")
 _RECORD_COLUMNS = ("port", "started_at", "stopped_at", "reported")
 
 
@@ -73,8 +74,7 @@ class SqlControlPlaneStore:
                 raise StoreError(
                     f"the change log does not stand at {after}: another control plane writes here"
                 )
-            for write in writes:
-                await _write_record(connection, write)
+            await _write_records(connection, writes)
             if events:
                 await connection.execute(insert(changes), [_change_row(e) for e in events])
                 await connection.execute(delete(changes).where(changes.c.sequence <= last - keep))
@@ -191,19 +191,42 @@ def _change_row(change: Change) -> dict[str, Any]:
     return row
 
 
-async def _write_record(connection: AsyncConnection, write: Write) -> None:
-    key = write.instance_id
-    if write.record is None:
-        await connection.execute(delete(instances).where(instances.c.id == key))
-        return
-    row = _row(write.record)
-    written = await connection.execute(update(instances).where(instances.c.id == key).values(row))
-    if written.rowcount == 0:
-        await connection.execute(insert(instances).values(row))
-    if write.generation is not None:
-        values = msgspec.structs.asdict(write.generation)
-        await connection.execute(insert(configurations).values(values))
-    await connection.execute(delete(slots).where(slots.c.instance_id == key))
-    if write.record.slot is not None:
-        taken = msgspec.structs.asdict(write.record.slot)
-        await connection.execute(insert(slots).values(instance_id=key, **taken))
+async def _write_records(connection: AsyncConnection, writes: Sequence[Write]) -> None:
+    """The writes in a few statements, however many: each one is a trip to SQLite's thread."""
+    last: dict[str, Record | None] = {}
+    made: dict[str, list[Generation]] = {}
+    deleted: dict[str, None] = {}
+    for write in writes:
+        last[write.instance_id] = write.record
+        if write.record is None:
+            deleted[write.instance_id] = None
+            made.pop(write.instance_id, None)
+        elif write.generation is not None:
+            made.setdefault(write.instance_id, []).append(write.generation)
+    kept = {key: record for key, record in last.items() if record is not None}
+    found = await connection.execute(select(instances.c.id).where(instances.c.id.in_(list(last))))
+    present = {row.id for row in found} - deleted.keys()
+    taken = [(key, record.slot) for key, record in kept.items() if record.slot is not None]
+    for statement, rows in (
+        (delete(instances).where(instances.c.id == _KEY), _keys(deleted)),
+        (insert(instances), [_row(kept[key]) for key in kept if key not in present]),
+        (
+            update(instances).where(instances.c.id == _KEY),
+            [_row(kept[key]) | {_KEY.key: key} for key in kept if key in present],
+        ),
+        (
+            insert(configurations),
+            [msgspec.structs.asdict(each) for every in made.values() for each in every],
+        ),
+        (delete(slots).where(slots.c.instance_id == _KEY), _keys(kept)),
+        (
+            insert(slots),
+            [{"instance_id": key} | msgspec.structs.asdict(slot) for key, slot in taken],
+        ),
+    ):
+        if rows:
+            await connection.execute(statement, rows)
+
+
+def _keys(keys: Iterable[str]) -> list[dict[str, Any]]:
+    return [{_KEY.key: key} for key in keys]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from draas.model.status import NumberedEnum
 
 LARGEST = 8 * 1024 * 1024
 LONGEST_NAME = 200
+BODY_SECONDS = 30.0
+"""How long a body may take to come, so that nobody holds a request open for ever."""
 JSON = "application/json"
 PATCH = "application/json-patch+json"
 
@@ -61,9 +64,17 @@ async def body(request: Request, *, types: tuple[str, ...] = (JSON,)) -> Any:
     return found
 
 
-async def optional_body(request: Request, *, types: tuple[str, ...] = (JSON,)) -> Any | None:
+async def optional_body(
+    request: Request, *, types: tuple[str, ...] = (JSON,), within: float = BODY_SECONDS
+) -> Any | None:
     """The body as JSON, or `None` if there is none or it is `null`; raises as `body` does."""
-    content = await _content(request)
+    try:
+        async with asyncio.timeout(within):
+            content = await _content(request)
+    except TimeoutError:
+        raise ProblemError(
+            "malformed-body", f"the body did not come whole within {within:g} s; send it at once"
+        ) from None
     if not content.strip():
         return None
     media_type = request.headers.get("content-type", JSON).split(";")[0].strip().lower()

@@ -94,6 +94,9 @@ _QUERY: dict[str, tuple[str, ...]] = {
     "recent_changes": ("since", "statusFilter"),
 }
 _OPTIONAL = ("start",)
+_CONDITIONAL = ("patch", "put")
+_EMPTY = ("/api/status/updates",)
+_MEDIA_TYPES = {"/api/configurations": "application/x-ndjson", "/metrics": "text/plain"}
 
 
 def describe(app: FastAPI) -> None:
@@ -128,6 +131,9 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     ] + [
         {"name": each, "in": "query", "schema": {"type": "string"}} for each in _QUERY.get(name, ())
     ]
+    if name in _CONDITIONAL:
+        tag = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}
+        operation["parameters"].append(tag)
     if name in _TAKES:
         types = ["application/json"]
         if _TAKES[name] is _PATCH:
@@ -140,8 +146,11 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if not isinstance(answers, dict):
         answers = {"$ref": f"#/components/schemas/{answers.__name__}"}
     for status, response in operation["responses"].items():
-        if status != "204":
-            response["content"] = {"application/json": {"schema": answers}}
+        if status != "204" and path not in _EMPTY:
+            media_type = _MEDIA_TYPES.get(path, "application/json")
+            response["content"] = {media_type: {"schema": answers}}
+        else:
+            response.pop("content", None)
     problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
     operation["responses"]["default"] = {
         "description": "A problem (RFC 9457)",
