@@ -183,6 +183,13 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         409,
         "instance-exists",
     ),
+    "creating with a name like a book": (
+        "POST",
+        "/api/servers/instances",
+        {"json": {"name": "n" * 5000}},
+        400,
+        "malformed-body",
+    ),
     "creating without a name": (
         "POST",
         "/api/servers/instances",

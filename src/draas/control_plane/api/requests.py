@@ -16,6 +16,7 @@ from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.records import Cause, stamp
 from draas.model.status import NumberedEnum
 
+LONGEST_TEXT = 4096
 LARGEST = 8 * 1024 * 1024
 LONGEST_NAME = 200
 BODY_SECONDS = 30.0
@@ -149,8 +150,16 @@ def text(found: Mapping[str, Any], name: str, default: str | None = None) -> str
     if value is None and default is not None:
         return default
     if isinstance(value, str) and (value.strip() or default is not None):
-        return value
+        return _short(name, value)
     raise ProblemError("malformed-body", f"{name} must be text that is not empty")
+
+
+def _short(name: str, value: str) -> str:
+    """A text as it is; every list repeats it, so it may not be a book."""
+    if len(value) > LONGEST_TEXT:
+        detail = f"{name} has {len(value)} characters; at most {LONGEST_TEXT} are kept"
+        raise ProblemError("malformed-body", detail)
+    return value
 
 
 def texts(found: Mapping[str, Any], name: str) -> dict[str, str]:
@@ -159,7 +168,7 @@ def texts(found: Mapping[str, Any], name: str) -> dict[str, str]:
     if value is None:
         return {}
     if isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values()):
-        return dict(value)
+        return {key: _short(f"{name}.{key[:100]}", each) for key, each in value.items()}
     raise ProblemError("malformed-body", f"{name} must be an object whose values are texts")
 
 
