@@ -153,6 +153,8 @@ class Triggers:
     def _take(self, change: Change) -> None:
         self._metrics.event_lag.set(_seconds_since(change.at, self._clock.now()))
         self._waiting.tell(change.instance_id)
+        if change.kind == "Deleted":
+            self._fleet.deleted.add(change.instance_id)
         needed = change.state is None or self._fleet.put(change.state)
         if change.kind == "ConfigurationChanged":
             emit(messages.CONFIGURATION_CHANGED, instance_id=change.instance_id)

@@ -35,8 +35,9 @@ class _Server:
 class SimulatedControlPlane:
     """`draas.client.port.ControlPlane` without a network.
 
-    `reachable` false makes every call fail; a digest in `failing` never starts; `start_seconds` is
-    how long a start takes. `log` has every start and stop in order.
+    `reachable` false makes every call fail; a digest in `failing` never starts, one in `sick`
+    starts and is Unhealthy; an instance in `refusals` cannot be started or stopped;
+    `start_seconds` is how long a start takes. `begun` has every start as it begins, `log` every start and stop in order.
     """
 
     clock: Clock
@@ -45,8 +46,11 @@ class SimulatedControlPlane:
     )
     reachable: bool = True
     failing: dict[str, str] = field(default_factory=dict)
+    sick: set[str] = field(default_factory=set)
+    refusals: dict[str, RefusedError] = field(default_factory=dict)
     start_seconds: float = 0.2
     servers: dict[str, _Server] = field(default_factory=dict)
+    begun: list[str] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
     overlaps: int = 0
     _changes: list[tuple[str, str]] = field(default_factory=list)
@@ -155,8 +159,16 @@ class SimulatedControlPlane:
         """Run the document; fails for a digest in `failing`."""
         server = self._server(instance_id)
         async with self._working(instance_id):
+            self._refuse(instance_id)
+            if server.running is not None:
+                if digest(server.running) == digest(document):
+                    return
+                raise RefusedError(409, "instance-running", "it runs another configuration")
+            self.begun.append(instance_id)
             await asyncio.sleep(self.start_seconds)
             self._reach()
+            if instance_id not in self.servers:
+                raise RefusedError(404, "instance-not-found", f"{instance_id!r} was deleted")
             self.log.append(("start", instance_id))
             server.starts += 1
             failure = self.failing.get(digest(document))
@@ -170,6 +182,7 @@ class SimulatedControlPlane:
         """End what runs."""
         server = self._server(instance_id)
         async with self._working(instance_id):
+            self._refuse(instance_id)
             self.log.append(("stop", instance_id))
             ran = server.running is not None
             server.running, server.observed = None, None
@@ -183,13 +196,21 @@ class SimulatedControlPlane:
         return _Working(self, instance_id)
 
     def _run(self, server: _Server, document: dict[str, Any]) -> None:
-        server.running, server.status, server.health = document, "Running", "Healthy"
+        server.running, server.status = document, "Running"
         server.observed, server.reason = observable_digest(document), None
+        if digest(document) in self.sick:
+            server.health, server.reason = "Unhealthy", "/health answers 500"
+            return
+        server.health = "Healthy"
         server.good = _generation(server.history, document) or server.good
 
     def _reach(self) -> None:
         if not self.reachable:
             raise UnreachableError("the control plane is down")
+
+    def _refuse(self, instance_id: str) -> None:
+        if instance_id in self.refusals:
+            raise self.refusals[instance_id]
 
     def _server(self, instance_id: str) -> _Server:
         self._reach()
