@@ -37,7 +37,8 @@ class SimulatedControlPlane:
 
     `reachable` false makes every call fail; a digest in `failing` never starts, one in `sick`
     starts and is Unhealthy; an instance in `refusals` cannot be started or stopped;
-    `start_seconds` is how long a start takes. `begun` has every start as it begins, `log` every start and stop in order.
+    `start_seconds` is how long a start takes. `begun` has every start as it begins, `log` every
+    start and stop in order.
     """
 
     clock: Clock
@@ -73,7 +74,10 @@ class SimulatedControlPlane:
         """The user's own start or stop."""
         server = self.servers[instance_id]
         server.wanted = running
-        if running:
+        failure = self.failing.get(digest(server.history[-1]))
+        if running and failure:
+            server.running, server.status, server.reason = None, "Error", failure
+        elif running:
             self._run(server, server.history[-1])
         else:
             server.running, server.status, server.health = None, "Stopped", "Unknown"
