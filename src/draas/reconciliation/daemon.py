@@ -81,7 +81,9 @@ class Daemon:
         self.metrics = DaemonMetrics()
         self.heartbeats = Heartbeats(clock)
         self.link = Link(clock, self.metrics)
-        self.breaker = FleetBreaker(breaker_rules_of(settings), clock, self.metrics)
+        self.breaker = FleetBreaker(
+            breaker_rules_of(settings), clock, self.metrics, self._look_again
+        )
         self.queue = WorkQueue(clock)
         self.counts = CycleCounts()
         self.waiting = Waiting(clock)
@@ -205,6 +207,10 @@ class Daemon:
             self.heartbeats.beat("daemon", 6 * ALIVE_EVERY_SECONDS)
             self.breaker.look(self.fleet.view())
             await asyncio.sleep(ALIVE_EVERY_SECONDS)
+
+    def _look_again(self) -> None:
+        for instance_id in self.fleet.plans:
+            self.queue.add(instance_id, Trigger.RESYNC)
 
     async def _expire(self) -> None:
         while True:

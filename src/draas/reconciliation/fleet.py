@@ -71,10 +71,6 @@ class Fleet:
     def remember(self, memory: Memory) -> None:
         """Take a newer memory."""
         self.memories[memory.instance_id] = memory
-        if memory.failures:
-            self._failing.add(memory.instance_id)
-        else:
-            self._failing.discard(memory.instance_id)
         self._count(memory.instance_id)
 
     def memory(self, instance_id: str) -> Memory:
@@ -106,14 +102,25 @@ class Fleet:
         return FleetView(len(self.states), len(self._changing), len(self._failing))
 
     def _count(self, instance_id: str) -> None:
-        """Keep count of the running instances that a reconciliation would change."""
+        """Keep count of the running instances that a reconciliation would change, and of failures.
+
+        A new desired configuration is not failing yet: it may be the remedy.
+        """
+        memory = self.memory(instance_id)
         drift, state = self._drifting.get(instance_id), self.states.get(instance_id)
         changes = (
             drift is not None
             and state is not None
             and DriftKind.CONFIGURATION in drift.kinds
-            and self.memory(instance_id).quarantine_of(state.desired_digest) is None
+            and memory.quarantine_of(state.desired_digest) is None
         )
+        fails = memory.failures > 0 and state is not None
+        if fails and state is not None and state.desired_digest != memory.worked_digest:
+            fails = memory.quarantine_of(state.desired_digest) is not None
+        if fails:
+            self._failing.add(instance_id)
+        else:
+            self._failing.discard(instance_id)
         if changes:
             self._changing.add(instance_id)
         else:

@@ -55,6 +55,7 @@ class SimulatedControlPlane:
     log: list[tuple[str, str]] = field(default_factory=list)
     overlaps: int = 0
     _changes: list[tuple[str, str]] = field(default_factory=list)
+    _digests: dict[int, tuple[Mapping[str, Any], str, str]] = field(default_factory=dict)
     _under_way: set[str] = field(default_factory=set)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -74,7 +75,7 @@ class SimulatedControlPlane:
         """The user's own start or stop."""
         server = self.servers[instance_id]
         server.wanted = running
-        failure = self.failing.get(digest(server.history[-1]))
+        failure = self.failing.get(self._digest(server.history[-1]))
         if running and failure:
             server.running, server.status, server.reason = None, "Error", failure
         elif running:
@@ -141,12 +142,12 @@ class SimulatedControlPlane:
     async def desired(self, instance_id: str) -> Desired:
         """The newest configuration."""
         server = self._server(instance_id)
-        return _desired(server.history, len(server.history))
+        return self._desired(server, len(server.history))
 
     async def last_good(self, instance_id: str) -> Desired | None:
         """The newest that ran well."""
         server = self._server(instance_id)
-        return None if server.good is None else _desired(server.history, server.good)
+        return None if server.good is None else self._desired(server, server.good)
 
     async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
         """One of the history."""
@@ -165,7 +166,7 @@ class SimulatedControlPlane:
         async with self._working(instance_id):
             self._refuse(instance_id)
             if server.running is not None:
-                if digest(server.running) == digest(document):
+                if self._digest(server.running) == digest(document):
                     return
                 raise RefusedError(409, "instance-running", "it runs another configuration")
             self.begun.append(instance_id)
@@ -201,12 +202,12 @@ class SimulatedControlPlane:
 
     def _run(self, server: _Server, document: dict[str, Any]) -> None:
         server.running, server.status = document, "Running"
-        server.observed, server.reason = observable_digest(document), None
-        if digest(document) in self.sick:
+        server.observed, server.reason = self._observable(document), None
+        if self._digest(document) in self.sick:
             server.health, server.reason = "Unhealthy", "/health answers 500"
             return
         server.health = "Healthy"
-        server.good = _generation(server.history, document) or server.good
+        server.good = self._generation(server, document) or server.good
 
     def _reach(self) -> None:
         if not self.reachable:
@@ -229,17 +230,42 @@ class SimulatedControlPlane:
         return InstanceState(
             id=instance_id,
             generation=len(server.history),
-            desired_digest=digest(server.history[-1]),
+            desired_digest=self._digest(server.history[-1]),
             desired_run_state="Running" if server.wanted else "Stopped",
             status=server.status,
             health=server.health,
-            applied_digest=digest(running) if running else None,
-            applied_generation=_generation(server.history, running),
-            applied_components_digest=observable_digest(running) if running else None,
+            applied_digest=self._digest(running) if running else None,
+            applied_generation=self._generation(server, running),
+            applied_components_digest=self._observable(running) if running else None,
             observed_components_digest=server.observed,
             last_good_generation=server.good,
             reason=server.reason,
         )
+
+    def _generation(self, server: _Server, document: Mapping[str, Any] | None) -> int | None:
+        if document is None:
+            return None
+        wanted = self._digest(document)
+        numbers = [n for n, each in enumerate(server.history, 1) if self._digest(each) == wanted]
+        return numbers[-1] if numbers else None
+
+    def _desired(self, server: _Server, generation: int) -> Desired:
+        document = server.history[generation - 1]
+        return Desired(dict(document), self._digest(document), generation)
+
+    def _digest(self, document: Mapping[str, Any]) -> str:
+        return self._both_digests(document)[1]
+
+    def _observable(self, document: Mapping[str, Any]) -> str:
+        return self._both_digests(document)[2]
+
+    def _both_digests(self, document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
+        """Computed once for each object, which is kept so that its address stays its own."""
+        known = self._digests.get(id(document))
+        if known is None:
+            known = (document, digest(document), observable_digest(document))
+            self._digests[id(document)] = known
+        return known
 
     async def _tell(self, instance_id: str, kind: str) -> None:
         self._changes.append((instance_id, kind))
@@ -262,15 +288,3 @@ class _Working:
 
     async def __aexit__(self, *error: object) -> None:
         self._control_plane._under_way.discard(self._instance_id)
-
-
-def _generation(history: list[dict[str, Any]], document: Mapping[str, Any] | None) -> int | None:
-    if document is None:
-        return None
-    numbers = [n for n, each in enumerate(history, 1) if digest(each) == digest(document)]
-    return numbers[-1] if numbers else None
-
-
-def _desired(history: list[dict[str, Any]], generation: int) -> Desired:
-    document = history[generation - 1]
-    return Desired(dict(document), digest(document), generation)

@@ -126,6 +126,7 @@ async def test_an_id_recreated_while_no_daemon_ran_does_not_meet_an_old_quaranti
             await world.control_plane.configure(name, BAD)
             await world.until(lambda: starts(world, name) == 2)  # noqa: B023 - awaited in place
         await asyncio.sleep(5)
+    world.control_plane.failing.clear()
     await world.control_plane.delete("a")
     await world.control_plane.delete("b")
     await world.control_plane.create("a", BAD)
@@ -233,6 +234,49 @@ async def test_held_is_told_once_also_by_later_daemons() -> None:
         async with world.daemon():
             await asyncio.sleep(60)
     assert [entry.outcome for entry in await world.audit("a")] == ["held"]
+
+
+def small_breaker(world: World) -> None:
+    breaker = replace(world.settings.breaker, minimum_failing=2, hold_time=timedelta(minutes=5))
+    world.settings = replace(world.settings, breaker=breaker)
+
+
+@simulated
+async def test_the_breaker_does_not_hold_the_remedy() -> None:
+    world = World()
+    small_breaker(world)
+    await world.running("a", "b", "c")
+    async with world.daemon() as daemon:
+        for number, name in enumerate("ab"):
+            document = configuration(1024 + number)
+            world.control_plane.failing[digest(document)] = "cannot start"
+            await world.control_plane.configure(name, document)
+        await world.until(lambda: daemon.breaker.state.open_since is not None)
+        for number, name in enumerate("ab"):
+            await world.control_plane.configure(name, configuration(9090 + number))
+        await world.until(
+            lambda: all(runs(world, n, configuration(9090 + i)) for i, n in enumerate("ab")),
+            within=400,
+        )
+
+
+@simulated
+async def test_what_the_breaker_held_goes_on_when_it_closes_without_the_periodic_check() -> None:
+    world = World(enable_auto_reconciliation=False)
+    small_breaker(world)
+    await world.running("a", "b", "c")
+    async with world.daemon() as daemon:
+        for number, name in enumerate("ab"):
+            document = configuration(1024 + number)
+            world.control_plane.failing[digest(document)] = "cannot start"
+            await world.control_plane.configure(name, document)
+        await world.until(lambda: daemon.breaker.state.open_since is not None)
+        await world.control_plane.configure("c", configuration(9090))
+        await asyncio.sleep(30)
+        assert not runs(world, "c", configuration(9090)), "held"
+        for name in "ab":
+            await world.control_plane.delete(name)
+        await world.until(lambda: runs(world, "c", configuration(9090)), within=400)
 
 
 def test_a_clock_that_jumps_back_delays_nothing() -> None:

@@ -21,7 +21,7 @@ from tests.unit.reconciliation.simulation import World, configuration
 
 SEEDS = 200
 NAMES = ("a", "b", "c", "d")
-TROUBLES = 25
+TROUBLES = 20
 LONGEST_REST = 1800.0
 
 

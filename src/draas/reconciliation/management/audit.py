@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management import views
 from draas.reconciliation.management.parameters import one_of
@@ -80,8 +79,6 @@ def breaker_router(daemon: Daemon) -> APIRouter:
     async def release_breaker() -> dict[str, Any]:
         """Let the work go on."""
         daemon.breaker.release()
-        for instance_id in list(daemon.fleet.plans):
-            daemon.queue.add(instance_id, Trigger.RESYNC)
         return {"open": False}
 
     return routes
