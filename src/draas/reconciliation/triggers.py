@@ -26,7 +26,10 @@ SHOWN_WAITING = 20
 
 
 class Triggers:
-    """The event loop and the periodic loop, independent of each other (D-03)."""
+    """The event loop and the periodic loop, independent of each other (D-03).
+
+    With `acts` false nothing is enqueued but what is gone: the fleet is known, and people decide.
+    """
 
     def __init__(
         self,
@@ -40,7 +43,9 @@ class Triggers:
         heartbeats: Heartbeats,
         clock: Clock,
         metrics: DaemonMetrics,
+        acts: bool,
     ) -> None:
+        self._acts = acts
         self._control_plane = control_plane
         self._fleet = fleet
         self._queue = queue
@@ -133,7 +138,7 @@ class Triggers:
             return cursor
         for state in fleet.states:
             if self._fleet.put(state):
-                self._queue.add(state.id, Trigger.RESYNC)
+                self._ask(state.id, Trigger.RESYNC)
         for instance_id, reason in fleet.unreadable.items():
             self._fleet.put_unreadable(instance_id, reason)
         present = {state.id for state in fleet.states} | fleet.unreadable.keys()
@@ -148,19 +153,25 @@ class Triggers:
         """Nothing changed in the control plane: look again only at what was not in order."""
         for instance_id in list(self._fleet.plans):
             if self._queue.due(instance_id) is None:
-                self._queue.add(instance_id, Trigger.RESYNC)
+                self._ask(instance_id, Trigger.RESYNC)
+
+    def _ask(self, instance_id: str, trigger: Trigger) -> None:
+        if self._acts:
+            self._queue.add(instance_id, trigger)
 
     def _take(self, change: Change) -> None:
         self._metrics.event_lag.set(_seconds_since(change.at, self._clock.now()))
         self._waiting.tell(change.instance_id)
         if change.kind == "Deleted":
             self._fleet.deleted.add(change.instance_id)
+            self._queue.add(change.instance_id, Trigger.CHANGE)
+            return
         needed = change.state is None or self._fleet.put(change.state)
-        if change.kind == "ConfigurationChanged":
+        if change.kind == "ConfigurationChanged" and self._acts:
             emit(messages.CONFIGURATION_CHANGED, instance_id=change.instance_id)
             needed = True
         if needed:
-            self._queue.add(change.instance_id, Trigger.CHANGE)
+            self._ask(change.instance_id, Trigger.CHANGE)
 
     def _spread(self, interval: timedelta) -> float:
         """The interval, up to a tenth shorter or longer, so that daemons do not march in step."""

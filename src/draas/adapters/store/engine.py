@@ -12,13 +12,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class SchemaError(Exception):
-    """The database was written by a newer release; this one would damage it."""
+    """The file cannot be used: no database, damaged, or written by a newer release."""
 
 
 def sqlite_engine(path: Path, *, reads_only: bool = False) -> AsyncEngine:
@@ -37,13 +38,21 @@ async def migrate(path: Path, schema: str) -> None:
     """Bring the database at `path` to the newest revision of `schema`, making it if missing.
 
     Raises:
-        SchemaError: it has a revision that this release does not know.
+        SchemaError: it is no sound database, or has a revision that this release does not know.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(_migrate, path, schema)
+    try:
+        await asyncio.to_thread(_migrate, path, schema)
+    except SQLAlchemyError as error:
+        why = getattr(error, "orig", None) or error
+        raise SchemaError(
+            f"{path} cannot be used as a database ({why}); move it away to begin anew, or restore "
+            "a backup"
+        ) from error
 
 
 def _migrate(path: Path, schema: str) -> None:
+    path.touch(mode=0o600)  # Configurations hold secrets, whoever may look into the folder.
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("version_locations", str(MIGRATIONS / schema))
