@@ -198,6 +198,7 @@ class Daemon:
             clock=self.clock,
             metrics=self.metrics,
             acts=self._follows or self._repeats,
+            concurrency=self.settings.reconciliation.max_concurrent_reconciliations,
         )
 
     @property

@@ -44,8 +44,10 @@ class Triggers:
         clock: Clock,
         metrics: DaemonMetrics,
         acts: bool,
+        concurrency: int,
     ) -> None:
         self._acts = acts
+        self._concurrency = concurrency
         self._control_plane = control_plane
         self._fleet = fleet
         self._queue = queue
@@ -61,6 +63,7 @@ class Triggers:
         """Follow the change feed for ever; a gap or a failed start means a full resync (B-36).
 
         The cursor moves only past what is in the queue; an outage leaves it where it is (B-33).
+        The first question after an outage asks for an answer at once: it tells that it is over.
         """
         cursor: str | None = None
         while True:
@@ -68,7 +71,8 @@ class Triggers:
             try:
                 if cursor is None:
                     cursor = await self.resync() or ""
-                changes = await self._control_plane.changes(cursor, LONG_POLL_SECONDS)
+                wait = LONG_POLL_SECONDS if self._link.away_for() == 0 else 0.0
+                changes = await self._control_plane.changes(cursor, wait)
             except ControlPlaneError as error:
                 if not isinstance(error, UnreachableError):
                     emit(messages.CHANGES_READ_ERROR, reason=error)
@@ -112,8 +116,8 @@ class Triggers:
             return
         self._link.up()
         self._metrics.cycle_completed()
-        for instance_id in self._queue.waiting(SHOWN_WAITING):
-            emit(messages.SKIPPED_CONCURRENCY, instance_id=instance_id, limit=self._queue.active)
+        if self._queue.active >= self._concurrency:
+            self._tell_waiting()
         reconciled, failed = self._counts.take()
         emit(
             messages.CYCLE_COMPLETE,
@@ -124,6 +128,11 @@ class Triggers:
             unknown=len(self._fleet.unreadable),
             pending=len(self._queue) + self._queue.active,
         )
+
+    def _tell_waiting(self) -> None:
+        for instance_id in self._queue.waiting(SHOWN_WAITING):
+            self._metrics.skipped("concurrency")
+            emit(messages.SKIPPED_CONCURRENCY, instance_id=instance_id, limit=self._concurrency)
 
     async def resync(self) -> str | None:
         """List the fleet and enqueue what needs a look; the cursor that the feed goes on from.

@@ -49,8 +49,8 @@ class WorkQueue:
         return len(self._active)
 
     def waiting(self, most: int) -> list[str]:
-        """Up to so many of the keys that wait for a worker while others are under work."""
-        return list(self._waiting)[:most] if self._active else []
+        """Up to so many of the keys that wait for a worker."""
+        return list(self._waiting)[:most]
 
     def is_active(self, key: str) -> bool:
         """Whether somebody works on the key."""
