@@ -52,6 +52,8 @@ class Watcher:
             heartbeats=Heartbeats(clock),
             clock=clock,
             metrics=metrics,
+            acts=True,
+            concurrency=5,
         )
 
     async def cycle(self, _: str) -> dict[str, Any]:

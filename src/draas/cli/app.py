@@ -10,6 +10,7 @@ import typer
 from draas.cli.addresses import CONTROL_PLANE, DAEMON, Addresses
 from draas.cli.exit_codes import HELP, Code
 from draas.cli.output import AuditFormat, Format, ListFormat
+from draas.contract.urls import is_base_url
 
 if TYPE_CHECKING:
     from draas.cli.session import Session
@@ -41,7 +42,7 @@ def addresses(
 ) -> None:
     """Where the two processes are."""
     for name, url in (("--control-plane", control_plane), ("--daemon", daemon)):
-        if not url.startswith(("http://", "https://")):
+        if not is_base_url(url):
             raise typer.BadParameter(f"{url!r} is no URL; write http://HOST:PORT", param_hint=name)
     context.obj = Addresses(control_plane.rstrip("/"), daemon.rstrip("/"))
 

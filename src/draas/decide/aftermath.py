@@ -23,19 +23,22 @@ def remember(
 ) -> Memory:
     """The memory of an instance after `operation` finished.
 
-    A digest that was rolled back is quarantined at once. One that failed with nothing to go back
-    to is retried with back-off and quarantined after as many failures as there are attempts. The
-    last good digest itself is never quarantined: there is nothing better to run.
+    A digest that is proven bad, and that there is something better for, is quarantined at once.
+    One that failed with nothing to go back to, or that was only kept from starting, is retried
+    with back-off and quarantined after as many failures as there are attempts. The last good digest
+    itself is never quarantined: there is nothing better to run.
     """
     if operation.outcome is Outcome.SUPERSEDED:
         return memory
-    quiet = memory.last_operation_at is None or (
-        now - memory.last_operation_at >= rules.backoff_reset_after
-    )
     same = memory.worked_digest == operation.target_digest
-    repairs = (memory.repairs if same and not quiet else 0) + 1
-    memory = replace(memory, last_operation_at=now, repairs=repairs)
-    memory = replace(memory, worked_digest=operation.target_digest)
+    repairs = (memory.repairs if same and not _was_quiet(memory, rules, now) else 0) + 1
+    memory = replace(
+        memory,
+        last_operation_at=now,
+        repairs=repairs,
+        worked_digest=operation.target_digest,
+        worked_generation=max(memory.worked_generation, operation.target_generation or 0),
+    )
     if operation.outcome is Outcome.SUCCEEDED:
         return _after_success(memory, operation, rules, now, jitter)
     failures = (memory.failures if same else 0) + 1
@@ -47,11 +50,21 @@ def remember(
     if operation.target_digest == last_good_digest:
         return memory
     rolled_back = operation.outcome is Outcome.ROLLED_BACK
-    if rolled_back or (operation.permanent and failures >= rules.attempts):
+    better = rolled_back or last_good_digest is not None
+    proven = operation.permanent and better
+    if proven or ((rolled_back or operation.permanent) and failures >= rules.attempts):
         failed = Quarantine(operation.target_digest, operation.error, now, operation.id)
         kept = (failed, *_without(memory, failed.digest))[:KEPT]
         return replace(memory, quarantines=kept, held_audited=f"quarantine:{failed.digest}")
     return memory
+
+
+def _was_quiet(memory: Memory, rules: Rules, now: datetime) -> bool:
+    """Whether it was left alone for long enough; time in back-off proves nothing."""
+    if memory.last_operation_at is None:
+        return True
+    rested_from = max(memory.last_operation_at, memory.not_before or memory.last_operation_at)
+    return now - rested_from >= rules.backoff_reset_after
 
 
 def _after_success(

@@ -24,10 +24,13 @@ def next_breaker(breaker: Breaker, fleet: FleetView, rules: BreakerRules, now: d
     """The breaker after a look at the fleet.
 
     It opens on a trip, closes by itself once the hold time is over and nothing trips any more, and
-    stays closed for a hold time after a person released it.
+    stays closed for a hold time after a person released it. A clock that was set back begins the
+    hold time again.
     """
     if breaker.released_until is not None and now >= breaker.released_until:
         breaker = replace(breaker, released_until=None)
+    if breaker.open_since is not None and breaker.open_since > now:
+        breaker = replace(breaker, open_since=now)
     reason = _trip(fleet, rules) if rules.enabled and breaker.released_until is None else ""
     if reason:
         return replace(breaker, open_since=breaker.open_since or now, reason=reason)

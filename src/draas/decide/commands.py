@@ -60,8 +60,8 @@ class Result:
     """How a command went.
 
     `changed` tells a stop that ended something from one that found nothing running. `digest` and
-    `generation` say what was started, or what supersedes the target. `retry_after` is the other
-    side's wish.
+    `generation` say what was started, or what supersedes the target; superseded without a digest
+    means that nothing is to be done any more. `retry_after` is the other side's wish, in seconds.
     """
 
     error: str = ""
@@ -72,6 +72,7 @@ class Result:
     digest: str | None = None
     generation: int | None = None
     has_last_good: bool = True
+    retry_after: float = 0.0
 
     @property
     def ok(self) -> bool:

@@ -69,6 +69,8 @@ def _validation(snapshot: Snapshot, state: InstanceState, target: str) -> Gate:
 def _backoff(snapshot: Snapshot, target: str, now: datetime, by_hand: bool) -> Gate:
     memory = snapshot.memory
     waiting = memory.not_before is not None and now < memory.not_before
+    if memory.last_operation_at is not None and now < memory.last_operation_at:
+        waiting = False  # The clock was set back: the times mean nothing.
     if by_hand or not waiting or memory.worked_digest != target:
         return Gate("back-off", True)
     why = f"{memory.failures} failed in a row" if memory.failures else f"{memory.repairs} repairs"

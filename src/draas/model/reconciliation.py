@@ -81,6 +81,7 @@ class Operation:
     target_digest: str
     target_generation: int | None
     previous_digest: str | None
+    previous_generation: int | None = None
     started_at: datetime
     deadline: datetime
     phase_since: datetime
@@ -109,9 +110,10 @@ class Memory:
 
     `repairs` counts operations towards `worked_digest` since the instance was last left alone for
     long enough: it survives success, so that a fight between two writers slows down (B-47).
-    `held_audited` is the gate and digest that the audit has already been told of. The rest is for
-    control planes that do not keep it: what this daemon last sent, the last document that proved
-    good, and whether it was this daemon that stopped the instance.
+    `held_audited` is the gate and digest that the audit has already been told of;
+    `worked_generation` the newest that was worked on: an older one is another instance. The rest is
+    for control planes that do not keep it: what this daemon last sent, the last document that
+    proved good, and whether it was this daemon that stopped the instance.
     """
 
     instance_id: str
@@ -119,6 +121,7 @@ class Memory:
     last_operation_at: datetime | None = None
     not_before: datetime | None = None
     worked_digest: str | None = None
+    worked_generation: int = 0
     failures: int = 0
     quarantines: tuple[Quarantine, ...] = ()
     held_audited: str = ""

@@ -30,8 +30,9 @@ from draas.decide.commands import (
 from draas.decide.detect import detect
 from draas.decide.validation import validate
 from draas.model.clock import Clock
+from draas.model.instance import InstanceState
 from draas.model.reconciliation import Memory, Operation
-from draas.model.status import Health, InstanceStatus
+from draas.model.status import Health, InstanceStatus, RunState
 from draas.reconciliation import announce
 from draas.reconciliation.fleet import Fleet, with_memory
 from draas.reconciliation.last_good import last_good
@@ -39,7 +40,18 @@ from draas.reconciliation.waiting import Waiting
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
+RESTORING_SECONDS = 60.0
+CLEARING_SECONDS = 60.0
+
 Remember = Callable[[Memory], Awaitable[None]]
+
+
+class _OverError(Exception):
+    """There is nothing to work on any more; `result` says why."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.error)
+        self.result = result
 
 
 class Executor:
@@ -76,43 +88,66 @@ class Executor:
                     return await self._restore(operation)
                 case Verify(until, restored):
                     return await self._verify(operation, until, restored)
+        except _OverError as over:
+            return over.result
         except ControlPlaneError as error:
             announce.call_failed(command, operation.instance_id, error)
             return failure(error)
 
     async def _check(self, operation: Operation) -> Result:
-        state = await self._control_plane.state(operation.instance_id)
-        if state is None:
-            emit(messages.INSTANCE_NOT_FOUND, instance_id=operation.instance_id)
-            return Result(error="the instance is gone", error_class=ErrorClass.GONE)
+        state = await self._wanted(operation)
         running = state.status == InstanceStatus.RUNNING
+        drift = detect(state, operation.target_digest)
+        known = not running or state.applied_digest is not None
+        if known and not drift and not drift.unknown:
+            error = "nothing is wrong any more"
+            return Result(error=error, error_class=ErrorClass.SUPERSEDED)
         return Result(health=state.health, running=running)
+
+    async def _wanted(self, operation: Operation) -> InstanceState:
+        """The instance as it is now, if it is there and its user did not stop it meanwhile.
+
+        Between two calls a user may stop what is started next; then it is stopped here, for good.
+
+        Raises:
+            _OverError: the operation has lost its object.
+        """
+        instance_id = operation.instance_id
+        state = await self._control_plane.state(instance_id)
+        if state is None:
+            emit(messages.INSTANCE_NOT_FOUND, instance_id=instance_id)
+            raise _OverError(Result(error="the instance is gone", error_class=ErrorClass.GONE))
+        native = self._control_plane.capabilities.native
+        if native and state.desired_run_state == RunState.STOPPED:
+            if state.status == InstanceStatus.RUNNING:
+                await self._control_plane.stop(instance_id, operation.id, CLEARING_SECONDS)
+            error = "its user stopped it"
+            raise _OverError(Result(error=error, error_class=ErrorClass.SUPERSEDED))
+        return with_memory(state, self._fleet.memory(instance_id))
 
     async def _stop(self, operation: Operation) -> Result:
         emit(messages.RESTART_STOPPING_INSTANCE, instance_id=operation.instance_id)
-        await self._note_stop(operation.instance_id, stopped=True)
-        changed = await self._control_plane.stop(
-            operation.instance_id, operation.id, self._seconds_left(operation)
-        )
+        return Result(changed=await self._end(operation, self._seconds_left(operation)))
+
+    async def _end(self, operation: Operation, within: float) -> bool:
+        await self._note_stop(operation.instance_id)
+        changed = await self._control_plane.stop(operation.instance_id, operation.id, within)
         emit(messages.INSTANCE_STOPPED, instance_id=operation.instance_id)
-        return Result(changed=changed)
+        return changed
 
     async def _start(self, operation: Operation) -> Result:
+        state = await self._wanted(operation)
         target = await self._target(operation)
         if target is None:
-            return Result(error="the last good configuration is gone", error_class=ErrorClass.GONE)
+            error = "the last good configuration is gone"
+            return Result(error=error, error_class=ErrorClass.PERMANENT)
         if target.digest != operation.target_digest:
-            return Result(
-                error="a newer desired configuration replaced the target",
-                error_class=ErrorClass.SUPERSEDED,
-                digest=target.digest,
-                generation=target.generation,
-            )
+            return _newer(target)
         faults = validate(target.document)
         if faults:
             return Result(error=str(faults[0]), error_class=ErrorClass.PERMANENT)
         emit(messages.RESTART_STARTING_INSTANCE, instance_id=operation.instance_id)
-        return await self._run(operation, target, self._seconds_left(operation))
+        return await self._run(operation, state, target, self._seconds_left(operation))
 
     async def _target(self, operation: Operation) -> Desired | None:
         """The desired configuration, or the last good one if the desired is in quarantine."""
@@ -125,19 +160,19 @@ class Executor:
         return await last_good(self._control_plane, self._fleet.memory(instance_id))
 
     async def _restore(self, operation: Operation) -> Result:
+        state = await self._wanted(operation)
         good = await self._last_good(operation.instance_id)
         if good is None or good.digest == operation.target_digest:
             error = "there is no other good configuration"
             return Result(error=error, error_class=ErrorClass.PERMANENT, has_last_good=False)
-        state = await self._control_plane.state(operation.instance_id)
-        if state is None:
-            return Result(error="the instance is gone", error_class=ErrorClass.GONE)
-        wrong = with_memory(state, self._fleet.memory(state.id)).applied_digest != good.digest
-        if state.status == InstanceStatus.RUNNING and wrong:
-            await self._control_plane.stop(operation.instance_id, operation.id, 60)
-        return await self._run(operation, good, 60)
+        return await self._run(operation, state, good, RESTORING_SECONDS)
 
-    async def _run(self, operation: Operation, target: Desired, within: float) -> Result:
+    async def _run(
+        self, operation: Operation, state: InstanceState, target: Desired, within: float
+    ) -> Result:
+        """See that the target runs; whatever else runs by now gives way to it."""
+        if state.status == InstanceStatus.RUNNING and state.applied_digest != target.digest:
+            await self._end(operation, CLEARING_SECONDS)
         await self._control_plane.start(
             operation.instance_id, target.document, operation.id, within
         )
@@ -147,34 +182,48 @@ class Executor:
 
     async def _verify(self, operation: Operation, until: datetime, restored: bool) -> Result:
         """Wait until nothing is wrong any more; says what is, if that does not come (B-16)."""
+        now = self._clock.monotonic
+        limit = now() + (until - self._clock.now()).total_seconds()
         while True:
             try:
-                wrong, health = await self._wrong(operation, restored)
+                state = await self._wanted(operation)
+                wrong = self._wrong(operation, state, restored)
+                newer = await self._replacement(operation, state) if wrong else None
             except (UnreachableError, GarbageError) as error:
-                if self._clock.now() >= until:
+                if now() >= limit:
                     return Result(error=str(error), error_class=ErrorClass.UNREACHABLE)
             else:
                 if not wrong:
-                    return Result(health=health)
-                if self._clock.now() >= until:
-                    return Result(error=wrong, error_class=ErrorClass.PERMANENT, health=health)
-            await self._waiting.for_news(operation.instance_id, until)
+                    return Result(health=state.health)
+                if newer is not None and not restored:
+                    return _newer(newer)
+                if now() >= limit:
+                    return Result(
+                        error=wrong, error_class=ErrorClass.PERMANENT, health=state.health
+                    )
+            await self._waiting.for_news(operation.instance_id, limit - now())
 
-    async def _wrong(self, operation: Operation, restored: bool) -> tuple[str, str]:
-        state = await self._control_plane.state(operation.instance_id)
-        if state is None:
-            return "the instance is gone", Health.UNKNOWN.value
-        state = with_memory(state, self._fleet.memory(state.id))
+    async def _replacement(self, operation: Operation, state: InstanceState) -> Desired | None:
+        """The desired configuration, if it is to be tried instead of the target."""
+        held = self._fleet.memory(state.id).quarantine_of(state.desired_digest)
+        if held or state.desired_digest == operation.target_digest:
+            return None
+        desired = await self._control_plane.desired(state.id)
+        return None if desired.digest == operation.target_digest else desired
+
+    def _wrong(self, operation: Operation, state: InstanceState, restored: bool) -> str:
         target = state.applied_digest if restored else operation.target_digest
         drift = detect(state, target)
         if drift.unknown or drift.kinds:
-            return drift.unknown or drift.cause, state.health
+            return drift.unknown or drift.cause
+        if state.status != InstanceStatus.RUNNING:
+            return f"it does not run: {state.reason or state.status}"
         native = self._control_plane.capabilities.native
         if native and state.health != Health.HEALTHY:
-            return state.reason or f"health is {state.health}", state.health
+            return state.reason or f"health is {state.health}"
         if native and state.observed_components_digest is None:
-            return "what the server runs has not been observed", state.health
-        return "", state.health
+            return "what the server runs has not been observed"
+        return ""
 
     async def _note_start(self, instance_id: str, target: Desired) -> None:
         """Against a control plane that does not keep it, remember what was sent (D-10)."""
@@ -183,14 +232,23 @@ class Executor:
                 applied(self._fleet.memory(instance_id), target.digest, target.document)
             )
 
-    async def _note_stop(self, instance_id: str, *, stopped: bool) -> None:
+    async def _note_stop(self, instance_id: str) -> None:
         if not self._control_plane.capabilities.native:
             memory = self._fleet.memory(instance_id)
-            await self._remember(replace(memory, stopped_by_us=stopped))
+            await self._remember(replace(memory, stopped_by_us=True))
 
     def _seconds_left(self, operation: Operation) -> float:
         left = (operation.deadline - self._clock.now()).total_seconds()
         return max(left, 1.0)
+
+
+def _newer(desired: Desired) -> Result:
+    return Result(
+        error="a newer desired configuration replaced the target",
+        error_class=ErrorClass.SUPERSEDED,
+        digest=desired.digest,
+        generation=desired.generation,
+    )
 
 
 def applied(memory: Memory, digest: str, document: Mapping[str, Any]) -> Memory:
@@ -212,5 +270,9 @@ def failure(error: ControlPlaneError) -> Result:
             return Result(error=error.detail, error_class=ErrorClass.GONE)
         if not error.transient:
             return Result(error=error.detail, error_class=ErrorClass.PERMANENT)
-        return Result(error=error.detail, error_class=ErrorClass.TRANSIENT)
+        return Result(
+            error=error.detail,
+            error_class=ErrorClass.TRANSIENT,
+            retry_after=error.retry_after or 0.0,
+        )
     return Result(error=str(error), error_class=ErrorClass.TRANSIENT)

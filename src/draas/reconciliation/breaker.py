@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from draas.decide.breaker import BreakerRules, next_breaker, released
 from draas.model.clock import Clock
 from draas.model.reconciliation import Breaker, FleetView
@@ -11,9 +13,19 @@ from draas.telemetry.metrics import DaemonMetrics
 
 
 class FleetBreaker:
-    """Holds the breaker's state between looks and says when it opens and closes."""
+    """Holds the breaker's state between looks and says when it opens and closes.
 
-    def __init__(self, rules: BreakerRules, clock: Clock, metrics: DaemonMetrics) -> None:
+    `closed` is called when it closes: what it held waits for nothing else.
+    """
+
+    def __init__(
+        self,
+        rules: BreakerRules,
+        clock: Clock,
+        metrics: DaemonMetrics,
+        closed: Callable[[], None],
+    ) -> None:
+        self._closed = closed
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
@@ -27,6 +39,7 @@ class FleetBreaker:
             emit(messages.BREAKER_OPENED, reason=self.state.reason)
         if before.open_since is not None and self.state.open_since is None:
             emit(messages.BREAKER_CLOSED)
+            self._closed()
         self._metrics.breaker_open.set(self.state.open_since is not None)
         return self.state
 
@@ -34,3 +47,4 @@ class FleetBreaker:
         """Let the work go on by a person's word, for as long as a hold would have lasted."""
         self.state = released(self._clock.now(), self._rules)
         emit(messages.BREAKER_CLOSED)
+        self._closed()

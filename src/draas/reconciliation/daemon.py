@@ -81,7 +81,9 @@ class Daemon:
         self.metrics = DaemonMetrics()
         self.heartbeats = Heartbeats(clock)
         self.link = Link(clock, self.metrics)
-        self.breaker = FleetBreaker(breaker_rules_of(settings), clock, self.metrics)
+        self.breaker = FleetBreaker(
+            breaker_rules_of(settings), clock, self.metrics, self._look_again
+        )
         self.queue = WorkQueue(clock)
         self.counts = CycleCounts()
         self.waiting = Waiting(clock)
@@ -125,14 +127,11 @@ class Daemon:
         assert self.workers is not None
         self.workers.start()
         loops = []
-        if options.enable_event_driven_reconciliation:
+        if self._follows or not self._repeats:
             loops.append(asyncio.create_task(triggers.follow()))
-        if options.enable_auto_reconciliation and options.polling_interval > timedelta():
+        if self._repeats:
             periodic = triggers.repeat(options.polling_interval, at_once=options.run_initial_pass)
             loops.append(asyncio.create_task(periodic))
-        if not loops:
-            self.link.synced = True
-            await asyncio.Event().wait()
         try:
             await asyncio.gather(*loops)
         finally:
@@ -198,13 +197,28 @@ class Daemon:
             heartbeats=self.heartbeats,
             clock=self.clock,
             metrics=self.metrics,
+            acts=self._follows or self._repeats,
+            concurrency=self.settings.reconciliation.max_concurrent_reconciliations,
         )
+
+    @property
+    def _follows(self) -> bool:
+        return self.settings.reconciliation.enable_event_driven_reconciliation
+
+    @property
+    def _repeats(self) -> bool:
+        options = self.settings.reconciliation
+        return options.enable_auto_reconciliation and options.polling_interval > timedelta()
 
     async def _alive(self) -> None:
         while True:
             self.heartbeats.beat("daemon", 6 * ALIVE_EVERY_SECONDS)
             self.breaker.look(self.fleet.view())
             await asyncio.sleep(ALIVE_EVERY_SECONDS)
+
+    def _look_again(self) -> None:
+        for instance_id in self.fleet.plans:
+            self.queue.add(instance_id, Trigger.RESYNC)
 
     async def _expire(self) -> None:
         while True:
@@ -216,11 +230,15 @@ class Daemon:
             await asyncio.sleep(EXPIRE_EVERY_SECONDS)
 
     def _announce(self) -> None:
-        options = self.settings.reconciliation
         emit(messages.STARTING)
-        if options.enable_event_driven_reconciliation:
+        if self._follows:
             emit(messages.EVENT_DRIVEN_ENABLED)
-        if options.enable_auto_reconciliation and options.polling_interval > timedelta():
-            emit(messages.PERIODIC_ENABLED, interval=options.polling_interval)
+        else:
+            emit(messages.EVENT_DRIVEN_DISABLED)
+        if self._repeats:
+            interval = self.settings.reconciliation.polling_interval
+            emit(messages.PERIODIC_ENABLED, interval=interval)
         else:
             emit(messages.PERIODIC_DISABLED)
+        if not (self._follows or self._repeats):
+            emit(messages.BY_HAND_ONLY)

@@ -24,6 +24,8 @@ class Fleet:
         self.unreadable: dict[str, str] = {}
         self.plans: dict[str, Plan] = {}
         self.memories: dict[str, Memory] = {}
+        self.deleted: set[str] = set()
+        """Ids that were deleted, until what is remembered of them is dropped."""
         self._drifting: dict[str, Drift] = {}
         self._changing: set[str] = set()
         self._failing: set[str] = set()
@@ -40,30 +42,35 @@ class Fleet:
             self._drifting.pop(state.id, None)
         self._count(state.id)
         unsure = state.status == InstanceStatus.RUNNING and state.applied_digest is None
-        return bool(drift) or bool(drift.unknown) or unsure or state.id in self.plans
+        pending = state.id in self.plans or self.is_another(state)
+        return bool(drift) or bool(drift.unknown) or unsure or pending
+
+    def is_another(self, state: InstanceState) -> bool:
+        """Whether the id was deleted and given again: what is remembered is not about it (B-19)."""
+        return (
+            state.id in self.deleted or state.generation < self.memory(state.id).worked_generation
+        )
 
     def put_unreadable(self, instance_id: str, reason: str) -> None:
         """Note that an instance's state made no sense: Unknown, not gone and not in order."""
         self.unreadable[instance_id] = reason
 
     def missing_from(self, present: Iterable[str]) -> set[str]:
-        """The known instances that a complete list no longer has."""
-        return self.states.keys() - set(present) - self.unreadable.keys()
+        """The known instances, also those of earlier daemons, that a complete list lacks."""
+        known = self.states.keys() | self.memories.keys()
+        return known - set(present) - self.unreadable.keys()
 
     def drop(self, instance_id: str) -> None:
         """Forget an instance that is gone (B-19)."""
         for kept in (self.states, self.unreadable, self.plans, self._drifting, self.memories):
             kept.pop(instance_id, None)
+        self.deleted.discard(instance_id)
         self._failing.discard(instance_id)
         self._changing.discard(instance_id)
 
     def remember(self, memory: Memory) -> None:
         """Take a newer memory."""
         self.memories[memory.instance_id] = memory
-        if memory.failures:
-            self._failing.add(memory.instance_id)
-        else:
-            self._failing.discard(memory.instance_id)
         self._count(memory.instance_id)
 
     def memory(self, instance_id: str) -> Memory:
@@ -95,14 +102,25 @@ class Fleet:
         return FleetView(len(self.states), len(self._changing), len(self._failing))
 
     def _count(self, instance_id: str) -> None:
-        """Keep count of the running instances that a reconciliation would change."""
+        """Keep count of the running instances that a reconciliation would change, and of failures.
+
+        A new desired configuration is not failing yet: it may be the remedy.
+        """
+        memory = self.memory(instance_id)
         drift, state = self._drifting.get(instance_id), self.states.get(instance_id)
         changes = (
             drift is not None
             and state is not None
             and DriftKind.CONFIGURATION in drift.kinds
-            and self.memory(instance_id).quarantine_of(state.desired_digest) is None
+            and memory.quarantine_of(state.desired_digest) is None
         )
+        fails = memory.failures > 0 and state is not None
+        if fails and state is not None and state.desired_digest != memory.worked_digest:
+            fails = memory.quarantine_of(state.desired_digest) is not None
+        if fails:
+            self._failing.add(instance_id)
+        else:
+            self._failing.discard(instance_id)
         if changes:
             self._changing.add(instance_id)
         else:

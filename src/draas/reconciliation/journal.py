@@ -59,7 +59,8 @@ class Journal:
 
     async def forget(self, instance_id: str, entry: AuditEntry) -> None:
         """Drop what is kept of an instance that is gone; one never heard of is not audited."""
-        if instance_id in self._fleet.states or instance_id in self.open:
+        known = (self._fleet.states, self._fleet.memories, self.open)
+        if any(instance_id in each for each in known):
             await self._store.forget(instance_id, *self._audited((entry,)))
         self.open.pop(instance_id, None)
         self._fleet.drop(instance_id)

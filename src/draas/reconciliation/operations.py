@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import msgspec
+
 from draas.client.port import ControlPlane, ControlPlaneError, Desired
 from draas.decide.aftermath import remember
 from draas.decide.commands import ErrorClass, Result
@@ -13,11 +15,11 @@ from draas.decide.strategies import STRATEGIES
 from draas.decide.strategies.restart import resumed
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Operation, Outcome, Phase, Plan
+from draas.model.reconciliation import Drift, DriftKind, Operation, Outcome, Phase, Plan
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import Executor
 from draas.reconciliation.counts import CycleCounts
-from draas.reconciliation.explain import as_records, explain
+from draas.reconciliation.explain import NOTHING, as_records, explain
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.last_good import last_good
 from draas.reconciliation.observe import Observation
@@ -74,6 +76,7 @@ class Operations:
             target_digest=plan.target_digest,
             target_generation=target.generation if target else None,
             previous_digest=state.applied_digest,
+            previous_generation=state.applied_generation,
             started_at=now,
             deadline=now + self._rules.reconciliation_timeout,
             phase_since=now,
@@ -112,15 +115,37 @@ class Operations:
             after = strategy.advance(operation, result, self._rules, now)
             stuck = not result.ok and after.phase is operation.phase
             superseded = result.error_class is ErrorClass.SUPERSEDED
+            if after.target_digest != operation.target_digest:
+                after = await self._compared_anew(after)
             await self._journal.save(after)
             if stuck and not superseded:
                 return self._next_attempt(operation, result, now)
             operation = after
         return await self._finish(operation, steps)
 
+    async def _compared_anew(self, operation: Operation) -> Operation:
+        """The operation with the differences of its new target to what ran before it."""
+        memory = self._journal.memory(operation.instance_id)
+        comparison = NOTHING
+        try:
+            state = await self._control_plane.state(operation.instance_id)
+            desired = await self._control_plane.desired(operation.instance_id)
+        except ControlPlaneError:
+            state = None
+        if state is not None and operation.previous_generation is not None:
+            before = msgspec.structs.replace(
+                state,
+                applied_digest=operation.previous_digest,
+                applied_generation=operation.previous_generation,
+            )
+            drift = Drift((DriftKind.CONFIGURATION,))
+            comparison = await explain(self._control_plane, before, drift, desired, memory)
+        return replace(operation, summary=comparison.summary, differences=as_records(comparison))
+
     def _next_attempt(self, operation: Operation, result: Result, now: datetime) -> datetime:
         unreachable = result.error_class is ErrorClass.UNREACHABLE
-        delay = UNREACHABLE_RETRY if unreachable else self._rules.retry_delay
+        wished = min(timedelta(seconds=result.retry_after), self._rules.backoff_maximum)
+        delay = UNREACHABLE_RETRY if unreachable else max(self._rules.retry_delay, wished)
         announce.retry(operation, result.error, delay, self._rules)
         return now + delay
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from draas.contract.urls import is_base_url
 from draas.settings import InvalidSettingError, load, require_loopback, setting
 from draas.telemetry.levels import LoggingSettings
 
@@ -121,7 +121,7 @@ class BreakerOptions:
 
     enabled: bool = setting(True, help="Stop repairs while too much of the fleet fails or drifts")
     max_failing_share: float = setting(
-        0.5, minimum=0.0, maximum=1.0, help="Share of recent repairs that may fail"
+        0.5, minimum=0.0, maximum=1.0, help="Share of the fleet whose last repair may have failed"
     )
     minimum_failing: int = setting(
         10, minimum=1, help="Fewer failures than this never stop the fleet"
@@ -185,7 +185,7 @@ class DaemonSettings:
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
     def __post_init__(self) -> None:
-        if not _is_base_url(self.control_plane_url):
+        if not is_base_url(self.control_plane_url):
             raise InvalidSettingError(
                 "control_plane_url",
                 "an http or https URL with a host and without user, query or fragment, such as "
@@ -210,13 +210,3 @@ def load_daemon_settings(
         also=also,
         choices={"Reconciliation:DefaultStrategy": available_strategies},
     )
-
-
-def _is_base_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        port_is_valid = url.port is None or url.port > 0
-    except ValueError:
-        return False
-    bare = not (url.query or url.fragment or "@" in url.netloc or any(sign <= " " for sign in text))
-    return url.scheme in ("http", "https") and bool(url.hostname) and port_is_valid and bare

@@ -62,6 +62,10 @@ class Reconciler:
     async def reconcile(self, instance_id: str, request: Request) -> datetime | None:
         """Make a pass; when to make the next one without any news."""
         plan, observation = await self.look(instance_id, request)
+        seen = observation.snapshot.state
+        if seen is not None and self._fleet.is_another(seen):
+            await self._forget(instance_id)
+            plan, observation = await self.look(instance_id, request)
         snapshot = observation.snapshot
         self._note(plan, snapshot)
         self._note_stopped(plan, request, instance_id)
@@ -78,6 +82,9 @@ class Reconciler:
                 return None
             case Decision.HELD:
                 await self._hold(snapshot, plan)
+                return plan.next_look
+            case Decision.IN_SYNC if snapshot.memory.held_audited:
+                await self._journal.remember(replace(snapshot.memory, held_audited=""))
                 return plan.next_look
             case _:
                 return plan.next_look

@@ -30,7 +30,10 @@ SLICE = 256
 
 
 class Triggers:
-    """The event loop and the periodic loop, independent of each other (D-03)."""
+    """The event loop and the periodic loop, independent of each other (D-03).
+
+    With `acts` false nothing is enqueued but what is gone: the fleet is known, and people decide.
+    """
 
     def __init__(
         self,
@@ -44,7 +47,11 @@ class Triggers:
         heartbeats: Heartbeats,
         clock: Clock,
         metrics: DaemonMetrics,
+        acts: bool,
+        concurrency: int,
     ) -> None:
+        self._acts = acts
+        self._concurrency = concurrency
         self._control_plane = control_plane
         self._fleet = fleet
         self._queue = queue
@@ -64,6 +71,7 @@ class Triggers:
         """Follow the change feed for ever; a gap or a failed start means a full resync (B-36).
 
         The cursor moves only past what is in the queue; an outage leaves it where it is (B-33).
+        The first question after an outage asks for an answer at once: it tells that it is over.
         """
         cursor: str | None = None
         while True:
@@ -71,7 +79,8 @@ class Triggers:
             try:
                 if cursor is None:
                     cursor = await self.resync() or ""
-                changes = await self._control_plane.changes(cursor, LONG_POLL_SECONDS)
+                wait = LONG_POLL_SECONDS if self._link.away_for() == 0 else 0.0
+                changes = await self._control_plane.changes(cursor, wait)
             except ControlPlaneError as error:
                 if not isinstance(error, UnreachableError):
                     emit(messages.CHANGES_READ_ERROR, reason=error)
@@ -111,8 +120,8 @@ class Triggers:
             return
         self._link.up()
         self._metrics.cycle_completed()
-        for instance_id in self._queue.waiting(SHOWN_WAITING):
-            emit(messages.SKIPPED_CONCURRENCY, instance_id=instance_id, limit=self._queue.active)
+        if self._queue.active >= self._concurrency:
+            self._tell_waiting()
         reconciled, failed = self._counts.take()
         emit(
             messages.CYCLE_COMPLETE,
@@ -123,6 +132,11 @@ class Triggers:
             unknown=len(self._fleet.unreadable),
             pending=len(self._queue) + self._queue.active,
         )
+
+    def _tell_waiting(self) -> None:
+        for instance_id in self._queue.waiting(SHOWN_WAITING):
+            self._metrics.skipped("concurrency")
+            emit(messages.SKIPPED_CONCURRENCY, instance_id=instance_id, limit=self._concurrency)
 
     async def check(self) -> None:
         """Learn what changed since the last look: its cost grows with changes, not with instances.
@@ -168,7 +182,7 @@ class Triggers:
         """Take a list in, slice by slice; what the feed tells meanwhile is not older."""
         for number, state in enumerate(fleet.states, 1):
             if state.id not in self._told and self._fleet.put(state):
-                self._queue.add(state.id, Trigger.RESYNC)
+                self._ask(state.id, Trigger.RESYNC)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
         for instance_id, reason in fleet.unreadable.items():
@@ -197,19 +211,27 @@ class Triggers:
         """Nothing changed in the control plane: look again only at what was not in order."""
         for instance_id in list(self._fleet.plans):
             if self._queue.due(instance_id) is None:
-                self._queue.add(instance_id, Trigger.RESYNC)
+                self._ask(instance_id, Trigger.RESYNC)
+
+    def _ask(self, instance_id: str, trigger: Trigger) -> None:
+        if self._acts:
+            self._queue.add(instance_id, trigger)
 
     def _take(self, change: Change) -> None:
         self._metrics.event_lag.set(_seconds_since(change.at, self._clock.now()))
         self._waiting.tell(change.instance_id)
         if self._listing.locked():
             self._told.add(change.instance_id)
+        if change.kind == "Deleted":
+            self._fleet.deleted.add(change.instance_id)
+            self._queue.add(change.instance_id, Trigger.CHANGE)
+            return
         needed = change.state is None or self._fleet.put(change.state)
-        if change.kind == "ConfigurationChanged":
+        if change.kind == "ConfigurationChanged" and self._acts:
             emit(messages.CONFIGURATION_CHANGED, instance_id=change.instance_id)
             needed = True
         if needed:
-            self._queue.add(change.instance_id, Trigger.CHANGE)
+            self._ask(change.instance_id, Trigger.CHANGE)
 
     def _spread(self, interval: timedelta) -> float:
         """The interval, up to a tenth shorter or longer, so that daemons do not march in step."""

@@ -22,9 +22,8 @@ class Waiting:
         """Sleep until then."""
         await asyncio.sleep(max((when - self._clock.now()).total_seconds(), 0))
 
-    async def for_news(self, instance_id: str, until: datetime) -> None:
-        """Sleep until there is news of the instance, half a second has gone, or `until`."""
-        left = (until - self._clock.now()).total_seconds()
+    async def for_news(self, instance_id: str, left: float) -> None:
+        """Sleep until there is news of the instance, half a second or `left` seconds are over."""
         event = self._news.setdefault(instance_id, asyncio.Event())
         try:
             async with asyncio.timeout(max(min(left, RECHECK_SECONDS), 0.01)):

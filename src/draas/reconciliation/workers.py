@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from draas.client.port import ControlPlaneError
+from draas.client.port import ControlPlaneError, RefusedError
 from draas.model.clock import Clock
 from draas.model.reconciliation import Trigger
 from draas.reconciliation.link import Link
@@ -87,6 +87,9 @@ class Workers:
         self._measure()
         try:
             next_look = await self._reconciler.reconcile(key, request)
+        except RefusedError as error:
+            emit(messages.INSTANCE_READ_ERROR, instance_id=key, reason=error)
+            next_look = self._clock.now() + RETRY
         except ControlPlaneError as error:
             self._link.away(error)
             next_look = self._clock.now() + RETRY

@@ -25,7 +25,7 @@ _AGEING = 4
 class WorkQueue:
     """Keys with a trigger. A key under work that is added again runs again after it (B-42).
 
-    Due times wait here too, outside of any worker (B-43).
+    Due times wait here too, outside of any worker (B-43), by a clock that nobody sets.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -34,8 +34,8 @@ class WorkQueue:
         self._waiting: dict[str, Trigger] = {}
         self._active: set[str] = set()
         self._again: dict[str, Trigger] = {}
-        self._due: list[tuple[datetime, str]] = []
-        self._due_of: dict[str, tuple[datetime, Trigger]] = {}
+        self._due: list[tuple[float, str]] = []
+        self._due_of: dict[str, tuple[float, datetime, Trigger]] = {}
         self._arrivals = 0
         self._takes = 0
         self._wake = asyncio.Event()
@@ -49,8 +49,8 @@ class WorkQueue:
         return len(self._active)
 
     def waiting(self, most: int) -> list[str]:
-        """Up to so many of the keys that wait for a worker while others are under work."""
-        return list(self._waiting)[:most] if self._active else []
+        """Up to so many of the keys that wait for a worker."""
+        return list(self._waiting)[:most]
 
     def is_active(self, key: str) -> bool:
         """Whether somebody works on the key."""
@@ -59,7 +59,7 @@ class WorkQueue:
     def due(self, key: str) -> datetime | None:
         """When the key comes up by itself, if it does."""
         found = self._due_of.get(key)
-        return found[0] if found else None
+        return found[1] if found else None
 
     def add(self, key: str, trigger: Trigger) -> None:
         """Ask for a look at the key; the more urgent trigger wins."""
@@ -81,8 +81,9 @@ class WorkQueue:
 
     def add_at(self, key: str, when: datetime, trigger: Trigger = Trigger.RETRY) -> None:
         """Ask for a look at a time; a later call replaces an earlier one."""
-        self._due_of[key] = (when, trigger)
-        heapq.heappush(self._due, (when, key))
+        at = self._clock.monotonic() + (when - self._clock.now()).total_seconds()
+        self._due_of[key] = (at, when, trigger)
+        heapq.heappush(self._due, (at, key))
         self._wake.set()
 
     def discard(self, key: str) -> None:
@@ -126,15 +127,15 @@ class WorkQueue:
         return key, trigger
 
     def _release_due(self) -> None:
-        now = self._clock.now()
+        now = self._clock.monotonic()
         while self._due and self._due[0][0] <= now:
-            when, key = heapq.heappop(self._due)
+            at, key = heapq.heappop(self._due)
             current = self._due_of.get(key)
-            if current is not None and current[0] == when:
+            if current is not None and current[0] == at:
                 del self._due_of[key]
-                self.add(key, current[1])
+                self.add(key, current[2])
 
     def _seconds_to_next(self) -> float | None:
         if not self._due:
             return None
-        return max((self._due[0][0] - self._clock.now()).total_seconds(), 0.001)
+        return max(self._due[0][0] - self._clock.monotonic(), 0.001)

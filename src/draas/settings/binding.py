@@ -74,6 +74,8 @@ def bind(
         found = _find(binder.settings, folded)
         if found is not None:
             binder.take(found, leaf)
+        elif leaf.text is None and _is_section(folded, (*known, *others)):
+            continue  # `"Section": null` is an empty section, as in .NET.
         elif _find(foreign, folded) is None:
             faults.append(_unknown(leaf, known))
     built: S = binder.build(cls)
@@ -138,6 +140,10 @@ def _find(settings: Mapping[tuple[str, ...], Setting], path: tuple[str, ...]) ->
     return above if above is not None and above.shape != "one" else None
 
 
+def _is_section(path: tuple[str, ...], settings: Sequence[Setting]) -> bool:
+    return any(fold(each.path)[: len(path)] == path for each in settings)
+
+
 def _value(setting: Setting, leaf: Leaf) -> Any:
     if leaf.text is None:
         raise ValueError(f"{allowed(setting)}; leave the key out for the default")
@@ -168,7 +174,10 @@ def _unknown(leaf: Leaf, known: Sequence[Setting]) -> str:
     *head, last = fold(leaf.path)
     beside = {each.path[-1].casefold(): each for each in known if [*fold(each.path[:-1])] == head}
     near = difflib.get_close_matches(last[:_LONGEST_SHOWN], beside, n=1)
-    hint = f"known here are {', '.join(each.path[-1] for each in beside.values())}"
+    here = [each.path[-1] for each in beside.values()]
+    if not head:
+        here += _sections(known)
+    hint = f"known here are {', '.join(here)}"
     if not beside:
         hint = f"known sections are {', '.join(_sections(known))}"
     if near:

@@ -30,7 +30,16 @@ TRIGGERS = Labels(("change", "resync", "retry", "manual", "resume"))
 OUTCOMES = Labels(("success", "failed", "rolled-back", "superseded"))
 FAILURE_REASONS = Labels(("transient", "permanent"))
 SKIP_REASONS = Labels(
-    ("operation", "status", "quarantine", "validation", "back-off", "breaker", "stopped")
+    (
+        "operation",
+        "status",
+        "quarantine",
+        "validation",
+        "back-off",
+        "breaker",
+        "stopped",
+        "concurrency",
+    )
 )
 METHODS = Labels(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 STATUS_CODES = Labels(str(code) for code in range(100, 600))

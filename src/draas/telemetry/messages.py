@@ -50,6 +50,10 @@ EVENT_DRIVEN_ENABLED = Message(_LOOP, _INFO, "Event-driven reconciliation enable
 EVENT_DRIVEN_BY_POLLING = Message(
     _LOOP, _INFO, "Event-driven reconciliation enabled (API polling mode)"
 )
+EVENT_DRIVEN_DISABLED = Message(_LOOP, _INFO, "Event-driven reconciliation disabled")
+BY_HAND_ONLY = Message(
+    _LOOP, _WARNING, "Nothing is reconciled by itself: drift is shown, and repaired only when asked"
+)
 PERIODIC_ENABLED = Message(
     _LOOP, _INFO, "Periodic reconciliation enabled with interval: {interval}"
 )

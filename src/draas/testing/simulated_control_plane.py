@@ -35,8 +35,10 @@ class _Server:
 class SimulatedControlPlane:
     """`draas.client.port.ControlPlane` without a network.
 
-    `reachable` false makes every call fail; a digest in `failing` never starts; `start_seconds` is
-    how long a start takes. `log` has every start and stop in order.
+    `reachable` false makes every call fail; a digest in `failing` never starts, one in `sick`
+    starts and is Unhealthy; an instance in `refusals` cannot be started or stopped;
+    `start_seconds` is how long a start takes. `begun` has every start as it begins, `log` every
+    start and stop in order.
     """
 
     clock: Clock
@@ -45,11 +47,15 @@ class SimulatedControlPlane:
     )
     reachable: bool = True
     failing: dict[str, str] = field(default_factory=dict)
+    sick: set[str] = field(default_factory=set)
+    refusals: dict[str, RefusedError] = field(default_factory=dict)
     start_seconds: float = 0.2
     servers: dict[str, _Server] = field(default_factory=dict)
+    begun: list[str] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
     overlaps: int = 0
     _changes: list[tuple[str, str]] = field(default_factory=list)
+    _digests: dict[int, tuple[Mapping[str, Any], str, str]] = field(default_factory=dict)
     _under_way: set[str] = field(default_factory=set)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -69,7 +75,10 @@ class SimulatedControlPlane:
         """The user's own start or stop."""
         server = self.servers[instance_id]
         server.wanted = running
-        if running:
+        failure = self.failing.get(self._digest(server.history[-1]))
+        if running and failure:
+            server.running, server.status, server.reason = None, "Error", failure
+        elif running:
             self._run(server, server.history[-1])
         else:
             server.running, server.status, server.health = None, "Stopped", "Unknown"
@@ -135,12 +144,12 @@ class SimulatedControlPlane:
     async def desired(self, instance_id: str) -> Desired:
         """The newest configuration."""
         server = self._server(instance_id)
-        return _desired(server.history, len(server.history))
+        return self._desired(server, len(server.history))
 
     async def last_good(self, instance_id: str) -> Desired | None:
         """The newest that ran well."""
         server = self._server(instance_id)
-        return None if server.good is None else _desired(server.history, server.good)
+        return None if server.good is None else self._desired(server, server.good)
 
     async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
         """One of the history."""
@@ -157,8 +166,16 @@ class SimulatedControlPlane:
         """Run the document; fails for a digest in `failing`."""
         server = self._server(instance_id)
         async with self._working(instance_id):
+            self._refuse(instance_id)
+            if server.running is not None:
+                if self._digest(server.running) == digest(document):
+                    return
+                raise RefusedError(409, "instance-running", "it runs another configuration")
+            self.begun.append(instance_id)
             await asyncio.sleep(self.start_seconds)
             self._reach()
+            if instance_id not in self.servers:
+                raise RefusedError(404, "instance-not-found", f"{instance_id!r} was deleted")
             self.log.append(("start", instance_id))
             server.starts += 1
             failure = self.failing.get(digest(document))
@@ -172,6 +189,7 @@ class SimulatedControlPlane:
         """End what runs."""
         server = self._server(instance_id)
         async with self._working(instance_id):
+            self._refuse(instance_id)
             self.log.append(("stop", instance_id))
             ran = server.running is not None
             server.running, server.observed = None, None
@@ -185,13 +203,21 @@ class SimulatedControlPlane:
         return _Working(self, instance_id)
 
     def _run(self, server: _Server, document: dict[str, Any]) -> None:
-        server.running, server.status, server.health = document, "Running", "Healthy"
-        server.observed, server.reason = observable_digest(document), None
-        server.good = _generation(server.history, document) or server.good
+        server.running, server.status = document, "Running"
+        server.observed, server.reason = self._observable(document), None
+        if self._digest(document) in self.sick:
+            server.health, server.reason = "Unhealthy", "/health answers 500"
+            return
+        server.health = "Healthy"
+        server.good = self._generation(server, document) or server.good
 
     def _reach(self) -> None:
         if not self.reachable:
             raise UnreachableError("the control plane is down")
+
+    def _refuse(self, instance_id: str) -> None:
+        if instance_id in self.refusals:
+            raise self.refusals[instance_id]
 
     def _server(self, instance_id: str) -> _Server:
         self._reach()
@@ -206,17 +232,42 @@ class SimulatedControlPlane:
         return InstanceState(
             id=instance_id,
             generation=len(server.history),
-            desired_digest=digest(server.history[-1]),
+            desired_digest=self._digest(server.history[-1]),
             desired_run_state="Running" if server.wanted else "Stopped",
             status=server.status,
             health=server.health,
-            applied_digest=digest(running) if running else None,
-            applied_generation=_generation(server.history, running),
-            applied_components_digest=observable_digest(running) if running else None,
+            applied_digest=self._digest(running) if running else None,
+            applied_generation=self._generation(server, running),
+            applied_components_digest=self._observable(running) if running else None,
             observed_components_digest=server.observed,
             last_good_generation=server.good,
             reason=server.reason,
         )
+
+    def _generation(self, server: _Server, document: Mapping[str, Any] | None) -> int | None:
+        if document is None:
+            return None
+        wanted = self._digest(document)
+        numbers = [n for n, each in enumerate(server.history, 1) if self._digest(each) == wanted]
+        return numbers[-1] if numbers else None
+
+    def _desired(self, server: _Server, generation: int) -> Desired:
+        document = server.history[generation - 1]
+        return Desired(dict(document), self._digest(document), generation)
+
+    def _digest(self, document: Mapping[str, Any]) -> str:
+        return self._both_digests(document)[1]
+
+    def _observable(self, document: Mapping[str, Any]) -> str:
+        return self._both_digests(document)[2]
+
+    def _both_digests(self, document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
+        """Computed once for each object, which is kept so that its address stays its own."""
+        known = self._digests.get(id(document))
+        if known is None:
+            known = (document, digest(document), observable_digest(document))
+            self._digests[id(document)] = known
+        return known
 
     async def _tell(self, instance_id: str, kind: str) -> None:
         self._changes.append((instance_id, kind))
@@ -239,15 +290,3 @@ class _Working:
 
     async def __aexit__(self, *error: object) -> None:
         self._control_plane._under_way.discard(self._instance_id)
-
-
-def _generation(history: list[dict[str, Any]], document: Mapping[str, Any] | None) -> int | None:
-    if document is None:
-        return None
-    numbers = [n for n, each in enumerate(history, 1) if digest(each) == digest(document)]
-    return numbers[-1] if numbers else None
-
-
-def _desired(history: list[dict[str, Any]], generation: int) -> Desired:
-    document = history[generation - 1]
-    return Desired(dict(document), digest(document), generation)

@@ -54,10 +54,15 @@ class VirtualClock:
     def __init__(self, seed: int = 0) -> None:
         self._random = Random(seed)
         self._ids = 0
+        self._jumped = timedelta()
 
     def now(self) -> datetime:
-        """2026-01-01 and the loop's time."""
-        return EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
+        """2026-01-01, the loop's time and all jumps."""
+        return EPOCH + timedelta(seconds=asyncio.get_running_loop().time()) + self._jumped
+
+    def jump(self, by: timedelta) -> None:
+        """Set the wall clock; monotonic time goes on as if nothing had happened."""
+        self._jumped += by
 
     def monotonic(self) -> float:
         """The loop's time."""

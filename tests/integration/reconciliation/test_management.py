@@ -278,3 +278,65 @@ async def test_a_broken_store_is_a_problem_and_not_a_page() -> None:
         world.store.broken = False
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:draas:problem:store-unavailable"
+
+
+@simulated
+async def test_with_both_loops_off_drift_is_still_shown_and_nothing_is_done() -> None:
+    world = World(enable_auto_reconciliation=False, enable_event_driven_reconciliation=False)
+    await world.running("a", "b")
+    await world.control_plane.configure("b", configuration(9091))
+    async with managed(world) as (client, _):
+        await asyncio.sleep(1)
+        await world.control_plane.configure("a", configuration(9090))
+        await asyncio.sleep(1)
+        listed = (await client.get("/api/reconciliation/instances")).json()["instances"]
+        assert [each["drift"]["verdict"] for each in listed] == ["drifted", "drifted"]
+        await world.control_plane.delete("b")
+        await asyncio.sleep(60)
+        listed = (await client.get("/api/reconciliation/instances")).json()["instances"]
+        assert [each["instanceId"] for each in listed] == ["a"]
+        assert world.control_plane.log == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("since=yesterday", id="no time"),
+        pytest.param("outcome=fine", id="no outcome"),
+        pytest.param("format=xml", id="no format"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(query: str) -> None:
+    async def scenario() -> None:
+        async with managed(World()) as (client, _):
+            answer = await client.get(f"/api/reconciliation/audit?{query}")
+            assert answer.status_code == 400
+            assert query.partition("=")[2] in answer.json()["detail"]
+
+    virtual_time.run(scenario())
+
+
+@simulated
+async def test_times_may_be_given_with_any_offset() -> None:
+    world = World(reconcile_error_instances=False)
+    await world.running("a")
+    await world.control_plane.crash("a")
+    async with managed(world) as (client, _):
+        await asyncio.sleep(5)
+        path = "/api/reconciliation/audit"
+        for since, found in (("2026-01-01T02:00:00+02:00", 1), ("2026-01-01T00:00:00-02:00", 0)):
+            answer = await client.get(path, params={"since": since})
+            assert len(answer.json()["entries"]) == found, since
+
+
+@simulated
+async def test_a_misspelt_dry_run_does_nothing() -> None:
+    world = World(enable_auto_reconciliation=False, enable_event_driven_reconciliation=False)
+    await world.running("a")
+    async with managed(world) as (client, _):
+        await world.control_plane.configure("a", configuration(9090))
+        await asyncio.sleep(1)
+        path = "/api/reconciliation/instances/a/reconcile"
+        assert (await client.post(path, json={"dryrun": True})).status_code == 400
+        await asyncio.sleep(30)
+    assert world.control_plane.log == []

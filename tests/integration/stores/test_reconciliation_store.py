@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from draas.adapters.store.engine import SchemaError, sqlite_url
+from draas.adapters.store.engine import DatabaseError, SchemaError, sqlite_url
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.model.audit import AuditEntry
 from draas.model.reconciliation import Memory, Quarantine
@@ -146,3 +146,22 @@ async def test_a_lost_store_says_so_and_comes_back(tmp_path: Path) -> None:
     assert await store.audit(AuditQuery()) == [], "nothing of the failed call was kept"
     await store.remember(Memory(instance_id="a"), entry(1))
     await store.close()
+
+
+async def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.sqlite"
+    path.write_text("this was a database once, before the disk was full")
+    with pytest.raises(DatabaseError, match=r"daemon\.sqlite cannot be used .* restore a backup"):
+        await SqlReconciliationStore.open(sqlite_url(path))
+
+
+async def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
+    opened = await SqlReconciliationStore.open(sqlite_url(tmp_path / "daemon.sqlite"))
+    await opened.remember(Memory(instance_id="a"))
+    modes = modes_for_others(tmp_path)
+    await opened.close()
+    assert modes and set(modes.values()) == {0}, modes
+
+
+def modes_for_others(folder: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_mode & 0o077 for each in folder.iterdir()}

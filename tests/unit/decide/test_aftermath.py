@@ -71,6 +71,30 @@ def test_quiet_time_resets_the_count() -> None:
     assert after(known, ended(Outcome.SUCCEEDED)).repairs == 1
 
 
+def test_waiting_in_back_off_is_no_quiet_time() -> None:
+    begun = NOW - RULES.backoff_maximum
+    known = memory(repairs=9, worked_digest="d2", last_operation_at=begun, not_before=NOW)
+    assert after(known, ended(Outcome.SUCCEEDED)).repairs == 10
+
+
+def test_what_was_only_kept_from_starting_is_retried_before_it_is_blamed() -> None:
+    known = memory()
+    for n in range(1, RULES.attempts + 1):
+        known = after(known, ended(Outcome.ROLLED_BACK, permanent=False))
+        assert (known.quarantine_of("d2") is not None) == (n == RULES.attempts)
+
+
+def test_what_failed_is_quarantined_at_once_if_there_is_something_better() -> None:
+    assert after(memory(), ended(Outcome.FAILED), good="d1").quarantine_of("d2") is not None
+
+
+def test_a_stop_that_was_refused_blames_no_configuration() -> None:
+    known = memory()
+    for _ in range(10):
+        known = after(known, ended(Outcome.FAILED, permanent=False))
+    assert known.quarantines == ()
+
+
 def test_a_superseded_operation_leaves_no_trace() -> None:
     assert after(memory(), ended(Outcome.SUPERSEDED)) == memory()
 

@@ -38,7 +38,7 @@ def failed(kind: ErrorClass, **values: object) -> Result:
             at(Phase.CHECKING),
             failed(ErrorClass.GONE),
             Phase.FINISHED,
-            Outcome.FAILED,
+            Outcome.SUPERSEDED,
             id="checked, gone",
         ),
         pytest.param(at(Phase.STOPPING), OK, Phase.WAITING, None, id="stopped"),
@@ -55,9 +55,9 @@ def failed(kind: ErrorClass, **values: object) -> Result:
         pytest.param(
             at(Phase.STOPPING, attempt=3),
             failed(ErrorClass.TRANSIENT),
-            Phase.RESTORING,
-            None,
-            id="stop failed for good",
+            Phase.FINISHED,
+            Outcome.FAILED,
+            id="stop failed for good: what runs is left alone",
         ),
         pytest.param(at(Phase.WAITING), OK, Phase.STARTING, None, id="waited"),
         pytest.param(at(Phase.STARTING), OK, Phase.VERIFYING, None, id="started"),
@@ -171,7 +171,7 @@ def test_an_outage_costs_no_time_and_decides_nothing(phase: Phase, seconds: int)
 def test_after_a_stop_nothing_ends_without_a_start_or_nothing_left_to_start(
     results: list[Result],
 ) -> None:
-    operation, something_runs, tried_to_restore = at(Phase.STOPPING), False, False
+    operation, something_runs, tried_to_restore = at(Phase.WAITING), False, False
     for result in results:
         phase = operation.phase
         if phase is Phase.FINISHED:

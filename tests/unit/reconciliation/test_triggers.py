@@ -42,6 +42,8 @@ def triggers(control_plane: SimulatedControlPlane, fleet: Fleet, clock: VirtualC
         heartbeats=Heartbeats(clock),
         clock=clock,
         metrics=metrics,
+        acts=True,
+        concurrency=5,
     )
 
 

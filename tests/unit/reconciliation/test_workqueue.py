@@ -14,6 +14,18 @@ from draas.testing import virtual_time
 from draas.testing.virtual_time import VirtualClock
 
 
+def test_a_due_time_comes_though_the_clock_is_set_back() -> None:
+    async def scenario() -> None:
+        clock = VirtualClock()
+        queue = WorkQueue(clock)
+        queue.add_at("a", clock.now() + timedelta(seconds=30))
+        clock.jump(timedelta(hours=-1))
+        async with asyncio.timeout(31):
+            assert (await queue.take())[0] == "a"
+
+    virtual_time.run(scenario())
+
+
 def test_duplicates_are_folded_and_the_more_urgent_trigger_wins() -> None:
     async def scenario() -> None:
         queue = WorkQueue(VirtualClock())

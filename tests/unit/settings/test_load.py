@@ -198,7 +198,7 @@ def test_keys_of_a_neighbour_are_left_to_it(tmp_path: Path) -> None:
         ),
         pytest.param(
             "--Inner=1",
-            "Inner (command line): unknown key; known here are Name, Folder, Enabled, Token",
+            "Inner (command line): unknown key; known here are Name, Folder, Enabled, Token, Inner",
             id="a section",
         ),
         pytest.param(
@@ -314,3 +314,8 @@ def test_any_command_line_loads_or_is_refused(arguments: list[str]) -> None:
         assert error.faults
     else:
         assert 0 <= settings.inner.count <= 10
+
+
+def test_a_section_that_is_null_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "appsettings.json").write_text('{"Inner": null}')
+    assert load(Outer, directory=tmp_path, environ={}, arguments=[]) == Outer()

@@ -28,6 +28,7 @@ REFUSED = {"instance_id": "abc-123", "status_code": "409"}
 TEXTS: list[tuple[str, str, LogLevel, dict[str, Any], str]] = [
     ("STARTING", LOOP, INFO, {}, "Reconciliation Background Service starting..."),
     ("STOPPING", LOOP, INFO, {}, "Reconciliation Background Service stopping..."),
+    ("EVENT_DRIVEN_DISABLED", LOOP, INFO, {}, "Event-driven reconciliation disabled"),
     ("EVENT_DRIVEN_ENABLED", LOOP, INFO, {}, "Event-driven reconciliation enabled"),
     (
         "EVENT_DRIVEN_BY_POLLING",

@@ -74,16 +74,24 @@ async def migrate(url: str, schema: str) -> None:
     parsed, engine = make_url(url), open_engine(url)
     try:
         if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_private(Path(parsed.database))
         async with engine.begin() as connection:
             await connection.run_sync(_migrate, schema, parsed.render_as_string())
     except (SQLAlchemyError, OSError, sqlite3.Error, TimeoutError) as error:
         cause = getattr(error, "orig", None) or error
         raise DatabaseError(
-            f"{parsed.render_as_string()} cannot be used: {str(cause).splitlines()[0]}"
+            f"{parsed.render_as_string()} cannot be used as a database "
+            f"({str(cause).splitlines()[0]}); see that it can be reached and written, or move a "
+            "damaged file away to begin anew, or restore a backup"
         ) from error
     finally:
         await engine.dispose()
+
+
+def _make_private(file: Path) -> None:
+    """Configurations hold secrets, whoever may look into the folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
 
 
 def _migrate(connection: sa.Connection, schema: str, shown_url: str) -> None:

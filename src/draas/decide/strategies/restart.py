@@ -2,11 +2,12 @@
 
     checking ─▶ stopping ─▶ waiting ─▶ starting ─▶ verifying ─▶ finished: succeeded
                    │                      │            │
-                   └──────────────────────┴────────────┴─▶ restoring ─▶ verifying-restored
-                                                                         ─▶ finished: rolled-back
+                   ▼                      └────────────┴─▶ restoring ─▶ verifying-restored
+            finished: failed                                             ─▶ finished: rolled-back
 
-From `stopping` on, only `finished` gives up, and only with something running or nothing left to
-try (B-58, B-62).
+Once something was stopped, only `finished` gives up, and only with something running or nothing
+left to try (B-58, B-62). A newer desired configuration takes the place of the target wherever the
+target is not proven yet; a user's stop and a deletion end the operation in any phase.
 """
 
 from __future__ import annotations
@@ -74,13 +75,18 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
     if result.error_class is ErrorClass.UNREACHABLE:
         return resumed(operation, now)
     if result.error_class is ErrorClass.GONE:
-        return _finished(operation, Outcome.FAILED, result.error, now, permanent=True)
+        return _finished(operation, Outcome.SUPERSEDED, result.error, now)
+    if result.error_class is ErrorClass.SUPERSEDED:
+        return _superseded(operation, result, rules, now)
     match operation.phase:
         case Phase.CHECKING:
             return _checked(operation, result, now)
         case Phase.STOPPING:
             if not result.ok:
-                return _again_or_back(operation, result, rules, now)
+                spent = _spent(operation, result, rules, now)
+                if spent:
+                    return _finished(operation, Outcome.FAILED, spent, now)
+                return _again(operation, result)
             return _to(operation, Phase.WAITING if result.changed else Phase.STARTING, now)
         case Phase.WAITING:
             return _to(operation, Phase.STARTING, now)
@@ -91,7 +97,7 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
                 return _finished(operation, Outcome.SUCCEEDED, "", now)
             return _back(operation, result.error, now)
         case Phase.RESTORING:
-            return _restored(operation, result, now)
+            return _restored(operation, result, rules, now)
         case Phase.VERIFYING_RESTORED:
             if result.ok:
                 return _finished(operation, Outcome.ROLLED_BACK, operation.error, now)
@@ -108,60 +114,73 @@ def resumed(operation: Operation, now: datetime) -> Operation:
 
 
 def _checked(operation: Operation, result: Result, now: datetime) -> Operation:
-    if result.error_class is ErrorClass.SUPERSEDED:
-        return _finished(operation, Outcome.SUPERSEDED, result.error, now)
     if not result.ok:
         return _finished(operation, Outcome.FAILED, result.error, now)
     checked = replace(operation, health_before=result.health)
     return _to(checked, Phase.STOPPING if result.running else Phase.STARTING, now)
 
 
+def _superseded(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
+    if result.digest is None:
+        return _finished(operation, Outcome.SUPERSEDED, result.error, now)
+    newer = replace(
+        operation,
+        target_digest=result.digest,
+        target_generation=result.generation,
+        attempt=1,
+        error="",
+        deadline=now + rules.reconciliation_timeout,
+    )
+    phase = Phase.STARTING if operation.phase is Phase.STARTING else Phase.STOPPING
+    return _to(newer, phase, now)
+
+
 def _started(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
-    if result.error_class is ErrorClass.SUPERSEDED and result.digest is not None:
-        return replace(
-            operation, target_digest=result.digest, target_generation=result.generation, attempt=1
-        )
     if result.ok:
         return _to(operation, Phase.VERIFYING, now)
-    if result.error_class is ErrorClass.PERMANENT:
-        return _back(operation, result.error, now)
-    return _again_or_back(operation, result, rules, now)
+    spent = _spent(operation, result, rules, now)
+    if spent:
+        permanent = result.error_class is ErrorClass.PERMANENT
+        return _back(operation, spent, now, permanent=permanent)
+    return _again(operation, result)
 
 
-def _restored(operation: Operation, result: Result, now: datetime) -> Operation:
+def _restored(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
     if result.ok:
         return _to(operation, Phase.VERIFYING_RESTORED, now)
     if not result.has_last_good:
         error = f"{operation.error}; there is no other configuration to go back to"
         return _finished(operation, Outcome.FAILED, error, now)
-    if result.error_class is ErrorClass.PERMANENT:
+    too_late = now >= operation.phase_since + rules.reconciliation_timeout
+    if too_late or result.error_class is ErrorClass.PERMANENT:
         error = f"{operation.error}; the last good configuration: {result.error}"
         return _finished(operation, Outcome.FAILED, error, now)
     return operation
 
 
-def _again_or_back(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
+def _spent(operation: Operation, result: Result, rules: Rules, now: datetime) -> str:
+    """Why no further attempt is made, if so."""
+    if result.error_class is ErrorClass.PERMANENT:
+        return result.error
     if now >= operation.deadline:
-        limit = rules.reconciliation_timeout
-        return _back(operation, f"Reconciliation timed out after {_timespan(limit)}", now)
-    if operation.attempt >= rules.attempts:
-        return _back(operation, result.error, now)
+        return f"Reconciliation timed out after {_timespan(rules.reconciliation_timeout)}"
+    return result.error if operation.attempt >= rules.attempts else ""
+
+
+def _again(operation: Operation, result: Result) -> Operation:
     return replace(operation, attempt=operation.attempt + 1, error=result.error)
 
 
-def _back(operation: Operation, error: str, now: datetime) -> Operation:
-    return _to(replace(operation, error=error, permanent=True), Phase.RESTORING, now)
+def _back(operation: Operation, error: str, now: datetime, *, permanent: bool = True) -> Operation:
+    return _to(replace(operation, error=error, permanent=permanent), Phase.RESTORING, now)
 
 
 def _to(operation: Operation, phase: Phase, now: datetime) -> Operation:
     return replace(operation, phase=phase, phase_since=now)
 
 
-def _finished(
-    operation: Operation, outcome: Outcome, error: str, now: datetime, *, permanent: bool = False
-) -> Operation:
-    ended = replace(operation, outcome=outcome, error=error)
-    return _to(replace(ended, permanent=permanent or operation.permanent), Phase.FINISHED, now)
+def _finished(operation: Operation, outcome: Outcome, error: str, now: datetime) -> Operation:
+    return _to(replace(operation, outcome=outcome, error=error), Phase.FINISHED, now)
 
 
 def _timespan(span: object) -> str:

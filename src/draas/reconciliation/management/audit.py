@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from draas.model.reconciliation import Trigger
+from draas.model.reconciliation import Outcome
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management import views
-from draas.reconciliation.management.parameters import one_of
+from draas.reconciliation.management.parameters import moment, one_of
 from draas.reconciliation.store import AuditQuery
 
 EXPORT_PAGE = 500
+OUTCOMES = ("started", *Outcome, "held", "adopted", "released", "gone")
 
 
 def audit_router(daemon: Daemon) -> APIRouter:
@@ -34,11 +35,12 @@ def audit_router(daemon: Daemon) -> APIRouter:
     ) -> Any:
         """The audit, newest first; `before` pages on; `format=ndjson` exports all that matches."""
         one_of("format", format, ("json", "ndjson"))
+        one_of("outcome", outcome, OUTCOMES)
         query = AuditQuery(
             instance_id=instance_id,
             outcome=outcome,
             operation_id=operation_id,
-            since=since,
+            since=moment("since", since),
             before=before,
             limit=limit or daemon.settings.audit.view_limit,
         )
@@ -80,8 +82,6 @@ def breaker_router(daemon: Daemon) -> APIRouter:
     async def release_breaker() -> dict[str, Any]:
         """Let the work go on."""
         daemon.breaker.release()
-        for instance_id in list(daemon.fleet.plans):
-            daemon.queue.add(instance_id, Trigger.RESYNC)
         return {"open": False}
 
     return routes

@@ -68,6 +68,8 @@ def instances_router(daemon: Daemon) -> APIRouter:
         """
         reconciler = _connected(daemon)
         wanted = body or {}
+        for key in wanted:
+            one_of("key of the body", key, ("strategy", "dryRun"))
         strategy, dry_run = wanted.get("strategy"), wanted.get("dryRun", False)
         one_of("strategy", strategy, tuple(STRATEGIES))
         if not isinstance(dry_run, bool):

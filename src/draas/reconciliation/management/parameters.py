@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Header, Query
 
 from draas.contract.problems import ProblemError
+from draas.model.clock import timestamp
 
 Actor = Annotated[str, Header(alias="Draas-Actor", max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+def moment(name: str, value: str | None) -> str | None:
+    """A given time as the audit writes it; without an offset it is UTC."""
+    if value is None:
+        return None
+    try:
+        given = datetime.fromisoformat(value)
+        aware = given.replace(tzinfo=given.tzinfo or UTC)
+        return timestamp(aware.astimezone(UTC))
+    except (ValueError, OverflowError):
+        raise ProblemError(
+            "invalid-parameter",
+            f"{name} is {value!r}; write a time such as 2026-01-31T12:00:00Z",
+            parameter=name,
+            value=value,
+        ) from None
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

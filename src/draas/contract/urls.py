@@ -1,0 +1,16 @@
+"""What may stand for a server: its base URL."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+
+def is_base_url(text: str) -> bool:
+    """Whether it is http or https with a host, and has no user, query, fragment or blank."""
+    try:
+        url = urlsplit(text)
+        port_is_valid = url.port is None or url.port > 0
+    except ValueError:
+        return False
+    bare = not (url.query or url.fragment or "@" in url.netloc or any(sign <= " " for sign in text))
+    return url.scheme in ("http", "https") and bool(url.hostname) and port_is_valid and bare
