@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 
 from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.last_good import praised
 from draas.control_plane.patience import Patience
 from draas.control_plane.ports import Observation, Observer, Running
 from draas.control_plane.records import Cause, Record, put, stamp
@@ -107,11 +108,10 @@ def noted(
     observed, unreadable = components_digest(seen)
     health = Health.UNKNOWN if unreadable and seen.health is Health.HEALTHY else seen.health
     after = put(
-        record,
+        praised(record, health, observed),
         health=health.value,
         reason=unreadable or seen.reason,
         observed_components_digest=observed,
-        last_good_generation=_last_good(record, health, observed),
     )
     if seen.health in (Health.HEALTHY, Health.DEGRADED):
         after = put(after, status=InstanceStatus.RUNNING.value)
@@ -147,14 +147,3 @@ def running_of(record: Record) -> Running | None:
         slot.host,
         slot.port,
     )
-
-
-def _last_good(record: Record, health: Health, observed: str | None) -> int | None:
-    """The newest generation that was seen healthy and just as it was applied."""
-    instance = record.instance
-    good, applied = instance.last_good_generation, instance.applied_generation
-    if health is not Health.HEALTHY or applied is None:
-        return good
-    if observed is None or observed != instance.applied_components_digest:
-        return good
-    return applied if good is None else max(good, applied)

@@ -50,6 +50,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | None = None
     stopped_at: str | None = None
     reported: dict[str, str] = {}
+    earlier_good_generation: int | None = None
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True, gc=False):

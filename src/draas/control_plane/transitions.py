@@ -8,6 +8,7 @@ import msgspec
 
 from draas.contract.problems import ProblemError
 from draas.control_plane.fleet import Transition, absent
+from draas.control_plane.last_good import doubted
 from draas.control_plane.ports import Running
 from draas.control_plane.records import Cause, Record, Slot, put
 from draas.control_plane.status import transition
@@ -138,7 +139,8 @@ def exited(record: Record | None, process_id: int, reason: str, cause: Cause) ->
         return Transition(record)
     if record.instance.operation is not None:
         return Transition(record)
-    return ended(record, InstanceStatus.ERROR, reason, cause)
+    after = ended(doubted(record, cause.at), InstanceStatus.ERROR, reason, cause).record
+    return transition(record, after, cause)
 
 
 def unstoppable(record: Record, reason: str, cause: Cause) -> Transition:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from draas.decide.backoff import delay
 from draas.decide.rules import Rules
-from draas.model.reconciliation import Memory, Operation, Outcome, Quarantine
+from draas.model.reconciliation import DriftKind, Memory, Operation, Outcome, Quarantine
 
 KEPT = 20
 """How many failed digests of one instance are remembered; older ones may be tried again."""
@@ -26,7 +26,8 @@ def remember(
     A digest that is proven bad, and that there is something better for, is quarantined at once.
     One that failed with nothing to go back to, or that was only kept from starting, is retried
     with back-off and quarantined after as many failures as there are attempts. The last good digest
-    itself is never quarantined: there is nothing better to run.
+    itself is never quarantined: there is nothing better to run. One that comes up and ends, again
+    and again, is: that matters as soon as something else counts as the last good one.
     """
     if operation.outcome is Outcome.SUPERSEDED:
         return memory
@@ -73,6 +74,9 @@ def _after_success(
     fights = memory.repairs - rules.free_repairs
     wait = delay(fights, rules.retry_delay, rules.backoff_maximum, jitter)
     kept = _without(memory, operation.target_digest)
+    if DriftKind.RUN_STATE in operation.kinds and fights > 0:
+        why = f"it came up and ended again {memory.repairs} times; last: {operation.cause}"
+        kept = (Quarantine(operation.target_digest, why, now, operation.id), *kept)[:KEPT]
     return replace(memory, failures=0, not_before=now + wait, quarantines=kept)
 
 

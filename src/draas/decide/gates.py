@@ -6,7 +6,7 @@ from datetime import datetime
 
 from draas.decide.rules import Rules
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Drift, DriftKind, Gate, Snapshot, Trigger
+from draas.model.reconciliation import Drift, DriftKind, Gate, Quarantine, Snapshot, Trigger
 from draas.model.status import InstanceStatus
 
 
@@ -31,6 +31,13 @@ def gates(
     )
 
 
+def held_quarantine(snapshot: Snapshot, state: InstanceState) -> Quarantine | None:
+    """The quarantine of the desired digest, unless that is the last good one: nothing is better."""
+    if snapshot.last_good_digest == state.desired_digest:
+        return None
+    return snapshot.memory.quarantine_of(state.desired_digest)
+
+
 def _in_flight(state: InstanceState, rules: Rules, now: datetime) -> Gate:
     if state.operation is None:
         return Gate("operation", True)
@@ -48,7 +55,7 @@ def _status_rule(state: InstanceState, rules: Rules) -> Gate:
 
 
 def _quarantine(snapshot: Snapshot, state: InstanceState, target: str) -> Gate:
-    quarantine = snapshot.memory.quarantine_of(state.desired_digest)
+    quarantine = held_quarantine(snapshot, state)
     if quarantine is None:
         return Gate("quarantine", True)
     if target != state.desired_digest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from draas.decide.detect import detect
-from draas.decide.gates import gates
+from draas.decide.gates import gates, held_quarantine
 from draas.decide.rules import Rules
 from draas.decide.strategies import STRATEGIES
 from draas.model.instance import InstanceState
@@ -68,7 +68,7 @@ def _applied_is_unknowable(state: InstanceState) -> bool:
 
 def _target(snapshot: Snapshot, state: InstanceState) -> str:
     """The desired digest, or the last good one while the desired is in quarantine."""
-    if snapshot.memory.quarantine_of(state.desired_digest) is None:
+    if held_quarantine(snapshot, state) is None:
         return state.desired_digest
     return snapshot.last_good_digest or state.desired_digest
 
@@ -84,7 +84,7 @@ def _unknown(drift: Drift, rules: Rules, now: datetime) -> Plan:
 
 def _settled(snapshot: Snapshot, state: InstanceState, target: str, rules: Rules) -> Plan:
     if target != state.desired_digest:
-        quarantine = snapshot.memory.quarantine_of(state.desired_digest)
+        quarantine = held_quarantine(snapshot, state)
         why = quarantine.reason if quarantine else ""
         reason = f"the desired configuration failed ({why}); the last good one runs instead"
         return Plan(

@@ -52,6 +52,8 @@ def end(
         emit(messages.RECONCILIATION_SUCCESSFUL, instance_id=instance_id, **attempt)
         emit(messages.RESTART_SUCCESSFUL, instance_id=instance_id)
         emit(messages.RECONCILED, instance_id=instance_id, strategy=operation.strategy)
+        if memory.quarantine_of(operation.target_digest):
+            emit(messages.QUARANTINED, digest=operation.target_digest, instance_id=instance_id)
         return
     if outcome is Outcome.SUPERSEDED:
         return

@@ -14,6 +14,8 @@ from draas.model.configuration import canonical, digest, observable_digest
 from draas.model.instance import InstanceState
 
 EPOCH = "simulated"
+PROBATION_SECONDS = 60.0
+"""As in the real one: what ends by itself so soon did not prove its configuration."""
 
 
 @dataclass
@@ -27,6 +29,8 @@ class _Server:
     running: dict[str, Any] | None = None
     observed: str | None = None
     good: int | None = None
+    earlier_good: int | None = None
+    started_at: float = 0.0
     reason: str | None = None
     starts: int = 0
 
@@ -87,6 +91,10 @@ class SimulatedControlPlane:
     async def crash(self, instance_id: str, reason: str = "exit code 137") -> None:
         """The server's process ends by itself."""
         server = self.servers[instance_id]
+        soon = self.clock.monotonic() - server.started_at < PROBATION_SECONDS
+        new = server.running and self._generation(server, server.running) == server.good
+        if soon and new and server.earlier_good is not None:
+            server.good, server.earlier_good = server.earlier_good, None
         server.running, server.status, server.health = None, "Error", "Unhealthy"
         server.reason, server.observed = reason, None
         await self._tell(instance_id, "StatusChanged")
@@ -209,7 +217,10 @@ class SimulatedControlPlane:
             server.health, server.reason = "Unhealthy", "/health answers 500"
             return
         server.health = "Healthy"
-        server.good = self._generation(server, document) or server.good
+        server.started_at = self.clock.monotonic()
+        generation = self._generation(server, document)
+        if generation is not None and (server.good is None or generation > server.good):
+            server.good, server.earlier_good = generation, server.good
 
     def _reach(self) -> None:
         if not self.reachable:

@@ -115,6 +115,46 @@ async def test_a_configuration_that_cannot_start_ends_with_the_last_good_one() -
 
 
 @simulated
+async def test_a_configuration_that_comes_up_and_crashes_again_and_again_is_taken_back() -> None:
+    world = World()
+    await world.running("a")
+    bad = configuration(9090)
+    async with world.daemon() as daemon:
+        await asyncio.sleep(1)
+        await world.control_plane.configure("a", bad)
+        for _ in range(600):
+            await asyncio.sleep(1)
+            if runs(world, "a", bad):
+                await asyncio.sleep(3)
+                await world.control_plane.crash("a", "exit code 1")
+            if daemon.fleet.memory("a").quarantine_of(digest(bad)) is not None and runs(
+                world, "a", configuration(8100)
+            ):
+                break
+        restarts = starts(world, "a")
+        await asyncio.sleep(300)
+        assert runs(world, "a", configuration(8100))
+        assert starts(world, "a") == restarts, "no flapping"
+    assert any(
+        "came up and ended again" in entry.error or entry.quarantined_digest
+        for entry in await world.audit("a")
+    )
+
+
+@simulated
+async def test_a_good_configuration_that_is_killed_often_is_kept() -> None:
+    world = World()
+    await world.running("a")
+    async with world.daemon():
+        await asyncio.sleep(1)
+        for _ in range(12):
+            await world.until(lambda: runs(world, "a", configuration(8100)), within=2000)
+            await asyncio.sleep(3)
+            await world.control_plane.crash("a", "exit code -9")
+        await world.until(lambda: runs(world, "a", configuration(8100)), within=2000)
+
+
+@simulated
 async def test_the_last_good_one_is_healed_too_while_the_desired_is_in_quarantine() -> None:
     world = World()
     await world.running("a")

@@ -27,7 +27,7 @@ from draas.model.instance import Instance
 
 CHUNK = 256
 _KEY: BindParameter[str] = bindparam("key")
-_RECORD_COLUMNS = ("port", "started_at", "stopped_at", "reported")
+_RECORD_COLUMNS = ("port", "started_at", "stopped_at", "reported", "earlier_good_generation")
 
 
 class SqlControlPlaneStore:

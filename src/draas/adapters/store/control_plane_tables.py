@@ -45,6 +45,7 @@ instances = Table(
     Column("health", String(32), nullable=False),
     Column("observed_components_digest", String(128)),
     Column("last_good_generation", Integer),
+    Column("earlier_good_generation", Integer),
     Column("reason", Text),
     Column("started_at", String(40)),
     Column("stopped_at", String(40)),

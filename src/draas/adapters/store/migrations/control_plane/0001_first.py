@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("health", sa.String(32), nullable=False),
         sa.Column("observed_components_digest", sa.String(128)),
         sa.Column("last_good_generation", sa.Integer),
+        sa.Column("earlier_good_generation", sa.Integer),
         sa.Column("reason", sa.Text),
         sa.Column("started_at", sa.String(40)),
         sa.Column("stopped_at", sa.String(40)),
