@@ -60,9 +60,11 @@ def measure(extent: Extent) -> list[Row]:
                     startup.measure(server, log, size, extent.spawns, extent.rest, empty),
                 )
                 _take(rows, cycles.measure(server, log, size, extent.rounds))
-                if size == extent.sizes[-1]:
-                    single, burst = extent.single, extent.burst
-                    _take(rows, latency.measure(server, log, size, single=single, burst=burst))
+        # On a fleet of its own: an acting daemon would first repair what the cycles left changed.
+        largest = extent.sizes[-1]
+        with _server(log, Path(directory) / "latency", largest) as server:
+            single, burst = extent.single, extent.burst
+            _take(rows, latency.measure(server, log, largest, single=single, burst=burst))
     _take(rows, _host(extent.host_spawns))
     return rows
 
