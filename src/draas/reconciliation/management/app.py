@@ -15,14 +15,14 @@ from starlette.requests import Request
 from draas.contract.problems import ProblemError
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.audit import audit_router, breaker_router
-from draas.reconciliation.management.instances import instances_router
+from draas.reconciliation.management.instances import instances_router, orders_router
 from draas.reconciliation.store import StoreError
 
 
 def application(daemon: Daemon) -> FastAPI:
     """The daemon's endpoints: `/health`, `/ready`, `/metrics`, `/api/reconciliation/…`."""
     app = FastAPI(title="DRaaS reconciliation daemon", docs_url=None, redoc_url=None)
-    for router in (instances_router, audit_router, breaker_router):
+    for router in (instances_router, orders_router, audit_router, breaker_router):
         app.include_router(router(daemon))
     _probes(app, daemon)
     _problems(app)

@@ -21,7 +21,7 @@ VERDICTS = ("in-sync", "drifted", "unknown")
 
 
 def instances_router(daemon: Daemon) -> APIRouter:
-    """The routes below `/api/reconciliation`."""
+    """The routes that show `/api/reconciliation/instances`."""
     routes = APIRouter(prefix="/api/reconciliation", tags=["reconciliation"])
 
     @routes.get("/instances")
@@ -55,6 +55,13 @@ def instances_router(daemon: Daemon) -> APIRouter:
         """One instance, read now: differences, every gate, the plan, the next look."""
         reconciler = _connected(daemon)
         return await _explained(daemon, reconciler, instance_id, Request(Trigger.RESYNC))
+
+    return routes
+
+
+def orders_router(daemon: Daemon) -> APIRouter:
+    """The routes by which a person gives orders about an instance."""
+    routes = APIRouter(prefix="/api/reconciliation", tags=["reconciliation"])
 
     @routes.post("/instances/{instance_id}/reconcile")
     async def reconcile(
