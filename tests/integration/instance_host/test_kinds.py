@@ -107,7 +107,7 @@ async def test_the_http_source_listens_on_its_own_port(tmp_path: Path) -> None:
         assert (await post("/sources/orders/events", deletion("a")))[0] == 200
         await host.has_rows("all", {"id": "b", "price": 2})
         await host.do("POST", "/sources/orders/stop")
-        with pytest.raises(OSError, match=r"refused|Cannot connect"):
+        with pytest.raises(OSError):  # refused, or cut off on a connection that was kept
             await post("/sources/orders/events", order("c", 3))
 
 
