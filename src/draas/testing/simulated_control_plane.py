@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
 from draas.client.port import Capabilities, Desired, FleetStates, RefusedError, UnreachableError
 from draas.contract.feed import MOST, Change, Changes, cursor, parse_cursor
-from draas.model.clock import Clock
-from draas.model.configuration import canonical, digest, observable_digest
-from draas.model.instance import InstanceState
+from draas.model.clock import Clock, timestamp
+from draas.model.configuration import canonical, observable_digest
+from draas.model.instance import InstanceState, OperationInFlight
+from draas.testing.simulated_servers import Digests, SimulatedServer, state_of
 
 EPOCH = "simulated"
-PROBATION_SECONDS = 60.0
-"""As in the real one: what ends by itself so soon did not prove its configuration."""
-
-
-@dataclass
-class _Server:
-    """One instance: the history of its desired configurations and what runs."""
-
-    history: list[dict[str, Any]]
-    wanted: bool = False
-    status: str = "Created"
-    health: str = "Unknown"
-    running: dict[str, Any] | None = None
-    observed: str | None = None
-    good: int | None = None
-    earlier_good: int | None = None
-    started_at: float = 0.0
-    reason: str | None = None
-    starts: int = 0
+LOST = "it did not run when the control plane came back"
 
 
 @dataclass
 class SimulatedControlPlane:
     """`draas.client.port.ControlPlane` without a network.
 
-    `reachable` false makes every call fail; a digest in `failing` never starts, one in `sick`
-    starts and is Unhealthy; an instance in `refusals` cannot be started or stopped;
-    `start_seconds` is how long a start takes. `begun` has every start as it begins, `log` every
-    start and stop in order.
+    `reachable` false makes every call fail. By the digest of what is started: one in `failing`
+    never starts, one in `sick` starts and is Unhealthy, one in `silent` starts and never answers,
+    one in `dying` ends after so many seconds. An instance in `refusals` cannot be started or
+    stopped; a start takes `start_seconds`, a look at what was started `look_seconds`; reads are
+    `lag` seconds old. `begun` has every start as it begins, `log` every start and stop in order.
     """
 
     clock: Clock
@@ -52,93 +38,120 @@ class SimulatedControlPlane:
     reachable: bool = True
     failing: dict[str, str] = field(default_factory=dict)
     sick: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    dying: dict[str, float] = field(default_factory=dict)
     refusals: dict[str, RefusedError] = field(default_factory=dict)
     start_seconds: float = 0.2
-    servers: dict[str, _Server] = field(default_factory=dict)
+    look_seconds: float = 0.0
+    lag: float = 0.0
+    servers: dict[str, SimulatedServer] = field(default_factory=dict)
     begun: list[str] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
-    overlaps: int = 0
-    _changes: list[tuple[str, str]] = field(default_factory=list)
-    _digests: dict[int, tuple[Mapping[str, Any], str, str]] = field(default_factory=dict)
-    _under_way: set[str] = field(default_factory=set)
-    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    digests: Digests = field(default_factory=Digests)
+    _changes: list[tuple[str, str, float]] = field(default_factory=list)
+    _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     # What a user or the world does
 
     async def create(self, instance_id: str, document: Mapping[str, Any]) -> None:
         """A new instance that was never started."""
-        self.servers[instance_id] = _Server([canonical(document)])
-        await self._tell(instance_id, "Created")
+        self.servers[instance_id] = SimulatedServer([canonical(document)])
+        self._tell(instance_id, "Created")
 
     async def configure(self, instance_id: str, document: Mapping[str, Any]) -> None:
         """A new generation of the desired configuration."""
         self.servers[instance_id].history.append(canonical(document))
-        await self._tell(instance_id, "ConfigurationChanged")
+        self._tell(instance_id, "ConfigurationChanged")
 
     async def want(self, instance_id: str, *, running: bool) -> None:
         """The user's own start or stop."""
         server = self.servers[instance_id]
+        self._free(instance_id, server)
         server.wanted = running
-        failure = self.failing.get(self._digest(server.history[-1]))
-        if running and failure:
-            server.running, server.status, server.reason = None, "Error", failure
+        failure = self.failing.get(self.digests.whole(server.history[-1]))
+        if running and server.running is not None:
+            pass
+        elif running and failure:
+            server.status, server.reason = "Error", failure
         elif running:
-            self._run(server, server.history[-1])
+            self._run(instance_id, server, server.history[-1])
         else:
-            server.running, server.status, server.health = None, "Stopped", "Unknown"
-        await self._tell(instance_id, "StatusChanged")
+            self._end(server)
+        self._tell(instance_id, "StatusChanged")
 
     async def crash(self, instance_id: str, reason: str = "exit code 137") -> None:
         """The server's process ends by itself."""
         server = self.servers[instance_id]
-        soon = self.clock.monotonic() - server.started_at < PROBATION_SECONDS
-        new = server.running and self._generation(server, server.running) == server.good
-        if soon and new and server.earlier_good is not None:
-            server.good, server.earlier_good = server.earlier_good, None
-        server.running, server.status, server.health = None, "Error", "Unhealthy"
+        ran, server.running = server.running, None
+        if not self.reachable or server.operation is not None:
+            return  # Nobody is there to see it; `recover` or the call under way will.
+        server.doubt(self.clock.monotonic(), self._generation(server, ran))
+        server.status, server.health = "Error", "Unhealthy"
         server.reason, server.observed = reason, None
-        await self._tell(instance_id, "StatusChanged")
+        self._tell(instance_id, "StatusChanged")
 
     async def tamper(self, instance_id: str, document: Mapping[str, Any]) -> None:
         """Somebody changes the running server through its own API."""
         self.servers[instance_id].observed = observable_digest(document)
-        await self._tell(instance_id, "ObservedChanged")
+        self._tell(instance_id, "ObservedChanged")
 
     async def delete(self, instance_id: str) -> None:
         """The instance goes."""
+        self._free(instance_id, self.servers[instance_id])
         del self.servers[instance_id]
-        await self._tell(instance_id, "Deleted")
+        self._tell(instance_id, "Deleted")
+
+    def recover(self) -> None:
+        """Start again after a crash: settle what was under way, adopt what runs."""
+        self.reachable, self._waiting = True, []
+        for instance_id, server in self.servers.items():
+            stopping, server.operation = server.status == "Stopping", None
+            if stopping:
+                server.running = None
+            if server.running is not None:
+                server.status = "Running"
+            elif stopping or not server.wanted:
+                self._end(server)
+            elif server.status in ("Starting", "Running"):
+                self._end(server)
+                server.status, server.reason = "Error", LOST
+            self._tell(instance_id, "StatusChanged")
 
     # What the daemon asks
 
     async def fleet(self, etag: str | None = None) -> FleetStates | None:
         """All states."""
         self._reach()
-        here = cursor(EPOCH, len(self._changes))
+        now = self.clock.monotonic()
+        known = len(self._changes)
+        while self.lag and known and self._changes[known - 1][2] > now - self.lag:
+            known -= 1
+        here = cursor(EPOCH, known)
         if etag == here:
             return None
-        return FleetStates(tuple(self._state(key) for key in self.servers), here, here)
+        seen = [state for key in self.servers if (state := self._seen(key)) is not None]
+        return FleetStates(tuple(seen), here, here)
 
     async def changes(self, after: str, wait: float) -> Changes:
         """What happened since, or after a wait nothing."""
         self._reach()
         _, sequence = parse_cursor(after)
         if sequence >= len(self._changes):
-            try:
-                async with asyncio.timeout(wait), self._news:
-                    await self._news.wait()
-            except TimeoutError:
-                pass
+            news = asyncio.get_running_loop().create_future()
+            self._waiting.append(news)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await news
         self._reach()
         fresh = [
             Change(
                 sequence=number,
                 kind=kind,
                 instance_id=key,
-                at=self.clock.now().isoformat(),
+                at=timestamp(self.clock.now()),
                 state=self._state(key) if key in self.servers else None,
             )
-            for number, (key, kind) in enumerate(
+            for number, (key, kind, _) in enumerate(
                 self._changes[sequence : sequence + MOST], sequence + 1
             )
         ]
@@ -147,12 +160,14 @@ class SimulatedControlPlane:
     async def state(self, instance_id: str) -> InstanceState | None:
         """One state."""
         self._reach()
-        return self._state(instance_id) if instance_id in self.servers else None
+        return self._seen(instance_id)
 
     async def desired(self, instance_id: str) -> Desired:
         """The newest configuration."""
         server = self._server(instance_id)
-        return self._desired(server, len(server.history))
+        seen = self._seen(instance_id)
+        known = len(server.history)
+        return self._desired(server, min(seen.generation, known) if seen else known)
 
     async def last_good(self, instance_id: str) -> Desired | None:
         """The newest that ran well."""
@@ -161,7 +176,8 @@ class SimulatedControlPlane:
 
     async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
         """One of the history."""
-        return self._server(instance_id).history[generation - 1]
+        history = self._server(instance_id).history
+        return history[generation - 1] if generation <= len(history) else None
 
     async def observed(self, instance_id: str) -> dict[str, Any] | None:
         """Not told in detail here."""
@@ -173,64 +189,110 @@ class SimulatedControlPlane:
     ) -> None:
         """Run the document; fails for a digest in `failing`."""
         server = self._server(instance_id)
-        async with self._working(instance_id):
-            self._refuse(instance_id)
-            if server.running is not None:
-                if self._digest(server.running) == digest(document):
-                    return
-                raise RefusedError(409, "instance-running", "it runs another configuration")
-            self.begun.append(instance_id)
+        self._refuse(instance_id, server)
+        wanted = self.digests.whole(document)
+        if server.running is not None:
+            if self.digests.whole(server.running) == wanted:
+                return
+            raise RefusedError(409, "instance-running", "it runs another configuration")
+        self.begun.append(instance_id)
+        async with self._holding(instance_id, server, "start", operation_id):
             await asyncio.sleep(self.start_seconds)
             self._reach()
-            if instance_id not in self.servers:
-                raise RefusedError(404, "instance-not-found", f"{instance_id!r} was deleted")
             self.log.append(("start", instance_id))
             server.starts += 1
-            failure = self.failing.get(digest(document))
+            failure = self.failing.get(wanted)
             if failure:
                 server.status, server.reason = "Error", failure
                 raise RefusedError(500, "start-failed", failure)
-            self._run(server, dict(document))
-        await self._tell(instance_id, "StatusChanged")
+            self._run(instance_id, server, dict(document))
 
     async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
         """End what runs."""
         server = self._server(instance_id)
-        async with self._working(instance_id):
-            self._refuse(instance_id)
+        self._refuse(instance_id, server)
+        ran = server.running is not None
+        async with self._holding(instance_id, server, "stop", operation_id):
             self.log.append(("stop", instance_id))
-            ran = server.running is not None
-            server.running, server.observed = None, None
-            server.status, server.health = "Stopped", "Unknown"
-        await self._tell(instance_id, "StatusChanged")
+            self._end(server)
         return ran
 
     # Inside
 
-    def _working(self, instance_id: str) -> _Working:
-        return _Working(self, instance_id)
+    @contextlib.asynccontextmanager
+    async def _holding(
+        self, instance_id: str, server: SimulatedServer, kind: str, operation_id: str
+    ) -> AsyncIterator[None]:
+        at = timestamp(self.clock.now())
+        server.operation = OperationInFlight(kind, operation_id, "", at)
+        if kind == "start":
+            server.status = "Starting"
+            self._tell(instance_id, "StatusChanged")
+        try:
+            yield
+        finally:
+            server.operation = None
+            if server.status == "Starting":
+                server.status = "Error"
+            self._tell(instance_id, "StatusChanged")
 
-    def _run(self, server: _Server, document: dict[str, Any]) -> None:
+    def _run(self, instance_id: str, server: SimulatedServer, document: dict[str, Any]) -> None:
         server.running, server.status = document, "Running"
-        server.observed, server.reason = self._observable(document), None
-        if self._digest(document) in self.sick:
-            server.health, server.reason = "Unhealthy", "/health answers 500"
-            return
-        server.health = "Healthy"
+        server.health, server.observed, server.reason = "Unknown", None, None
         server.started_at = self.clock.monotonic()
-        generation = self._generation(server, document)
-        if generation is not None and (server.good is None or generation > server.good):
-            server.good, server.earlier_good = generation, server.good
+        if self.look_seconds:
+            self._later(self.look_seconds, self._look, instance_id, document)
+        else:
+            self._look(instance_id, document)
+        seconds = self.dying.get(self.digests.whole(document))
+        if seconds is not None:
+            self._later(seconds, self._die, instance_id, document)
+
+    def _later(self, seconds: float, what: Any, *arguments: Any) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(seconds, what, *arguments, context=Context())
+
+    def _look(self, instance_id: str, document: dict[str, Any]) -> None:
+        """The monitor's first look at what was started."""
+        server = self.servers.get(instance_id)
+        if server is None or server.running is not document:
+            return
+        wanted = self.digests.whole(document)
+        if wanted not in self.silent:
+            server.observed = self.digests.observable(document)
+            sick = wanted in self.sick
+            server.health = "Unhealthy" if sick else "Healthy"
+            server.reason = "/health answers 500" if sick else None
+            if not sick:
+                server.praise(self._generation(server, document))
+        if self.look_seconds:
+            self._tell(instance_id, "ObservedChanged")
+
+    def _die(self, instance_id: str, document: dict[str, Any]) -> None:
+        server = self.servers.get(instance_id)
+        if server is not None and server.running is document:
+            with contextlib.suppress(StopIteration):
+                self.crash(instance_id, "exit code 1").send(None)
+
+    def _end(self, server: SimulatedServer) -> None:
+        server.running, server.observed = None, None
+        server.status, server.health, server.reason = "Stopped", "Unknown", None
 
     def _reach(self) -> None:
         if not self.reachable:
             raise UnreachableError("the control plane is down")
 
-    def _refuse(self, instance_id: str) -> None:
+    def _refuse(self, instance_id: str, server: SimulatedServer) -> None:
         if instance_id in self.refusals:
             raise self.refusals[instance_id]
+        self._free(instance_id, server)
 
-    def _server(self, instance_id: str) -> _Server:
+    def _free(self, instance_id: str, server: SimulatedServer) -> None:
+        if server.operation is not None:
+            busy = f"a {server.operation.kind} of {instance_id!r} is under way"
+            raise RefusedError(409, "instance-busy", busy)
+
+    def _server(self, instance_id: str) -> SimulatedServer:
         self._reach()
         server = self.servers.get(instance_id)
         if server is None:
@@ -239,65 +301,39 @@ class SimulatedControlPlane:
 
     def _state(self, instance_id: str) -> InstanceState:
         server = self.servers[instance_id]
-        running = server.running
-        return InstanceState(
-            id=instance_id,
-            generation=len(server.history),
-            desired_digest=self._digest(server.history[-1]),
-            desired_run_state="Running" if server.wanted else "Stopped",
-            status=server.status,
-            health=server.health,
-            applied_digest=self._digest(running) if running else None,
-            applied_generation=self._generation(server, running),
-            applied_components_digest=self._observable(running) if running else None,
-            observed_components_digest=server.observed,
-            last_good_generation=server.good,
-            reason=server.reason,
-        )
+        generation = self._generation(server, server.running)
+        return state_of(instance_id, server, self.digests, generation)
 
-    def _generation(self, server: _Server, document: Mapping[str, Any] | None) -> int | None:
+    def _seen(self, instance_id: str) -> InstanceState | None:
+        """The state as it is read, which may be an old one."""
+        server = self.servers.get(instance_id)
+        if server is None:
+            return None
+        if not self.lag:
+            return self._state(instance_id)
+        limit = self.clock.monotonic() - self.lag
+        seen = [state for at, state in server.past if at <= limit]
+        return seen[-1] if seen else server.past[0][1]
+
+    def _generation(
+        self, server: SimulatedServer, document: Mapping[str, Any] | None
+    ) -> int | None:
         if document is None:
             return None
-        wanted = self._digest(document)
-        numbers = [n for n, each in enumerate(server.history, 1) if self._digest(each) == wanted]
-        return numbers[-1] if numbers else None
+        wanted = self.digests.whole(document)
+        same = [n for n, d in enumerate(server.history, 1) if self.digests.whole(d) == wanted]
+        return same[-1] if same else None
 
-    def _desired(self, server: _Server, generation: int) -> Desired:
+    def _desired(self, server: SimulatedServer, generation: int) -> Desired:
         document = server.history[generation - 1]
-        return Desired(dict(document), self._digest(document), generation)
+        return Desired(dict(document), self.digests.whole(document), generation)
 
-    def _digest(self, document: Mapping[str, Any]) -> str:
-        return self._both_digests(document)[1]
-
-    def _observable(self, document: Mapping[str, Any]) -> str:
-        return self._both_digests(document)[2]
-
-    def _both_digests(self, document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
-        """Computed once for each object, which is kept so that its address stays its own."""
-        known = self._digests.get(id(document))
-        if known is None:
-            known = (document, digest(document), observable_digest(document))
-            self._digests[id(document)] = known
-        return known
-
-    async def _tell(self, instance_id: str, kind: str) -> None:
-        self._changes.append((instance_id, kind))
-        async with self._news:
-            self._news.notify_all()
-
-
-class _Working:
-    """Two calls on one instance at a time are what a reconciler must never make."""
-
-    def __init__(self, control_plane: SimulatedControlPlane, instance_id: str) -> None:
-        self._control_plane = control_plane
-        self._instance_id = instance_id
-
-    async def __aenter__(self) -> None:
-        under_way = self._control_plane._under_way
-        if self._instance_id in under_way:
-            self._control_plane.overlaps += 1
-        under_way.add(self._instance_id)
-
-    async def __aexit__(self, *error: object) -> None:
-        self._control_plane._under_way.discard(self._instance_id)
+    def _tell(self, instance_id: str, kind: str) -> None:
+        now = self.clock.monotonic()
+        self._changes.append((instance_id, kind, now))
+        if instance_id in self.servers:
+            self.servers[instance_id].past.append((now, self._state(instance_id)))
+        waiting, self._waiting = self._waiting, []
+        for news in waiting:
+            if not news.done():
+                news.set_result(None)

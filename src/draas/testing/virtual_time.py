@@ -24,7 +24,14 @@ class _JumpingSelector(selectors.SelectSelector):
 
     elapsed = 0.0
 
+    def __init__(self, *, outside: bool) -> None:
+        super().__init__()
+        self._outside = outside
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and not self._outside:
+            self.elapsed += timeout
+            return []
         ready = super().select(0)
         if not ready:
             if timeout is not None:
@@ -37,10 +44,15 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """A loop in which an hour of sleeping takes no time, and a deadlock raises RuntimeError."""
+    """A loop in which an hour of sleeping takes no time, and a deadlock raises RuntimeError.
+
+    With `outside` false nothing outside of the loop, such as a thread, can wake it in time.
+    """
+
+    outside = True
 
     def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+        self._jumping = _JumpingSelector(outside=self.outside)
         super().__init__(self._jumping)
 
     def time(self) -> float:
@@ -51,8 +63,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 class VirtualClock:
     """`draas.model.clock.Clock` on the running loop's time; ids and jitter come from the seed."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, ids: str = "id") -> None:
         self._random = Random(seed)
+        self._name = ids
         self._ids = 0
         self._jumped = timedelta()
 
@@ -71,7 +84,7 @@ class VirtualClock:
     def new_id(self) -> str:
         """`id-1`, `id-2`, …"""
         self._ids += 1
-        return f"id-{self._ids}"
+        return f"{self._name}-{self._ids}"
 
     def jitter(self) -> float:
         """Pseudo-random in [0, 1)."""

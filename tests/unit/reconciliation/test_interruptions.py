@@ -179,7 +179,7 @@ async def test_what_runs_something_else_by_now_is_stopped_and_not_blamed() -> No
         await world.control_plane.configure("a", wanted)
         await until_phase(world, "waiting")
         server = world.control_plane.servers["a"]
-        world.control_plane._run(server, configuration(8100))
+        world.control_plane._run("a", server, configuration(8100))
         await world.until(lambda: runs(world, "a", wanted), within=60)
         assert daemon.fleet.memory("a").quarantines == ()
 

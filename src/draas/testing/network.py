@@ -1,0 +1,107 @@
+"""The way between two simulated processes, with all that can happen to a call on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from random import Random
+from typing import Any, TypeVar
+
+from draas.testing.processes import Process
+
+T = TypeVar("T")
+
+LATENCY_SECONDS = 0.004
+REFUSED_SECONDS = 0.5
+
+
+class Line:
+    """Calls from one process to another; `failed` makes the error that the caller sees.
+
+    While `cut` nothing arrives. Of the next `lost` calls that are carried out no answer comes back:
+    the caller sees a broken connection, sooner or later. `slow` is added to each way.
+    """
+
+    def __init__(
+        self, server: Callable[[], Process], failed: Callable[[str], Exception], random: Random
+    ) -> None:
+        self.cut = False
+        self.lost = 0
+        self.slow = 0.0
+        self._server = server
+        self._failed = failed
+        self._random = random
+        self._under_way: dict[asyncio.Future[Any], None] = {}
+
+    async def call(
+        self, ask: Callable[[], Coroutine[Any, Any, T]], within: float | None = None
+    ) -> T:
+        """What the other process answers.
+
+        Raises:
+            Exception: what it raised, or `failed` of what happened on the way; then it may have
+                been carried out, or not, or still be.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._under_way[answer] = None
+        if within is not None:
+            loop.call_later(within, self._fail, answer, "no answer came in time", context=_OPEN)
+        loop.call_later(self._latency(), self._arrive, ask, answer, context=_OPEN)
+        try:
+            return await answer
+        finally:
+            self._under_way.pop(answer, None)
+
+    def sever(self, why: str) -> None:
+        """Whoever waits for an answer gets none."""
+        for answer in list(self._under_way):
+            self._fail(answer, why)
+
+    def _arrive(
+        self, ask: Callable[[], Coroutine[Any, Any, T]], answer: asyncio.Future[T]
+    ) -> None:
+        server = self._server()
+        if self.cut or server.dead:
+            why = "the way there is cut" if self.cut else "the connection was refused"
+            wait = REFUSED_SECONDS if self.cut else 0.0
+            asyncio.get_running_loop().call_later(wait, self._fail, answer, why, context=_OPEN)
+            return
+        task = server.spawn(ask())
+        task.add_done_callback(lambda done: self._answer(done, answer), context=_OPEN)
+
+    def _answer(self, done: asyncio.Task[T], answer: asyncio.Future[T]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if self.cut:
+            self._fail(answer, "the way back is cut")
+        elif self.lost > 0:
+            self.lost -= 1
+            wait = self._random.choice((0.0, 1.0, 8.0))
+            loop = asyncio.get_running_loop()
+            loop.call_later(wait, self._fail, answer, "the answer was lost", context=_OPEN)
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._latency(), _deliver, done, error, answer, context=_OPEN)
+
+    def _fail(self, answer: asyncio.Future[Any], why: str) -> None:
+        if not answer.done():
+            answer.set_exception(self._failed(why))
+
+    def _latency(self) -> float:
+        return self.slow + LATENCY_SECONDS * self._random.random()
+
+
+def _deliver(
+    done: asyncio.Task[T], error: BaseException | None, answer: asyncio.Future[T]
+) -> None:
+    if answer.done():
+        return
+    if error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(done.result())
+
+
+_OPEN = Context()
+"""Of no process: what is on its way arrives, whatever happens to who sent it."""
