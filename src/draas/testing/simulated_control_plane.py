@@ -40,9 +40,9 @@ class SimulatedControlPlane:
     """`draas.client.port.ControlPlane` without a network.
 
     `reachable` false makes every call fail; a digest in `failing` never starts, one in `sick`
-    starts and is Unhealthy; an instance in `refusals` cannot be started or stopped;
-    `start_seconds` is how long a start takes. `begun` has every start as it begins, `log` every
-    start and stop in order.
+    starts and is Unhealthy, of one in `obscure` nobody can tell; an instance in `refusals` cannot
+    be started or stopped; `start_seconds` is how long a start takes. `begun` has every start as it
+    begins, `log` every start and stop in order.
     """
 
     clock: Clock
@@ -52,6 +52,7 @@ class SimulatedControlPlane:
     reachable: bool = True
     failing: dict[str, str] = field(default_factory=dict)
     sick: set[str] = field(default_factory=set)
+    obscure: set[str] = field(default_factory=set)
     refusals: dict[str, RefusedError] = field(default_factory=dict)
     start_seconds: float = 0.2
     servers: dict[str, _Server] = field(default_factory=dict)
@@ -87,6 +88,13 @@ class SimulatedControlPlane:
         else:
             server.running, server.status, server.health = None, "Stopped", "Unknown"
         await self._tell(instance_id, "StatusChanged")
+
+    async def look(self, instance_id: str) -> None:
+        """The control plane looks at the server again, and tells."""
+        server = self.servers[instance_id]
+        if server.running is not None:
+            self._judge(server, server.running)
+        await self._tell(instance_id, "HealthChanged")
 
     async def crash(self, instance_id: str, reason: str = "exit code 137") -> None:
         """The server's process ends by itself."""
@@ -212,12 +220,18 @@ class SimulatedControlPlane:
 
     def _run(self, server: _Server, document: dict[str, Any]) -> None:
         server.running, server.status = document, "Running"
-        server.observed, server.reason = self._observable(document), None
+        server.observed, server.started_at = self._observable(document), self.clock.monotonic()
+        self._judge(server, document)
+
+    def _judge(self, server: _Server, document: dict[str, Any]) -> None:
+        server.reason = None
         if self._digest(document) in self.sick:
             server.health, server.reason = "Unhealthy", "/health answers 500"
             return
+        if self._digest(document) in self.obscure:
+            server.health, server.reason = "Unknown", "/health answers in words of its own"
+            return
         server.health = "Healthy"
-        server.started_at = self.clock.monotonic()
         generation = self._generation(server, document)
         if generation is not None and (server.good is None or generation > server.good):
             server.good, server.earlier_good = generation, server.good
