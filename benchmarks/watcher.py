@@ -24,8 +24,8 @@ from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
 from draas.reconciliation.link import Link
 from draas.reconciliation.options import DaemonSettings
+from draas.reconciliation.places import Places
 from draas.reconciliation.triggers import Triggers
-from draas.reconciliation.waiting import Waiting
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry.logs import configure
 from draas.telemetry.metrics import DaemonMetrics
@@ -46,14 +46,13 @@ class Watcher:
             control_plane=control_plane,
             fleet=self.fleet,
             queue=self.queue,
-            waiting=Waiting(clock),
+            places=Places(5, lambda _id, _request: None),
             link=Link(clock, metrics),
             counts=CycleCounts(),
             heartbeats=Heartbeats(clock),
             clock=clock,
             metrics=metrics,
             acts=True,
-            concurrency=5,
         )
 
     async def cycle(self, _: str) -> dict[str, Any]:

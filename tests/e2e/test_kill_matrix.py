@@ -66,7 +66,7 @@ async def _die_in(made: World, phase: Phase, moment: str) -> None:
         *made.daemon.arguments,
         command=(sys.executable, "-m", "tests.support.doomed_daemon", phase.value, moment),
     )
-    await doomed.start()
+    await doomed.spawn()
     async with asyncio.timeout(30):
         assert await doomed.ended() == -signal.SIGKILL
 

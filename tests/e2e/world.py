@@ -57,8 +57,8 @@ class Program:
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> str:
-        """Start it; the URL at which it says that it listens."""
+    async def spawn(self) -> int:
+        """Start it; where its log begins."""
         with self.log.open("ab") as output:
             begin = output.tell()
             self._process = await asyncio.create_subprocess_exec(
@@ -68,6 +68,11 @@ class Program:
                 stderr=output,
                 start_new_session=True,
             )
+        return begin
+
+    async def start(self) -> str:
+        """Start it; the URL at which it says that it listens."""
+        begin = await self.spawn()
 
         async def listening() -> str | None:
             assert self._process is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 
@@ -18,13 +17,6 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """Do nothing until then."""
-
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Start:
     """See that the target configuration runs; a newer desired one supersedes it."""
 
@@ -36,23 +28,28 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Wait until it is healthy and runs what it should, at most until then."""
+    """See whether it is healthy and runs what it should."""
 
-    until: datetime
     restored: bool = False
 
 
-Command = Check | Stop | Wait | Start | Restore | Verify
+Command = Check | Stop | Start | Restore | Verify
 
 
 class ErrorClass(StrEnum):
-    """What kind of failure it was decides what comes next (B-60)."""
+    """What kind of failure it was decides what comes next (B-60).
+
+    A verification is NOT_YET while something is wrong that may still come right, and INCONCLUSIVE
+    while nobody can tell: that is neither a pass nor a failure.
+    """
 
     TRANSIENT = "transient"
     PERMANENT = "permanent"
     UNREACHABLE = "unreachable"
     GONE = "gone"
     SUPERSEDED = "superseded"
+    NOT_YET = "not-yet"
+    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

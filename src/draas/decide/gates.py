@@ -9,6 +9,9 @@ from draas.model.instance import InstanceState
 from draas.model.reconciliation import Drift, DriftKind, Gate, Quarantine, Snapshot, Trigger
 from draas.model.status import InstanceStatus
 
+BUDGET = "budget"
+"""The gate that opens by itself as soon as an operation elsewhere has ended."""
+
 
 def gates(
     snapshot: Snapshot,
@@ -28,6 +31,7 @@ def gates(
         _validation(snapshot, state, target),
         _backoff(snapshot, target, now, by_hand),
         _breaker(snapshot, drift, by_hand),
+        _budget(snapshot),
     )
 
 
@@ -90,3 +94,15 @@ def _breaker(snapshot: Snapshot, drift: Drift, by_hand: bool) -> Gate:
     if by_hand or harmless or breaker.open_since is None:
         return Gate("breaker", True)
     return Gate("breaker", False, breaker.reason)
+
+
+def _budget(snapshot: Snapshot) -> Gate:
+    budget = snapshot.budget
+    if budget.taken < budget.limit:
+        return Gate(BUDGET, True)
+    return Gate(
+        BUDGET,
+        False,
+        f"{budget.taken} instances are under work already and "
+        f"MaxConcurrentReconciliations is {budget.limit}",
+    )

@@ -14,6 +14,7 @@ from draas.model.reconciliation import (
     Drift,
     DriftKind,
     Gate,
+    Operation,
     Plan,
     Snapshot,
     Trigger,
@@ -35,14 +36,7 @@ def plan(
     if snapshot.gone:
         return Plan(decision=Decision.GONE, reason="the instance is gone")
     if snapshot.operation is not None:
-        operation = snapshot.operation
-        return Plan(
-            decision=Decision.RESUME,
-            drift=Drift(operation.kinds, cause=operation.cause),
-            strategy=operation.strategy,
-            target_digest=operation.target_digest,
-            reason=f"operation {operation.id} stands at {operation.phase.value}",
-        )
+        return _carry_on(snapshot, snapshot.operation, now)
     state = snapshot.state
     if state is None:
         return _unknown(Drift(unknown=snapshot.unknown), rules, now)
@@ -60,6 +54,33 @@ def plan(
     if not drift:
         return _settled(snapshot, state, target, rules)
     return _act_or_hold(snapshot, state, drift, target, rules, now, trigger, strategy)
+
+
+def _carry_on(snapshot: Snapshot, operation: Operation, now: datetime) -> Plan:
+    waits = _waits(snapshot, operation, now)
+    reason = f"operation {operation.id} stands at {operation.phase.value}"
+    if operation.inconclusive:
+        reason += f"; it cannot be judged: {operation.inconclusive}"
+    return Plan(
+        decision=Decision.WAITING if waits else Decision.RESUME,
+        drift=Drift(operation.kinds, cause=operation.cause),
+        strategy=operation.strategy,
+        steps=operation.steps,
+        target_digest=operation.target_digest,
+        reason=reason,
+        next_look=operation.wake_at if waits else None,
+    )
+
+
+def _waits(snapshot: Snapshot, operation: Operation, now: datetime) -> bool:
+    """Whether it is too early; a newer configuration does not wait for the retry of an older."""
+    if operation.wake_at is None or now >= operation.wake_at:
+        return False
+    if now < operation.phase_since:
+        return False  # The clock was set back: the times mean nothing.
+    state, retries = snapshot.state, operation.attempt > 1
+    newer = state is not None and state.desired_digest != operation.target_digest
+    return not (retries and newer)
 
 
 def _applied_is_unknowable(state: InstanceState) -> bool:

@@ -35,7 +35,6 @@ class Phase(StrEnum):
 
     CHECKING = "checking"
     STOPPING = "stopping"
-    WAITING = "waiting"
     STARTING = "starting"
     VERIFYING = "verifying"
     RESTORING = "restoring"
@@ -66,8 +65,10 @@ class Trigger(StrEnum):
 class Operation:
     """One reconciliation of one instance by one strategy: a row that a crash leaves behind.
 
-    `target_digest` is the configuration that it brings; `attempt` counts from 1 (D-04);
-    `differences` and `summary` are masked already.
+    `target_digest` is the configuration that it brings; `attempt` counts from 1 (D-04); `steps` is
+    the plan in words; `differences` and `summary` are masked already. Until `wake_at` there is
+    nothing to do. `inconclusive` says why a verification whose time is over cannot be judged: the
+    operation is then held as it stands until it can be.
     """
 
     id: str
@@ -86,6 +87,9 @@ class Operation:
     deadline: datetime
     phase_since: datetime
     attempt: int = 1
+    wake_at: datetime | None = None
+    inconclusive: str = ""
+    steps: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()
     differences: tuple[dict[str, object], ...] = ()
     health_before: str = "Unknown"
@@ -145,6 +149,14 @@ class FleetView:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """How many instances may be disrupted at a time, and how many are (R-094)."""
+
+    limit: int
+    taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Breaker:
     """The fleet's brake: `open_since` is set while it holds all disruptive work (B-48)."""
 
@@ -181,6 +193,7 @@ class Snapshot:
     faults: tuple[str, ...] = ()
     fleet: FleetView = field(default_factory=FleetView)
     breaker: Breaker = field(default_factory=Breaker)
+    budget: Budget = field(default_factory=lambda: Budget(limit=1))
 
 
 class Decision(StrEnum):
@@ -193,6 +206,7 @@ class Decision(StrEnum):
     ADOPT = "adopt"
     BEGIN = "begin"
     RESUME = "resume"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,16 @@ def end(
         emit(messages.QUARANTINED, digest=operation.target_digest, instance_id=instance_id)
 
 
+def inconclusive(operation: Operation, metrics: DaemonMetrics) -> None:
+    """Why an operation stands still after its time: neither a pass nor a failure."""
+    metrics.skipped("inconclusive")
+    emit(
+        messages.SKIPPED,
+        instance_id=operation.instance_id,
+        reason=f"its verification cannot be judged: {operation.inconclusive}",
+    )
+
+
 def held(instance_id: str, gate: Gate) -> None:
     """Why nothing is done about an instance (R-182)."""
     if gate.name == "status":

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from draas.client.port import (
     ControlPlane,
     ControlPlaneError,
     Desired,
-    GarbageError,
     RefusedError,
     UnreachableError,
 )
@@ -25,9 +23,8 @@ from draas.decide.commands import (
     Start,
     Stop,
     Verify,
-    Wait,
 )
-from draas.decide.detect import detect
+from draas.decide.detect import IN_TRANSITION, detect
 from draas.decide.validation import validate
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
@@ -36,7 +33,6 @@ from draas.model.status import Health, InstanceStatus, RunState
 from draas.reconciliation import announce
 from draas.reconciliation.fleet import Fleet, with_memory
 from draas.reconciliation.last_good import last_good
-from draas.reconciliation.waiting import Waiting
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
@@ -62,13 +58,11 @@ class Executor:
         control_plane: ControlPlane,
         fleet: Fleet,
         clock: Clock,
-        waiting: Waiting,
         remember: Remember,
     ) -> None:
         self._control_plane = control_plane
         self._fleet = fleet
         self._clock = clock
-        self._waiting = waiting
         self._remember = remember
 
     async def carry_out(self, command: Command, operation: Operation) -> Result:
@@ -79,15 +73,12 @@ class Executor:
                     return await self._check(operation)
                 case Stop():
                     return await self._stop(operation)
-                case Wait(until):
-                    await self._waiting.until(until)
-                    return Result()
                 case Start():
                     return await self._start(operation)
                 case Restore():
                     return await self._restore(operation)
-                case Verify(until, restored):
-                    return await self._verify(operation, until, restored)
+                case Verify(restored):
+                    return await self._verify(operation, restored)
         except _OverError as over:
             return over.result
         except ControlPlaneError as error:
@@ -180,28 +171,17 @@ class Executor:
         await self._note_start(operation.instance_id, target)
         return Result(digest=target.digest, generation=target.generation)
 
-    async def _verify(self, operation: Operation, until: datetime, restored: bool) -> Result:
-        """Wait until nothing is wrong any more; says what is, if that does not come (B-16)."""
-        now = self._clock.monotonic
-        limit = now() + (until - self._clock.now()).total_seconds()
-        while True:
-            try:
-                state = await self._wanted(operation)
-                wrong = self._wrong(operation, state, restored)
-                newer = await self._replacement(operation, state) if wrong else None
-            except (UnreachableError, GarbageError) as error:
-                if now() >= limit:
-                    return Result(error=str(error), error_class=ErrorClass.UNREACHABLE)
-            else:
-                if not wrong:
-                    return Result(health=state.health)
-                if newer is not None and not restored:
-                    return _newer(newer)
-                if now() >= limit:
-                    return Result(
-                        error=wrong, error_class=ErrorClass.PERMANENT, health=state.health
-                    )
-            await self._waiting.for_news(operation.instance_id, limit - now())
+    async def _verify(self, operation: Operation, restored: bool) -> Result:
+        """One look: nothing is wrong any more, or what is, or that nobody can tell (B-16)."""
+        try:
+            state = await self._wanted(operation)
+            result = self._judged(operation, state, restored)
+            newer = None if result.ok or restored else await self._replacement(operation, state)
+        except UnreachableError:
+            raise
+        except ControlPlaneError as error:
+            return _cannot_tell(str(error))
+        return result if newer is None else _newer(newer)
 
     async def _replacement(self, operation: Operation, state: InstanceState) -> Desired | None:
         """The desired configuration, if it is to be tried instead of the target."""
@@ -211,19 +191,23 @@ class Executor:
         desired = await self._control_plane.desired(state.id)
         return None if desired.digest == operation.target_digest else desired
 
-    def _wrong(self, operation: Operation, state: InstanceState, restored: bool) -> str:
+    def _judged(self, operation: Operation, state: InstanceState, restored: bool) -> Result:
         target = state.applied_digest if restored else operation.target_digest
         drift = detect(state, target)
-        if drift.unknown or drift.kinds:
-            return drift.unknown or drift.cause
-        if state.status != InstanceStatus.RUNNING:
-            return f"it does not run: {state.reason or state.status}"
-        native = self._control_plane.capabilities.native
-        if native and state.health != Health.HEALTHY:
-            return state.reason or f"health is {state.health}"
-        if native and state.observed_components_digest is None:
-            return "what the server runs has not been observed"
-        return ""
+        if drift.kinds:
+            return _not_yet(drift.cause)
+        status = InstanceStatus.parse_or_unknown(state.status)
+        if drift.unknown and status not in IN_TRANSITION:
+            return _cannot_tell(drift.unknown)
+        if status is not InstanceStatus.RUNNING:
+            return _not_yet(f"it does not run: {state.reason or state.status}")
+        if not self._control_plane.capabilities.native:
+            return Result(health=state.health)
+        if Health.parse_or_unknown(state.health) is not Health.HEALTHY:
+            return _cannot_tell(state.reason or f"health is {state.health}")
+        if state.observed_components_digest is None:
+            return _cannot_tell("what the server runs has not been observed")
+        return Result(health=state.health)
 
     async def _note_start(self, instance_id: str, target: Desired) -> None:
         """Against a control plane that does not keep it, remember what was sent (D-10)."""
@@ -240,6 +224,14 @@ class Executor:
     def _seconds_left(self, operation: Operation) -> float:
         left = (operation.deadline - self._clock.now()).total_seconds()
         return max(left, 1.0)
+
+
+def _not_yet(error: str) -> Result:
+    return Result(error=error, error_class=ErrorClass.NOT_YET)
+
+
+def _cannot_tell(error: str) -> Result:
+    return Result(error=error, error_class=ErrorClass.INCONCLUSIVE)
 
 
 def _newer(desired: Desired) -> Result:

@@ -20,10 +20,11 @@ from draas.reconciliation.journal import Journal
 from draas.reconciliation.link import Link
 from draas.reconciliation.operations import Operations
 from draas.reconciliation.options import DaemonSettings, OnUnknownActualState
+from draas.reconciliation.places import Places
 from draas.reconciliation.reconcile import Reconciler
+from draas.reconciliation.request import Request
 from draas.reconciliation.store import ReconciliationStore, StoreError
 from draas.reconciliation.triggers import RETRY_SECONDS, Triggers
-from draas.reconciliation.waiting import Waiting
 from draas.reconciliation.workers import Workers
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry import messages
@@ -32,6 +33,8 @@ from draas.telemetry.metrics import DaemonMetrics
 
 EXPIRE_EVERY_SECONDS = 3600.0
 ALIVE_EVERY_SECONDS = 5.0
+LOOKERS = 3
+"""Workers beyond the places, so that looking does not wait for those who act (B-43)."""
 
 Connect = Callable[[], Awaitable[ControlPlane]]
 
@@ -86,7 +89,7 @@ class Daemon:
         )
         self.queue = WorkQueue(clock)
         self.counts = CycleCounts()
-        self.waiting = Waiting(clock)
+        self.places = Places(settings.reconciliation.max_concurrent_reconciliations, self._ask)
         self.fleet = Fleet()
         audit = settings.reconciliation.enable_audit_logging
         self.journal = Journal(store, self.fleet, audit=audit)
@@ -156,15 +159,14 @@ class Daemon:
 
     def _assemble(self, control_plane: ControlPlane) -> Triggers:
         self.control_plane = control_plane
-        executor = Executor(
-            control_plane, self.fleet, self.clock, self.waiting, self.journal.remember
-        )
+        executor = Executor(control_plane, self.fleet, self.clock, self.journal.remember)
         operations = Operations(
             control_plane=control_plane,
             journal=self.journal,
             executor=executor,
             rules=self.rules,
             counts=self.counts,
+            places=self.places,
             clock=self.clock,
             metrics=self.metrics,
         )
@@ -174,6 +176,7 @@ class Daemon:
             fleet=self.fleet,
             operations=operations,
             breaker=self.breaker,
+            places=self.places,
             rules=self.rules,
             clock=self.clock,
             metrics=self.metrics,
@@ -184,21 +187,21 @@ class Daemon:
             link=self.link,
             clock=self.clock,
             metrics=self.metrics,
-            count=self.settings.reconciliation.max_concurrent_reconciliations,
+            count=self.places.limit + LOOKERS,
+            under_way=lambda: self.journal.open.keys() & self.places.taken,
         )
         self.connected.set()
         return Triggers(
             control_plane=control_plane,
             fleet=self.fleet,
             queue=self.queue,
-            waiting=self.waiting,
+            places=self.places,
             link=self.link,
             counts=self.counts,
             heartbeats=self.heartbeats,
             clock=self.clock,
             metrics=self.metrics,
             acts=self._follows or self._repeats,
-            concurrency=self.settings.reconciliation.max_concurrent_reconciliations,
         )
 
     @property
@@ -215,6 +218,10 @@ class Daemon:
             self.heartbeats.beat("daemon", 6 * ALIVE_EVERY_SECONDS)
             self.breaker.look(self.fleet.view())
             await asyncio.sleep(ALIVE_EVERY_SECONDS)
+
+    def _ask(self, instance_id: str, request: Request) -> None:
+        if self.workers is not None:
+            self.workers.ask(instance_id, request)
 
     def _look_again(self) -> None:
         for instance_id in self.fleet.plans:

@@ -8,7 +8,7 @@ from draas.client.port import ControlPlane, ControlPlaneError, Desired, Unreacha
 from draas.decide.detect import detect
 from draas.decide.validation import validate
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Breaker, Operation, Snapshot
+from draas.model.reconciliation import Breaker, Budget, Operation, Snapshot
 from draas.reconciliation.fleet import Fleet, with_memory
 from draas.reconciliation.last_good import last_good
 from draas.telemetry import messages
@@ -31,7 +31,7 @@ class Observer:
         self._fleet = fleet
 
     async def observe(
-        self, instance_id: str, operation: Operation | None, breaker: Breaker
+        self, instance_id: str, operation: Operation | None, breaker: Breaker, budget: Budget
     ) -> Observation:
         """A fresh snapshot of the instance. Never raises for what the control plane does."""
         memory = self._fleet.memory(instance_id)
@@ -42,6 +42,7 @@ class Observer:
             operation=operation,
             fleet=self._fleet.view(),
             breaker=breaker,
+            budget=budget,
         )
         try:
             state = await self._control_plane.state(instance_id)

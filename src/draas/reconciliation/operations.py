@@ -23,6 +23,7 @@ from draas.reconciliation.explain import NOTHING, as_records, explain
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.last_good import last_good
 from draas.reconciliation.observe import Observation
+from draas.reconciliation.places import Places
 from draas.reconciliation.request import Request
 from draas.reconciliation.store import StoreError
 from draas.telemetry import messages
@@ -30,7 +31,13 @@ from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
 
 UNREACHABLE_RETRY = timedelta(seconds=1)
+RECHECK = timedelta(seconds=0.5)
+"""How long a verification waits for news before it looks again: news are hints (B-40)."""
+HELD_RECHECK = timedelta(seconds=5)
+"""The same, once its time is over and nobody can tell."""
 STORE_RETRY = timedelta(seconds=5)
+
+UNDECIDED = (ErrorClass.NOT_YET, ErrorClass.INCONCLUSIVE)
 
 
 class Operations:
@@ -44,6 +51,7 @@ class Operations:
         executor: Executor,
         rules: Rules,
         counts: CycleCounts,
+        places: Places,
         clock: Clock,
         metrics: DaemonMetrics,
     ) -> None:
@@ -52,6 +60,7 @@ class Operations:
         self._executor = executor
         self._rules = rules
         self._counts = counts
+        self._places = places
         self._clock = clock
         self._metrics = metrics
         self._worked_on: set[str] = set()
@@ -80,13 +89,14 @@ class Operations:
             started_at=now,
             deadline=now + self._rules.reconciliation_timeout,
             phase_since=now,
+            steps=plan.steps,
             summary=comparison.summary,
             differences=as_records(comparison),
             health_before=state.health,
         )
         announce.beginning(operation, self._metrics)
-        await self._journal.save(operation, record.began(operation, plan, now))
-        return await self._carry_on(operation, plan.steps)
+        await self._journal.save(operation, record.began(operation, now))
+        return await self._carry_on(operation)
 
     async def _target(
         self, state: InstanceState, plan: Plan, observation: Observation
@@ -102,10 +112,10 @@ class Operations:
         """Go on with an operation; one that a crash left is first given back its time."""
         if operation.instance_id not in self._worked_on:
             operation = resumed(operation, self._clock.now())
-        return await self._carry_on(operation, ())
+        return await self._carry_on(operation)
 
-    async def _carry_on(self, operation: Operation, steps: tuple[str, ...]) -> datetime | None:
-        """Work through the phases, as far as it goes now."""
+    async def _carry_on(self, operation: Operation) -> datetime | None:
+        """Work through the phases, as far as it goes now; when to go on."""
         self._worked_on.add(operation.instance_id)
         strategy = STRATEGIES[operation.strategy]
         while operation.phase is not Phase.FINISHED:
@@ -113,15 +123,28 @@ class Operations:
             result = await self._executor.carry_out(command, operation)
             now = self._clock.now()
             after = strategy.advance(operation, result, self._rules, now)
-            stuck = not result.ok and after.phase is operation.phase
-            superseded = result.error_class is ErrorClass.SUPERSEDED
+            same_phase = after.phase is operation.phase
+            if result.error_class in UNDECIDED and same_phase:
+                return await self._look_again(operation, after, now)
             if after.target_digest != operation.target_digest:
                 after = await self._compared_anew(after)
+            elif not result.ok and same_phase:
+                return await self._next_attempt(after, result, now)
             await self._journal.save(after)
-            if stuck and not superseded:
-                return self._next_attempt(operation, result, now)
+            if after.wake_at is not None and after.wake_at > now:
+                return after.wake_at
             operation = after
-        return await self._finish(operation, steps)
+        return await self._finish(operation)
+
+    async def _look_again(self, operation: Operation, after: Operation, now: datetime) -> datetime:
+        """Go on verifying; one that is held gives its place back, and is audited once."""
+        if not after.inconclusive:
+            return now + RECHECK
+        if not operation.inconclusive:
+            await self._journal.save(after, record.inconclusive(after, now))
+            announce.inconclusive(after, self._metrics)
+        self._places.release(after.instance_id)
+        return now + HELD_RECHECK
 
     async def _compared_anew(self, operation: Operation) -> Operation:
         """The operation with the differences of its new target to what ran before it."""
@@ -142,14 +165,17 @@ class Operations:
             comparison = await explain(self._control_plane, before, drift, desired, memory)
         return replace(operation, summary=comparison.summary, differences=as_records(comparison))
 
-    def _next_attempt(self, operation: Operation, result: Result, now: datetime) -> datetime:
+    async def _next_attempt(self, operation: Operation, result: Result, now: datetime) -> datetime:
+        """Wait for the time of the next attempt; others may go first meanwhile (B-43)."""
         unreachable = result.error_class is ErrorClass.UNREACHABLE
         wished = min(timedelta(seconds=result.retry_after), self._rules.backoff_maximum)
         delay = UNREACHABLE_RETRY if unreachable else max(self._rules.retry_delay, wished)
+        await self._journal.save(replace(operation, wake_at=now + delay))
+        self._places.release(operation.instance_id)
         announce.retry(operation, result.error, delay, self._rules)
         return now + delay
 
-    async def _finish(self, operation: Operation, steps: tuple[str, ...]) -> datetime | None:
+    async def _finish(self, operation: Operation) -> datetime | None:
         now = self._clock.now()
         memory = remember(
             self._journal.memory(operation.instance_id),
@@ -161,16 +187,27 @@ class Operations:
         )
         if operation.outcome is Outcome.SUCCEEDED and memory.applied_document is not None:
             memory = replace(memory, good_document=memory.applied_document)
-        entry = record.finished(operation, steps, memory, now)
+        entry = record.finished(operation, memory, now)
         try:
             await self._journal.finish(operation, memory, entry)
         except StoreError as error:
             emit(messages.STORE_ERROR, reason=error)
             return now + STORE_RETRY
         self._worked_on.discard(operation.instance_id)
+        self._places.release(operation.instance_id)
         self._counts.finished(succeeded=operation.outcome is Outcome.SUCCEEDED)
         announce.end(operation, memory, self._rules, now, self._metrics)
         return now
+
+    async def abandon(self, instance_id: str) -> None:
+        """End the open operation of an instance that is gone, so that its story has an end."""
+        operation = self._journal.open.get(instance_id)
+        if operation is None:
+            return
+        now, memory = self._clock.now(), self._journal.memory(instance_id)
+        over = replace(operation, outcome=Outcome.SUPERSEDED, error="the instance is gone")
+        await self._journal.finish(over, memory, record.finished(over, memory, now))
+        self._worked_on.discard(instance_id)
 
     async def _good_digest(self, operation: Operation) -> str | None:
         try:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from draas.client.port import ControlPlane
+from draas.decide.gates import BUDGET
 from draas.decide.plan import plan as decide
 from draas.decide.rules import Rules
 from draas.model.clock import Clock
@@ -18,6 +19,7 @@ from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.observe import Observation, Observer
 from draas.reconciliation.operations import Operations
+from draas.reconciliation.places import Places
 from draas.reconciliation.request import Request
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -35,6 +37,7 @@ class Reconciler:
         fleet: Fleet,
         operations: Operations,
         breaker: FleetBreaker,
+        places: Places,
         rules: Rules,
         clock: Clock,
         metrics: DaemonMetrics,
@@ -45,6 +48,7 @@ class Reconciler:
         self._operations = operations
         self._observer = Observer(control_plane, fleet)
         self._breaker = breaker
+        self._places = places
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
@@ -53,7 +57,10 @@ class Reconciler:
         """Observe and decide, and do nothing: the dry run (R-213) and the first half of a pass."""
         operation = self._journal.open.get(instance_id)
         observation = await self._observer.observe(
-            instance_id, operation, self._breaker.look(self._fleet.view())
+            instance_id,
+            operation,
+            self._breaker.look(self._fleet.view()),
+            self._places.budget(instance_id),
         )
         now = self._clock.now()
         plan = decide(observation.snapshot, self._rules, now, request.trigger, request.strategy)
@@ -69,6 +76,12 @@ class Reconciler:
         snapshot = observation.snapshot
         self._note(plan, snapshot)
         self._note_stopped(plan, request, instance_id)
+        if plan.decision in (Decision.BEGIN, Decision.RESUME):
+            if not self._places.take(instance_id):
+                self._places.wait(instance_id, request)
+                return None
+        elif plan.decision is not Decision.WAITING:
+            self._places.release(instance_id)
         match plan.decision:
             case Decision.GONE:
                 await self._forget(instance_id)
@@ -81,7 +94,7 @@ class Reconciler:
                 await self._adopt(snapshot.state, snapshot.memory)
                 return None
             case Decision.HELD:
-                await self._hold(snapshot, plan)
+                await self._hold(snapshot, plan, request)
                 return plan.next_look
             case Decision.IN_SYNC if snapshot.memory.held_audited:
                 await self._journal.remember(replace(snapshot.memory, held_audited=""))
@@ -121,10 +134,13 @@ class Reconciler:
         self._fleet.put(state)
         emit(messages.ADOPTED, instance_id=state.id)
 
-    async def _hold(self, snapshot: Snapshot, plan: Plan) -> None:
+    async def _hold(self, snapshot: Snapshot, plan: Plan, request: Request) -> None:
         """Say once why nothing is done (R-182); back-off and locks pass by themselves."""
         gate, state = plan.blocked_by, snapshot.state
         if gate is None or state is None:
+            return
+        if gate.name == BUDGET:
+            self._places.wait(state.id, request)
             return
         self._metrics.skipped(gate.name)
         told = f"{gate.name}:{state.desired_digest}"
@@ -145,6 +161,8 @@ class Reconciler:
         await self._journal.remember(memory, entry)
 
     async def _forget(self, instance_id: str) -> None:
+        await self._operations.abandon(instance_id)
+        self._places.release(instance_id)
         now = self._clock.now()
         entry = record.noted(instance_id, now, action="The instance was deleted", outcome="gone")
         await self._journal.forget(instance_id, entry)

@@ -7,23 +7,30 @@ from datetime import datetime
 from draas.model.audit import AuditEntry
 from draas.model.clock import timestamp
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Memory, Operation, Outcome, Plan
+from draas.model.reconciliation import Memory, Operation, Outcome
 
 
-def began(operation: Operation, plan: Plan, now: datetime) -> AuditEntry:
+def began(operation: Operation, now: datetime) -> AuditEntry:
     """The entry of an operation that begins: what is wrong and what will be done about it."""
     return _entry(
         operation,
         now,
         action=f"Reconciling using {operation.strategy} strategy",
         outcome="started",
-        plan=plan.steps,
     )
 
 
-def finished(
-    operation: Operation, plan_steps: tuple[str, ...], memory: Memory, now: datetime
-) -> AuditEntry:
+def inconclusive(operation: Operation, now: datetime) -> AuditEntry:
+    """The entry of a verification whose time is over and that nobody can judge: it is held."""
+    return _entry(
+        operation,
+        now,
+        action=f"Held while its verification cannot be judged: {operation.inconclusive}",
+        outcome="held",
+    )
+
+
+def finished(operation: Operation, memory: Memory, now: datetime) -> AuditEntry:
     """The entry of an operation that ended; R-120's texts."""
     quarantine = memory.quarantine_of(operation.target_digest)
     return _entry(
@@ -31,7 +38,6 @@ def finished(
         now,
         action=_action(operation),
         outcome=operation.outcome.value if operation.outcome else "",
-        plan=plan_steps,
         quarantined=quarantine.digest if quarantine else None,
         ended=True,
     )
@@ -59,7 +65,6 @@ def _entry(
     *,
     action: str,
     outcome: str,
-    plan: tuple[str, ...],
     quarantined: str | None = None,
     ended: bool = False,
 ) -> AuditEntry:
@@ -74,7 +79,7 @@ def _entry(
         summary=operation.summary,
         differences=operation.differences,
         strategy=operation.strategy,
-        plan=plan,
+        plan=operation.steps,
         trigger=operation.trigger.value,
         actor=operation.actor,
         attempts=operation.attempt,

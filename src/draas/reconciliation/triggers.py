@@ -13,7 +13,7 @@ from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
 from draas.reconciliation.link import Link
-from draas.reconciliation.waiting import Waiting
+from draas.reconciliation.places import Places
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -41,21 +41,19 @@ class Triggers:
         control_plane: ControlPlane,
         fleet: Fleet,
         queue: WorkQueue,
-        waiting: Waiting,
+        places: Places,
         link: Link,
         counts: CycleCounts,
         heartbeats: Heartbeats,
         clock: Clock,
         metrics: DaemonMetrics,
         acts: bool,
-        concurrency: int,
     ) -> None:
         self._acts = acts
-        self._concurrency = concurrency
         self._control_plane = control_plane
         self._fleet = fleet
         self._queue = queue
-        self._waiting = waiting
+        self._places = places
         self._link = link
         self._counts = counts
         self._heartbeats = heartbeats
@@ -120,8 +118,7 @@ class Triggers:
             return
         self._link.up()
         self._metrics.cycle_completed()
-        if self._queue.active >= self._concurrency:
-            self._tell_waiting()
+        self._tell_waiting()
         reconciled, failed = self._counts.take()
         emit(
             messages.CYCLE_COMPLETE,
@@ -134,9 +131,9 @@ class Triggers:
         )
 
     def _tell_waiting(self) -> None:
-        for instance_id in self._queue.waiting(SHOWN_WAITING):
+        for instance_id in self._places.waiting(SHOWN_WAITING):
             self._metrics.skipped("concurrency")
-            emit(messages.SKIPPED_CONCURRENCY, instance_id=instance_id, limit=self._concurrency)
+            emit(messages.SKIPPED_CONCURRENCY, instance_id=instance_id, limit=self._places.limit)
 
     async def check(self) -> None:
         """Learn what changed since the last look: its cost grows with changes, not with instances.
@@ -219,7 +216,6 @@ class Triggers:
 
     def _take(self, change: Change) -> None:
         self._metrics.event_lag.set(_seconds_since(change.at, self._clock.now()))
-        self._waiting.tell(change.instance_id)
         if self._listing.locked():
             self._told.add(change.instance_id)
         if change.kind == "Deleted":

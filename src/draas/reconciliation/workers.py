@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from draas.client.port import ControlPlaneError, RefusedError
@@ -22,7 +23,10 @@ RETRY_AFTER_DEFECT = timedelta(seconds=30)
 
 
 class Workers:
-    """A pool that takes keys from the queue and makes passes over them."""
+    """A pool that takes keys from the queue and makes passes over them.
+
+    `under_way` says which instances have an operation that must not be left where it is.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Workers:
         clock: Clock,
         metrics: DaemonMetrics,
         count: int,
+        under_way: Callable[[], Collection[str]],
     ) -> None:
         self._queue = queue
         self._reconciler = reconciler
@@ -40,10 +45,11 @@ class Workers:
         self._clock = clock
         self._metrics = metrics
         self._count = count
+        self._under_way = under_way
         self._requests: dict[str, Request] = {}
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._busy: set[asyncio.Task[None]] = set()
+        self._passed = asyncio.Event()
 
     def ask(self, instance_id: str, request: Request) -> None:
         """A person wants a pass over the instance now."""
@@ -55,31 +61,31 @@ class Workers:
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._count)]
 
     async def drain(self, grace: timedelta) -> None:
-        """Take nothing new and let what is under work finish; after the grace it is left.
+        """Begin nothing new and let what is under way finish; after the grace it is left.
 
         What is left stands in the store and is finished by the next start (B-53).
         """
         self._draining = True
-        for task in self._tasks:
-            if task not in self._busy:
-                task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+        try:
+            async with asyncio.timeout(grace.total_seconds()):
+                while self._queue.active or self._under_way():
+                    self._passed.clear()
+                    await self._passed.wait()
+        except TimeoutError:
+            pass
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _work(self) -> None:
-        me = asyncio.current_task()
-        while not self._draining:
+        while True:
             key, trigger = await self._queue.take()
-            if me is not None:
-                self._busy.add(me)
             try:
-                await self._pass(key, trigger)
+                if not self._draining or key in self._under_way():
+                    await self._pass(key, trigger)
             finally:
-                self._busy -= {me}
                 self._queue.done(key)
+                self._passed.set()
                 self._measure()
 
     async def _pass(self, key: str, trigger: Trigger) -> None:

@@ -25,7 +25,7 @@ class SimulatedControlPlane:
     """`draas.client.port.ControlPlane` without a network.
 
     `reachable` false makes every call fail. By the digest of what is started: one in `failing`
-    never starts, one in `sick` starts and is Unhealthy, one in `silent` starts and never answers,
+    never starts, one in `sick` starts and is Unhealthy, of one in `obscure` nobody can tell,
     one in `dying` ends after so many seconds. An instance in `refusals` cannot be started or
     stopped; a start takes `start_seconds`, a look at what was started `look_seconds`; reads are
     `lag` seconds old. `begun` has every start as it begins, `log` every start and stop in order.
@@ -38,7 +38,7 @@ class SimulatedControlPlane:
     reachable: bool = True
     failing: dict[str, str] = field(default_factory=dict)
     sick: set[str] = field(default_factory=set)
-    silent: set[str] = field(default_factory=set)
+    obscure: set[str] = field(default_factory=set)
     dying: dict[str, float] = field(default_factory=dict)
     refusals: dict[str, RefusedError] = field(default_factory=dict)
     start_seconds: float = 0.2
@@ -78,6 +78,13 @@ class SimulatedControlPlane:
         else:
             self._end(server)
         self._tell(instance_id, "StatusChanged")
+
+    async def look(self, instance_id: str) -> None:
+        """The control plane looks at the server again, and tells."""
+        server = self.servers[instance_id]
+        if server.running is not None:
+            self._judge(server, server.running)
+        self._tell(instance_id, "HealthChanged")
 
     async def crash(self, instance_id: str, reason: str = "exit code 137") -> None:
         """The server's process ends by itself."""
@@ -257,16 +264,20 @@ class SimulatedControlPlane:
         server = self.servers.get(instance_id)
         if server is None or server.running is not document:
             return
-        wanted = self.digests.whole(document)
-        if wanted not in self.silent:
-            server.observed = self.digests.observable(document)
-            sick = wanted in self.sick
-            server.health = "Unhealthy" if sick else "Healthy"
-            server.reason = "/health answers 500" if sick else None
-            if not sick:
-                server.praise(self._generation(server, document))
+        self._judge(server, document)
         if self.look_seconds:
             self._tell(instance_id, "ObservedChanged")
+
+    def _judge(self, server: SimulatedServer, document: dict[str, Any]) -> None:
+        wanted = self.digests.whole(document)
+        server.observed = server.observed or self.digests.observable(document)
+        if wanted in self.sick:
+            server.health, server.reason = "Unhealthy", "/health answers 500"
+        elif wanted in self.obscure:
+            server.health, server.reason = "Unknown", "/health answers in words of its own"
+        else:
+            server.health, server.reason = "Healthy", None
+            server.praise(self._generation(server, document))
 
     def _die(self, instance_id: str, document: dict[str, Any]) -> None:
         server = self.servers.get(instance_id)

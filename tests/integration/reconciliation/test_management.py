@@ -121,7 +121,15 @@ async def test_an_explanation_has_every_gate_in_order() -> None:
         ).json()
         assert told["dryRun"] is True
         names = [gate["name"] for gate in told["plan"]["gates"]]
-        assert names == ["operation", "status", "quarantine", "validation", "back-off", "breaker"]
+        assert names == [
+            "operation",
+            "status",
+            "quarantine",
+            "validation",
+            "back-off",
+            "breaker",
+            "budget",
+        ]
         assert told["summary"] == ["Port: 8101 → 9090"]
         assert told["plan"]["steps"][:2] == ["check", "stop"]
 

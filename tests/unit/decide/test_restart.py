@@ -41,7 +41,7 @@ def failed(kind: ErrorClass, **values: object) -> Result:
             Outcome.SUPERSEDED,
             id="checked, gone",
         ),
-        pytest.param(at(Phase.STOPPING), OK, Phase.WAITING, None, id="stopped"),
+        pytest.param(at(Phase.STOPPING), OK, Phase.STARTING, None, id="stopped"),
         pytest.param(
             at(Phase.STOPPING), Result(changed=False), Phase.STARTING, None, id="nothing ran"
         ),
@@ -59,7 +59,6 @@ def failed(kind: ErrorClass, **values: object) -> Result:
             Outcome.FAILED,
             id="stop failed for good: what runs is left alone",
         ),
-        pytest.param(at(Phase.WAITING), OK, Phase.STARTING, None, id="waited"),
         pytest.param(at(Phase.STARTING), OK, Phase.VERIFYING, None, id="started"),
         pytest.param(
             at(Phase.STARTING),
@@ -78,10 +77,24 @@ def failed(kind: ErrorClass, **values: object) -> Result:
         pytest.param(at(Phase.VERIFYING), OK, Phase.FINISHED, Outcome.SUCCEEDED, id="verified"),
         pytest.param(
             at(Phase.VERIFYING),
-            failed(ErrorClass.PERMANENT),
+            failed(ErrorClass.NOT_YET),
+            Phase.VERIFYING,
+            None,
+            id="not healthy yet",
+        ),
+        pytest.param(
+            at(Phase.VERIFYING, phase_since=NOW - RULES.health_timeout),
+            failed(ErrorClass.NOT_YET),
             Phase.RESTORING,
             None,
-            id="not healthy",
+            id="not healthy in time",
+        ),
+        pytest.param(
+            at(Phase.VERIFYING, phase_since=NOW - RULES.health_timeout),
+            failed(ErrorClass.INCONCLUSIVE),
+            Phase.VERIFYING,
+            None,
+            id="nobody can tell: no pass and no failure",
         ),
         pytest.param(at(Phase.RESTORING), OK, Phase.VERIFYING_RESTORED, None, id="restored"),
         pytest.param(
@@ -106,8 +119,8 @@ def failed(kind: ErrorClass, **values: object) -> Result:
             id="restored and verified",
         ),
         pytest.param(
-            at(Phase.VERIFYING_RESTORED),
-            failed(ErrorClass.PERMANENT),
+            at(Phase.VERIFYING_RESTORED, phase_since=NOW - RULES.health_timeout),
+            failed(ErrorClass.NOT_YET),
             Phase.FINISHED,
             Outcome.FAILED,
             id="restored and not healthy",
@@ -119,6 +132,20 @@ def test_advance(
 ) -> None:
     after = RESTART.advance(operation, result, RULES, NOW)
     assert (after.phase, after.outcome) == (phase, outcome)
+
+
+def test_the_pause_after_a_stop_is_kept_in_the_operation() -> None:
+    after = RESTART.advance(at(Phase.STOPPING), OK, RULES, NOW)
+    assert after.wake_at == NOW + RULES.restart_delay
+    assert RESTART.advance(at(Phase.STOPPING), Result(changed=False), RULES, NOW).wake_at is None
+
+
+def test_what_cannot_be_judged_is_held_until_it_can_be() -> None:
+    late = at(Phase.VERIFYING, phase_since=NOW - RULES.health_timeout)
+    held = RESTART.advance(late, failed(ErrorClass.INCONCLUSIVE), RULES, NOW)
+    assert (held.inconclusive, held.outcome) == ("it failed", None)
+    assert RESTART.advance(held, OK, RULES, NOW).outcome is Outcome.SUCCEEDED
+    assert RESTART.advance(held, failed(ErrorClass.NOT_YET), RULES, NOW).phase is Phase.RESTORING
 
 
 @pytest.mark.parametrize(
@@ -171,7 +198,7 @@ def test_an_outage_costs_no_time_and_decides_nothing(phase: Phase, seconds: int)
 def test_after_a_stop_nothing_ends_without_a_start_or_nothing_left_to_start(
     results: list[Result],
 ) -> None:
-    operation, something_runs, tried_to_restore = at(Phase.WAITING), False, False
+    operation, something_runs, tried_to_restore = at(Phase.STARTING), False, False
     for result in results:
         phase = operation.phase
         if phase is Phase.FINISHED:

@@ -27,7 +27,7 @@ async def test_stopped_by_its_user_between_stop_and_start_it_stays_down() -> Non
     await world.running("a")
     async with world.daemon() as daemon:
         await world.control_plane.configure("a", configuration(9090))
-        await until_phase(world, "waiting")
+        await until_phase(world, "starting")
         await world.control_plane.want("a", running=False)
         await asyncio.sleep(120)
         assert daemon.journal.open == {}
@@ -177,7 +177,7 @@ async def test_what_runs_something_else_by_now_is_stopped_and_not_blamed() -> No
     wanted = configuration(9090)
     async with world.daemon() as daemon:
         await world.control_plane.configure("a", wanted)
-        await until_phase(world, "waiting")
+        await until_phase(world, "starting")
         server = world.control_plane.servers["a"]
         world.control_plane._run("a", server, configuration(8100))
         await world.until(lambda: runs(world, "a", wanted), within=60)

@@ -11,8 +11,8 @@ from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
 from draas.reconciliation.link import Link
+from draas.reconciliation.places import Places
 from draas.reconciliation.triggers import RELIST_SECONDS, SLICE, Triggers
-from draas.reconciliation.waiting import Waiting
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry.metrics import DaemonMetrics
 from draas.testing import virtual_time
@@ -36,14 +36,13 @@ def triggers(control_plane: SimulatedControlPlane, fleet: Fleet, clock: VirtualC
         control_plane=control_plane,
         fleet=fleet,
         queue=WorkQueue(clock),
-        waiting=Waiting(clock),
+        places=Places(5, lambda _id, _request: None),
         link=Link(clock, metrics),
         counts=CycleCounts(),
         heartbeats=Heartbeats(clock),
         clock=clock,
         metrics=metrics,
         acts=True,
-        concurrency=5,
     )
 
 

@@ -1,9 +1,12 @@
 """Restart: stop, wait, start in the same slot, verify; back to the last good on failure (D-13).
 
-    checking ─▶ stopping ─▶ waiting ─▶ starting ─▶ verifying ─▶ finished: succeeded
-                   │                      │            │
-                   ▼                      └────────────┴─▶ restoring ─▶ verifying-restored
-            finished: failed                                             ─▶ finished: rolled-back
+    checking ─▶ stopping ─▶ (wait) ─▶ starting ─▶ verifying ─▶ finished: succeeded
+                   │                     │            │
+                   ▼                     └────────────┴─▶ restoring ─▶ verifying-restored
+            finished: failed                                            ─▶ finished: rolled-back
+
+The wait is the operation's `wake_at`: nobody stands by meanwhile, nor between two looks of a
+verification.
 
 Once something was stopped, only `finished` gives up, and only with something running or nothing
 left to try (B-58, B-62). A newer desired configuration takes the place of the target wherever the
@@ -24,7 +27,6 @@ from draas.decide.commands import (
     Start,
     Stop,
     Verify,
-    Wait,
 )
 from draas.decide.rules import Rules
 from draas.decide.strategies.strategy import Strategy
@@ -46,22 +48,19 @@ def steps(state: InstanceState, target: str, rules: Rules) -> tuple[str, ...]:
 
 def command(operation: Operation, rules: Rules) -> Command:
     """What the operation's phase asks for."""
-    since = operation.phase_since
     match operation.phase:
         case Phase.CHECKING:
             return Check()
         case Phase.STOPPING:
             return Stop()
-        case Phase.WAITING:
-            return Wait(since + rules.restart_delay)
         case Phase.STARTING:
             return Start()
         case Phase.VERIFYING:
-            return Verify(min(since + rules.health_timeout, operation.deadline))
+            return Verify()
         case Phase.RESTORING:
             return Restore()
         case Phase.VERIFYING_RESTORED:
-            return Verify(since + rules.health_timeout, restored=True)
+            return Verify(restored=True)
         case Phase.FINISHED:
             raise ValueError(f"operation {operation.id} is finished and asks for nothing")
 
@@ -87,22 +86,25 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
                 if spent:
                     return _finished(operation, Outcome.FAILED, spent, now)
                 return _again(operation, result)
-            return _to(operation, Phase.WAITING if result.changed else Phase.STARTING, now)
-        case Phase.WAITING:
-            return _to(operation, Phase.STARTING, now)
+            wake_at = now + rules.restart_delay if result.changed else None
+            return replace(_to(operation, Phase.STARTING, now), wake_at=wake_at)
         case Phase.STARTING:
             return _started(operation, result, rules, now)
         case Phase.VERIFYING:
             if result.ok:
                 return _finished(operation, Outcome.SUCCEEDED, "", now)
-            return _back(operation, result.error, now)
+            limit = min(operation.phase_since + rules.health_timeout, operation.deadline)
+            return _undecided(operation, result, limit, now) or _back(operation, result.error, now)
         case Phase.RESTORING:
             return _restored(operation, result, rules, now)
         case Phase.VERIFYING_RESTORED:
             if result.ok:
                 return _finished(operation, Outcome.ROLLED_BACK, operation.error, now)
+            limit = operation.phase_since + rules.health_timeout
             error = f"{operation.error}; the last good configuration: {result.error}"
-            return _finished(operation, Outcome.FAILED, error, now)
+            return _undecided(operation, result, limit, now) or _finished(
+                operation, Outcome.FAILED, error, now
+            )
         case Phase.FINISHED:
             return operation
 
@@ -111,6 +113,20 @@ def resumed(operation: Operation, now: datetime) -> Operation:
     """The operation with the time in which nobody worked on it taken off its limits."""
     away = now - operation.phase_since
     return replace(operation, phase_since=now, deadline=operation.deadline + away)
+
+
+def _undecided(
+    operation: Operation, result: Result, limit: datetime, now: datetime
+) -> Operation | None:
+    """The verification that goes on; `None` where it has failed.
+
+    At its limit only what is known to be wrong is a failure: what cannot be judged is held as it
+    is until it can be, until something newer is desired, or until its user stops it.
+    """
+    if result.error_class is ErrorClass.INCONCLUSIVE and now >= limit:
+        return replace(operation, inconclusive=result.error)
+    waits = result.error_class in (ErrorClass.INCONCLUSIVE, ErrorClass.NOT_YET)
+    return operation if waits and now < limit else None
 
 
 def _checked(operation: Operation, result: Result, now: datetime) -> Operation:
@@ -176,7 +192,7 @@ def _back(operation: Operation, error: str, now: datetime, *, permanent: bool = 
 
 
 def _to(operation: Operation, phase: Phase, now: datetime) -> Operation:
-    return replace(operation, phase=phase, phase_since=now)
+    return replace(operation, phase=phase, phase_since=now, wake_at=None, inconclusive="")
 
 
 def _finished(operation: Operation, outcome: Outcome, error: str, now: datetime) -> Operation:

@@ -1,0 +1,64 @@
+"""Verifications that cannot be judged, and how many instances are disrupted at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from draas.model.configuration import digest
+from tests.unit.reconciliation.scenarios import runs, simulated, starts
+from tests.unit.reconciliation.simulation import World, configuration
+
+
+@simulated
+async def test_what_nobody_can_tell_is_held_and_neither_passed_nor_taken_back() -> None:
+    world = World()
+    await world.running("a")
+    obscure = configuration(9090)
+    world.control_plane.obscure.add(digest(obscure))
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", obscure)
+        await asyncio.sleep(300)
+        assert runs(world, "a", obscure), "nothing is known to be wrong with it"
+        assert [entry.outcome for entry in await world.audit("a")] == ["started", "held"]
+        assert "words of its own" in daemon.fleet.plans["a"].reason
+        world.control_plane.obscure.clear()
+        await world.control_plane.look("a")
+        await asyncio.sleep(10)
+    assert [entry.outcome for entry in await world.audit("a")] == ["started", "held", "succeeded"]
+    assert starts(world, "a") == 1
+
+
+@simulated
+async def test_what_turns_out_bad_after_being_held_is_taken_back() -> None:
+    world = World()
+    await world.running("a")
+    obscure = configuration(9090)
+    world.control_plane.obscure.add(digest(obscure))
+    async with world.daemon():
+        await world.control_plane.configure("a", obscure)
+        await asyncio.sleep(60)
+        world.control_plane.obscure.clear()
+        world.control_plane.sick.add(digest(obscure))
+        await world.control_plane.look("a")
+        await asyncio.sleep(10)
+    assert (await world.audit("a"))[-1].outcome == "rolled-back"
+    assert runs(world, "a", configuration(8100))
+
+
+@simulated
+async def test_no_more_than_the_budget_are_disrupted_at_once() -> None:
+    world = World(max_concurrent_reconciliations=3)
+    names = [f"i{number}" for number in range(9)]
+    await world.running(*names)
+    down: list[int] = []
+    async with world.daemon() as daemon:
+        await asyncio.sleep(1)
+        for number, name in enumerate(names):
+            await world.control_plane.configure(name, configuration(9090 + number))
+        await world.until(lambda: bool(daemon.journal.open))
+        while daemon.fleet.drifting_count or daemon.journal.open:
+            servers = world.control_plane.servers.values()
+            down.append(sum(each.status != "Running" for each in servers))
+            await asyncio.sleep(0.1)
+    assert max(down) == 3
+    assert all(starts(world, name) == 1 for name in names)
