@@ -17,20 +17,22 @@ REFUSED_SECONDS = 0.5
 
 
 class Line:
-    """Calls from one process to another; `failed` makes the error that the caller sees.
+    """Calls from one process to another; `error` makes what the caller sees of a failure.
 
     While `cut` nothing arrives. Of the next `lost` calls that are carried out no answer comes back:
-    the caller sees a broken connection, sooner or later. `slow` is added to each way.
+    the caller sees a broken connection, sooner or later. `slow` is added to each way. `failed` says
+    whether any call ever failed on its way.
     """
 
     def __init__(
-        self, server: Callable[[], Process], failed: Callable[[str], Exception], random: Random
+        self, server: Callable[[], Process], error: Callable[[str], Exception], random: Random
     ) -> None:
         self.cut = False
         self.lost = 0
         self.slow = 0.0
+        self.failed = False
         self._server = server
-        self._failed = failed
+        self._error = error
         self._random = random
         self._under_way: dict[asyncio.Future[Any], None] = {}
 
@@ -40,7 +42,7 @@ class Line:
         """What the other process answers.
 
         Raises:
-            Exception: what it raised, or `failed` of what happened on the way; then it may have
+            Exception: what it raised, or `error` of what happened on the way; then it may have
                 been carried out, or not, or still be.
         """
         loop = asyncio.get_running_loop()
@@ -86,7 +88,8 @@ class Line:
 
     def _fail(self, answer: asyncio.Future[Any], why: str) -> None:
         if not answer.done():
-            answer.set_exception(self._failed(why))
+            self.failed = True
+            answer.set_exception(self._error(why))
 
     def _latency(self) -> float:
         return self.slow + LATENCY_SECONDS * self._random.random()

@@ -40,9 +40,19 @@ class Process:
         """Nothing of it runs any more."""
         self.dead = True
 
+    @property
+    def doomed(self) -> bool:
+        """Whether it is dead or about to die."""
+        return self.dead or self._dies_at is not None
+
     def kill_after(self, steps: int, then: Callable[[], None]) -> None:
         """Kill it when it has made so many more steps, and call `then`."""
         self._dies_at, self._last_words = self.steps + steps, then
+
+    def spare(self) -> bool:
+        """Take back the order to die; whether it still lived with one."""
+        waited, self._dies_at = self._dies_at is not None, None
+        return waited
 
     def freeze(self) -> None:
         """Run nothing of it until `thaw`."""

@@ -88,6 +88,10 @@ class SimulatedControlPlane:
 
     async def crash(self, instance_id: str, reason: str = "exit code 137") -> None:
         """The server's process ends by itself."""
+        self.fall(instance_id, reason)
+
+    def fall(self, instance_id: str, reason: str) -> None:
+        """As `crash`."""
         server = self.servers[instance_id]
         ran, server.running = server.running, None
         if not self.reachable or server.operation is not None:
@@ -128,7 +132,7 @@ class SimulatedControlPlane:
 
     async def fleet(self, etag: str | None = None) -> FleetStates | None:
         """All states."""
-        self._reach()
+        self.reach()
         now = self.clock.monotonic()
         known = len(self._changes)
         while self.lag and known and self._changes[known - 1][2] > now - self.lag:
@@ -141,7 +145,7 @@ class SimulatedControlPlane:
 
     async def changes(self, after: str, wait: float) -> Changes:
         """What happened since, or after a wait nothing."""
-        self._reach()
+        self.reach()
         _, sequence = parse_cursor(after)
         if sequence >= len(self._changes):
             news = asyncio.get_running_loop().create_future()
@@ -149,7 +153,7 @@ class SimulatedControlPlane:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await news
-        self._reach()
+        self.reach()
         fresh = [
             Change(
                 sequence=number,
@@ -166,7 +170,7 @@ class SimulatedControlPlane:
 
     async def state(self, instance_id: str) -> InstanceState | None:
         """One state."""
-        self._reach()
+        self.reach()
         return self._seen(instance_id)
 
     async def desired(self, instance_id: str) -> Desired:
@@ -188,7 +192,7 @@ class SimulatedControlPlane:
 
     async def observed(self, instance_id: str) -> dict[str, Any] | None:
         """Not told in detail here."""
-        self._reach()
+        self.reach()
         return None
 
     async def start(
@@ -205,7 +209,7 @@ class SimulatedControlPlane:
         self.begun.append(instance_id)
         async with self._holding(instance_id, server, "start", operation_id):
             await asyncio.sleep(self.start_seconds)
-            self._reach()
+            self.reach()
             self.log.append(("start", instance_id))
             server.starts += 1
             failure = self.failing.get(wanted)
@@ -282,14 +286,14 @@ class SimulatedControlPlane:
     def _die(self, instance_id: str, document: dict[str, Any]) -> None:
         server = self.servers.get(instance_id)
         if server is not None and server.running is document:
-            with contextlib.suppress(StopIteration):
-                self.crash(instance_id, "exit code 1").send(None)
+            self.fall(instance_id, "exit code 1")
 
     def _end(self, server: SimulatedServer) -> None:
         server.running, server.observed = None, None
         server.status, server.health, server.reason = "Stopped", "Unknown", None
 
-    def _reach(self) -> None:
+    def reach(self) -> None:
+        """Raise UnreachableError while nobody answers."""
         if not self.reachable:
             raise UnreachableError("the control plane is down")
 
@@ -304,7 +308,7 @@ class SimulatedControlPlane:
             raise RefusedError(409, "instance-busy", busy)
 
     def _server(self, instance_id: str) -> SimulatedServer:
-        self._reach()
+        self.reach()
         server = self.servers.get(instance_id)
         if server is None:
             raise RefusedError(404, "instance-not-found", f"there is no instance {instance_id!r}")

@@ -13,19 +13,10 @@ from draas.model.audit import AuditEntry
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.options import DaemonSettings
 from draas.reconciliation.store import AuditQuery
+from draas.testing.configurations import configuration
 from draas.testing.memory_store import MemoryReconciliationStore
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 from draas.testing.virtual_time import VirtualClock
-
-
-def configuration(port: int = 8081, text: str = "MATCH (n) RETURN n") -> dict[str, Any]:
-    return {
-        "host": "127.0.0.1",
-        "port": port,
-        "sources": [{"id": "s", "kind": "mock", "intervalMs": 1000}],
-        "queries": [{"id": "q", "query": text, "sources": [{"sourceId": "s"}]}],
-        "reactions": [{"id": "r", "kind": "log", "queries": ["q"]}],
-    }
 
 
 class World:
@@ -82,5 +73,5 @@ class World:
                 await asyncio.sleep(0.05)
 
     async def _connect(self) -> ControlPlane:
-        self.control_plane._reach()
+        self.control_plane.reach()
         return self.control_plane

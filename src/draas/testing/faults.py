@@ -1,0 +1,110 @@
+"""What goes wrong in a simulated world, as a list that its seed alone decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+INSTANCES = ("a", "b", "c", "d", "e")
+PAUSES = (0.0, 0.05, 0.3, 0.7, 1.5, 3.0, 8.0, 25.0)
+PEOPLE = ("patch", "go-back", "stop", "start", "delete", "tamper", "release")
+SOUND = "sound"
+CONFIGURATIONS = (SOUND, SOUND, SOUND, "failing", "sick", "obscure", "dying")
+"""What the configuration of a `patch` is like, by the number that the fault carries."""
+
+_DURATIONS = (0.3, 2.0, 6.0, 20.0)
+_OUTAGES = (1.0, 4.0, 12.0, 45.0)
+_JUMPS = (-3600.0, -70.0, -3.0, 3.0, 70.0, 3600.0)
+_KINDS = {
+    "patch": 8,
+    "go-back": 2,
+    "stop": 2,
+    "start": 2,
+    "delete": 1,
+    "tamper": 2,
+    "release": 1,
+    "crash": 4,
+    "kill-daemon": 6,
+    "freeze-daemon": 3,
+    "kill-control-plane": 2,
+    "cut-control-plane": 2,
+    "cut-store": 2,
+    "lose-answers": 3,
+    "slow-answers": 2,
+    "slow-starts": 1,
+    "stale-reads": 2,
+    "jump-clock": 2,
+}
+"""How often each kind is drawn, relative to the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that happens `at` so many seconds after the world began.
+
+    `target` is the number of an instance or of a daemon. `amount` is what the kind makes of it:
+    steps until a death, seconds that a clock jumps, answers that are lost, which configuration.
+    `seconds` is how long it lasts.
+    """
+
+    number: int
+    at: float
+    kind: str
+    target: int = 0
+    amount: float = 0.0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.number:>3}  {self.at:8.3f} s  {self.kind} target={self.target} "
+            f"amount={self.amount:g} seconds={self.seconds:g}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A world before it begins: its size, its settings' variant and all its faults."""
+
+    seed: int
+    instances: int
+    daemons: int
+    variant: int
+    faults: tuple[Fault, ...]
+
+    def only(self, numbers: frozenset[int]) -> Plan:
+        """The same world with some of its faults."""
+        kept = tuple(fault for fault in self.faults if fault.number in numbers)
+        return Plan(self.seed, self.instances, self.daemons, self.variant, kept)
+
+
+def plan_of(seed: int) -> Plan:
+    """The world of a seed."""
+    random = Random(f"plan {seed}")
+    instances = random.randint(2, len(INSTANCES))
+    at, faults = 1.0, []
+    for number in range(random.randint(6, 16)):
+        at += random.choice(PAUSES) * (0.5 + random.random())
+        faults.append(_drawn(random, number, round(at, 3), instances))
+    return Plan(seed, instances, 1, random.randrange(1000), tuple(faults))
+
+
+def _drawn(random: Random, number: int, at: float, instances: int) -> Fault:
+    (kind,) = random.choices(tuple(_KINDS), tuple(_KINDS.values()))
+    target, seconds = random.randrange(instances), random.choice(_DURATIONS)
+    amount = float(random.randrange(100))
+    match kind:
+        case "kill-daemon":
+            amount = float(random.choice((0, random.randrange(60), random.randrange(400))))
+        case "kill-control-plane" | "cut-control-plane" | "cut-store":
+            seconds = random.choice(_OUTAGES)
+        case "lose-answers":
+            amount = float(random.randint(1, 3))
+        case "slow-answers":
+            amount = random.choice((0.1, 0.6, 2.0))
+        case "slow-starts":
+            amount = random.choice((1.0, 4.0))
+        case "stale-reads":
+            amount = random.choice((0.2, 1.0, 3.0))
+        case "jump-clock":
+            amount = random.choice(_JUMPS)
+    return Fault(number, at, kind, target, amount, seconds)

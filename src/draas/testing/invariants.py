@@ -1,0 +1,179 @@
+"""What must hold in a simulated world at every moment, whatever goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from draas.model.audit import AuditEntry
+from draas.model.reconciliation import DriftKind, Memory, Operation, Phase, Trigger
+from draas.reconciliation.daemon import Daemon
+from draas.testing.processes import Process
+from draas.testing.remote import LifecycleCall
+from draas.testing.simulated_control_plane import SimulatedControlPlane
+
+ABANDONED_SECONDS = 6.0
+"""How long an instance may be down with nobody responsible: the feed and one retry."""
+DISOBEYED_SECONDS = 20.0
+"""How long an instance may run that its user stopped while it was being started."""
+BREAKER_SECONDS = 5.0
+"""How long after it opened the breaker may see an operation begin that was decided before."""
+GOOD_SECONDS = 30.0
+"""How long what was the last good configuration may still be taken for that."""
+
+
+class Member(Protocol):
+    """A daemon and the process that it is."""
+
+    daemon: Daemon
+    process: Process
+
+
+@dataclass
+class Invariants:
+    """Told of every event; calls `broken` with what does not hold.
+
+    `concurrency` is how many instances a daemon may work on at a time. `members` are the daemons of now, `faulty` says whether faults are under way or have ended
+    just now, `store_failed` whether any write ever failed. `tell` is told the story.
+    """
+
+    plane: SimulatedControlPlane
+    concurrency: int
+    members: Callable[[], list[Member]]
+    faulty: Callable[[], bool]
+    store_failed: Callable[[], bool]
+    broken: Callable[[str], None]
+    tell: Callable[[str], None]
+    _calls: dict[Process, dict[LifecycleCall, None]] = field(default_factory=dict)
+    _open: dict[str, Operation] = field(default_factory=dict)
+    _stored: set[str] = field(default_factory=set)
+    _memories: dict[str, Memory] = field(default_factory=dict)
+    _was_good: dict[tuple[str, str], float] = field(default_factory=dict)
+    _since: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def called(self, caller: Process, call: LifecycleCall) -> None:
+        """A lifecycle call begins."""
+        self.tell(f"{caller.name} {call}")
+        under_way = self._calls.setdefault(caller, {})
+        instances = {each.instance_id for each in under_way}
+        if call.instance_id in instances:
+            self.broken(f"{call.instance_id}: two calls at once by {caller.name}")
+        if len(instances | {call.instance_id}) > self.concurrency:
+            self.broken(f"{caller.name} works on more than {self.concurrency} instances at once")
+        under_way[call] = None
+        self._was_stored(call)
+        self._is_not_in_quarantine(call)
+
+    def over(self, caller: Process, call: LifecycleCall) -> None:
+        """A lifecycle call is over for who made it."""
+        self._calls[caller].pop(call, None)
+
+    def saved(self, caller: Process, operation: Operation, *entries: AuditEntry) -> None:
+        """An operation was stored."""
+        self.tell(
+            f"{caller.name} stores {operation.id} of {operation.instance_id}: {operation.phase} "
+            f"attempt {operation.attempt} target {operation.target_digest[7:13]} {operation.error}"
+        )
+        self._stored.add(operation.id)
+        self._open[operation.instance_id] = operation
+        daemon = self._daemon(caller)
+        if operation.phase is not Phase.CHECKING or not entries or daemon is None:
+            return
+        opened = daemon.breaker.state.open_since
+        harmless = operation.kinds == (DriftKind.RUN_STATE,)
+        if opened is None or harmless or operation.trigger is Trigger.MANUAL:
+            return
+        if (operation.started_at - opened).total_seconds() > BREAKER_SECONDS:
+            self.broken(f"{operation.instance_id}: disrupted though the breaker is open")
+
+    def finished(self, operation: Operation) -> None:
+        """An operation was closed."""
+        self.tell(f"closed {operation.id} of {operation.instance_id}: {operation.outcome}")
+        self._open.pop(operation.instance_id, None)
+
+    def remembered(self, memory: Memory) -> None:
+        """A memory was stored."""
+        held = ", ".join(each.digest[7:13] for each in memory.quarantines)
+        if held:
+            self.tell(f"in quarantine for {memory.instance_id}: {held}")
+        self._memories[memory.instance_id] = memory
+
+    def forgotten(self, instance_id: str) -> None:
+        """What was known of an instance was dropped."""
+        self.tell(f"forgotten {instance_id}")
+        self._open.pop(instance_id, None)
+        self._memories.pop(instance_id, None)
+
+    def open_operation(self, instance_id: str) -> Operation | None:
+        """The operation of an instance that the store holds open."""
+        return self._open.get(instance_id)
+
+    def look(self) -> None:
+        """Check what may not last."""
+        now = self.plane.clock.monotonic()
+        for instance_id, server in self.plane.servers.items():
+            if server.good is not None and server.good <= len(server.history):
+                good = self.plane.digests.whole(server.history[server.good - 1])
+                self._was_good[instance_id, good] = now
+            idle = server.operation is None
+            down = server.wanted and server.running is None and idle
+            self._lasts(
+                "is down and nobody is responsible",
+                instance_id,
+                down and not self._is_anybodys(instance_id),
+                ABANDONED_SECONDS,
+            )
+            disobeyed = not server.wanted and server.running is not None
+            self._lasts("runs though its user stopped it", instance_id, disobeyed and idle,
+                        DISOBEYED_SECONDS)
+
+    def _lasts(self, what: str, instance_id: str, holds: bool, seconds: float) -> None:
+        key, now = (what, instance_id), self.plane.clock.monotonic()
+        if not holds or self.faulty():
+            self._since.pop(key, None)
+        elif now - self._since.setdefault(key, now) > seconds:
+            self.broken(f"{instance_id}: {what} for {seconds:g} s")
+
+    def _is_anybodys(self, instance_id: str) -> bool:
+        return any(_cares(member.daemon, instance_id) for member in self.members())
+
+    def _was_stored(self, call: LifecycleCall) -> None:
+        if call.operation_id not in self._stored:
+            self.broken(f"{call.instance_id}: {call.kind} by an operation that was not stored")
+            return
+        operation = self._open.get(call.instance_id)
+        if self.store_failed() or operation is None or call.kind == "stop":
+            return
+        if operation.phase not in (Phase.STARTING, Phase.RESTORING):
+            self.broken(f"{call.instance_id}: started while {operation.phase.value} was stored")
+
+    def _is_not_in_quarantine(self, call: LifecycleCall) -> None:
+        memory = self._memories.get(call.instance_id)
+        if memory is None or not call.digest or memory.quarantine_of(call.digest) is None:
+            return
+        self.look()
+        was_good = self._was_good.get((call.instance_id, call.digest))
+        if was_good is None or self.plane.clock.monotonic() - was_good > GOOD_SECONDS:
+            self.broken(f"{call.instance_id}: started with a configuration in quarantine")
+
+    def _daemon(self, process: Process) -> Daemon | None:
+        """The daemon of a process; `None` if it has died meanwhile."""
+        found = (each.daemon for each in self.members() if each.process is process)
+        return next(found, None)
+
+
+def _cares(daemon: Daemon, instance_id: str) -> bool:
+    """Whether a daemon will look at the instance again soon, or holds it for a reason."""
+    queue = daemon.queue
+    if instance_id in daemon.journal.open or queue.is_active(instance_id):
+        return True
+    if instance_id in queue.waiting(len(queue)):
+        return True
+    due = queue.due(instance_id)
+    if due is not None:
+        horizon = daemon.rules.backoff_maximum + daemon.rules.retry_delay
+        return due - daemon.clock.now() <= horizon
+    plan = daemon.fleet.plans.get(instance_id)
+    gate = plan.blocked_by if plan else None
+    return gate is not None and gate.until is None

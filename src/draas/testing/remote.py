@@ -1,0 +1,195 @@
+"""A control plane and a store as a simulated daemon reaches them: over lines that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from draas.client.port import Capabilities, ControlPlane, Desired, FleetStates
+from draas.contract.feed import Changes
+from draas.model.audit import AuditEntry
+from draas.model.configuration import digest
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import Memory, Operation
+from draas.reconciliation.store import AuditQuery, AuditVerdict, ReconciliationStore
+from draas.testing.network import Line
+from draas.testing.processes import Process
+
+
+class Witness(Protocol):
+    """Who is told of each lifecycle call as its daemon makes it, and of all that is stored."""
+
+    def called(self, caller: Process, call: LifecycleCall) -> None:
+        """A call begins."""
+        ...
+
+    def over(self, caller: Process, call: LifecycleCall) -> None:
+        """The caller has an answer, or has given up."""
+        ...
+
+    def saved(self, caller: Process, operation: Operation, *entries: AuditEntry) -> None:
+        """The store has kept an open operation."""
+        ...
+
+    def finished(self, operation: Operation) -> None:
+        """The store has closed an operation."""
+        ...
+
+    def remembered(self, memory: Memory) -> None:
+        """The store has kept a memory."""
+        ...
+
+    def forgotten(self, instance_id: str) -> None:
+        """The store has dropped what it knew of an instance."""
+        ...
+
+
+class LifecycleCall:
+    """One call that starts (`digest` says what) or stops an instance; equal only to itself."""
+
+    def __init__(self, kind: str, instance_id: str, operation_id: str, wanted: str = "") -> None:
+        self.kind = kind
+        self.instance_id = instance_id
+        self.operation_id = operation_id
+        self.digest = wanted
+
+    def __str__(self) -> str:
+        return f"calls {self.kind} {self.instance_id} {self.digest[7:13]} for {self.operation_id}"
+
+
+class RemoteControlPlane:
+    """`draas.client.port.ControlPlane` at the other end of a line."""
+
+    def __init__(
+        self, caller: Process, line: Line, there: ControlPlane, witness: Witness
+    ) -> None:
+        self.capabilities: Capabilities = there.capabilities
+        self._caller = caller
+        self._line = line
+        self._there = there
+        self._witness = witness
+
+    async def fleet(self, etag: str | None = None) -> FleetStates | None:
+        """See the port."""
+        return await self._line.call(lambda: self._there.fleet(etag))
+
+    async def changes(self, after: str, wait: float) -> Changes:
+        """See the port."""
+        return await self._line.call(lambda: self._there.changes(after, wait))
+
+    async def state(self, instance_id: str) -> InstanceState | None:
+        """See the port."""
+        return await self._line.call(lambda: self._there.state(instance_id))
+
+    async def desired(self, instance_id: str) -> Desired:
+        """See the port."""
+        return await self._line.call(lambda: self._there.desired(instance_id))
+
+    async def last_good(self, instance_id: str) -> Desired | None:
+        """See the port."""
+        return await self._line.call(lambda: self._there.last_good(instance_id))
+
+    async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
+        """See the port."""
+        return await self._line.call(lambda: self._there.generation(instance_id, generation))
+
+    async def observed(self, instance_id: str) -> dict[str, Any] | None:
+        """See the port."""
+        return await self._line.call(lambda: self._there.observed(instance_id))
+
+    async def start(
+        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+    ) -> None:
+        """See the port."""
+        call = LifecycleCall("start", instance_id, operation_id, digest(document))
+        self._witness.called(self._caller, call)
+        try:
+            await self._line.call(
+                lambda: self._there.start(instance_id, document, operation_id, within), within
+            )
+        finally:
+            self._witness.over(self._caller, call)
+
+    async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
+        """See the port."""
+        call = LifecycleCall("stop", instance_id, operation_id)
+        self._witness.called(self._caller, call)
+        try:
+            return await self._line.call(
+                lambda: self._there.stop(instance_id, operation_id, within), within
+            )
+        finally:
+            self._witness.over(self._caller, call)
+
+
+class RemoteStore:
+    """`draas.reconciliation.store.ReconciliationStore` at the other end of a line."""
+
+    def __init__(
+        self, caller: Process, line: Line, there: ReconciliationStore, witness: Witness
+    ) -> None:
+        self._caller = caller
+        self._line = line
+        self._there = there
+        self._witness = witness
+
+    async def memories(self) -> dict[str, Memory]:
+        """See the port."""
+        return await self._line.call(self._there.memories)
+
+    async def open_operations(self) -> dict[str, Operation]:
+        """See the port."""
+        return await self._line.call(self._there.open_operations)
+
+    async def save_operation(self, operation: Operation, *entries: AuditEntry) -> None:
+        """See the port."""
+
+        async def there() -> None:
+            await self._there.save_operation(operation, *entries)
+            self._witness.saved(self._caller, operation, *entries)
+
+        await self._line.call(there)
+
+    async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
+        """See the port."""
+
+        async def there() -> None:
+            await self._there.finish(operation, memory, *entries)
+            self._witness.finished(operation)
+            self._witness.remembered(memory)
+
+        await self._line.call(there)
+
+    async def remember(self, memory: Memory, *entries: AuditEntry) -> None:
+        """See the port."""
+
+        async def there() -> None:
+            await self._there.remember(memory, *entries)
+            self._witness.remembered(memory)
+
+        await self._line.call(there)
+
+    async def forget(self, instance_id: str, *entries: AuditEntry) -> None:
+        """See the port."""
+
+        async def there() -> None:
+            await self._there.forget(instance_id, *entries)
+            self._witness.forgotten(instance_id)
+
+        await self._line.call(there)
+
+    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
+        """See the port."""
+        return await self._line.call(lambda: self._there.audit(query))
+
+    async def verify_audit(self) -> AuditVerdict:
+        """See the port."""
+        return await self._line.call(self._there.verify_audit)
+
+    async def expire_audit(self, before: datetime) -> int:
+        """See the port."""
+        return await self._line.call(lambda: self._there.expire_audit(before))
+
+    async def close(self) -> None:
+        """Leaves the line as it is."""

@@ -1,0 +1,125 @@
+"""How each kind of fault happens to a simulated world, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from draas.testing.faults import PEOPLE, Fault
+from draas.testing.member import Member
+from draas.testing.processes import Process
+
+if TYPE_CHECKING:
+    from draas.testing.world import World
+
+STALE_SECONDS = 35.0
+"""After stale reads the next periodic check has to set things right."""
+
+
+class Troubles:
+    """Lets faults happen; `faulty` while one is under way or has only just ended."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._under_way = 0
+        self._calm_from = 0.0
+
+    @property
+    def faulty(self) -> bool:
+        """Whether less may be expected than usual."""
+        return self._under_way > 0 or self._world.clock.monotonic() < self._calm_from
+
+    def happen(self, fault: Fault) -> None:
+        """Let it happen now; what lasts ends by itself."""
+        world = self._world
+        member = world.members[fault.target % len(world.members)]
+        name = world.names[fault.target % len(world.names)]
+        match fault.kind:
+            case kind if kind in PEOPLE:
+                world.people.act(fault, name)
+            case "crash":
+                server = world.plane.servers.get(name)
+                if server is not None and server.running is not None:
+                    world.plane.fall(name, "exit code 137")
+            case "kill-daemon":
+                self._kill(member, fault)
+            case "freeze-daemon":
+                process = member.process
+                process.freeze()
+                self._later(fault.seconds, process.thaw)
+            case "kill-control-plane":
+                self._kill_control_plane(fault)
+            case "cut-control-plane":
+                self._set(member.plane, "cut", True, False, fault)
+            case "cut-store":
+                self._set(member.store, "cut", True, False, fault)
+            case "lose-answers":
+                member.plane.lost += int(fault.amount)
+                self._later(fault.seconds, lambda: setattr(member.plane, "lost", 0))
+            case "slow-answers":
+                self._set(member.plane, "slow", fault.amount, 0.0, fault)
+            case "slow-starts":
+                self._set(world.plane, "start_seconds", fault.amount, 0.2, fault)
+            case "stale-reads":
+                self._set(world.plane, "lag", fault.amount, 0.0, fault, STALE_SECONDS)
+            case "jump-clock":
+                world.clock.jump(timedelta(seconds=fault.amount))
+
+    def _kill(self, member: Member, fault: Fault) -> None:
+        """The daemon dies so many steps from now, and is started again after a while."""
+        process, loop = member.process, asyncio.get_running_loop()
+        if process.doomed:
+            return
+        self._under_way += 1
+
+        def back() -> None:
+            self._under_way -= 1
+            self._world.tell(f"{member.name} is started again")
+            member.start()
+
+        def dies() -> None:
+            self._world.tell(f"{process.name} dies")
+            member.killed(process)
+            loop.call_later(fault.seconds, back, context=Context())
+
+        def spared() -> None:
+            """It was not so busy as to make these steps, or has died of something else."""
+            if process.spare():
+                self._under_way -= 1
+
+        process.kill_after(int(fault.amount), dies)
+        loop.call_later(fault.seconds + 10.0, spared, context=Context())
+
+    def _kill_control_plane(self, fault: Fault) -> None:
+        world = self._world
+        if world.control_planes[-1].dead:
+            return
+        world.control_planes[-1].kill()
+        world.plane.reachable = False
+        for member in world.members:
+            member.plane.sever("the control plane died")
+
+        def back() -> None:
+            world.control_planes.append(Process(f"control-plane.{len(world.control_planes) + 1}"))
+            world.plane.recover()
+
+        self._later(fault.seconds, back)
+
+    def _set(
+        self, thing: object, name: str, bad: object, good: object, fault: Fault, grace: float = 0
+    ) -> None:
+        setattr(thing, name, bad)
+        self._later(fault.seconds, lambda: setattr(thing, name, good), grace)
+
+    def _later(self, seconds: float, undo: Callable[[], None], grace: float = 0.0) -> None:
+        self._under_way += 1
+
+        def ends() -> None:
+            self._under_way -= 1
+            self._calm_from = max(self._calm_from, self._world.clock.monotonic() + grace)
+            undo()
+
+        asyncio.get_running_loop().call_later(seconds, ends, context=Context())

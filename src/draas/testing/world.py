@@ -1,0 +1,173 @@
+"""A simulated world: a fleet, its control plane, daemons, and what a plan lets happen to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+
+from draas.client.port import ControlPlane, UnreachableError
+from draas.reconciliation.daemon import Daemon
+from draas.reconciliation.options import BreakerOptions, DaemonSettings, ReconciliationOptions
+from draas.reconciliation.reconcile import Reconciler
+from draas.reconciliation.store import StoreError
+from draas.testing.faults import INSTANCES, Plan
+from draas.testing.invariants import Invariants
+from draas.testing.member import Member
+from draas.testing.memory_store import MemoryReconciliationStore
+from draas.testing.network import Line
+from draas.testing.people import People
+from draas.testing.processes import Process
+from draas.testing.remote import RemoteControlPlane, RemoteStore
+from draas.testing.simulated_control_plane import SimulatedControlPlane
+from draas.testing.troubles import Troubles
+from draas.testing.virtual_time import VirtualClock
+
+LOOK_SECONDS = 1.0
+
+
+class BrokenError(Exception):
+    """Something that must hold did not."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a world is made of; a test gives it a part that is defective on purpose."""
+
+    daemon: type[Daemon] = Daemon
+    control_plane: type[SimulatedControlPlane] = SimulatedControlPlane
+    store: type[MemoryReconciliationStore] = MemoryReconciliationStore
+    tell: Callable[[str], None] | None = None
+
+
+def settings_of(variant: int) -> DaemonSettings:
+    """One of the ways in which a daemon may be set; times are short, so that worlds are."""
+    return DaemonSettings(
+        reconciliation=ReconciliationOptions(
+            max_concurrent_reconciliations=1 + variant % 3,
+            restart_delay=timedelta(seconds=(0, 2, 2)[variant % 3]),
+            retry_delay=timedelta(seconds=5),
+            backoff_maximum=timedelta(seconds=20),
+            health_timeout=timedelta(seconds=5),
+            reconciliation_timeout=timedelta(seconds=60),
+        ),
+        breaker=BreakerOptions(
+            enabled=variant % 4 == 0,
+            minimum_failing=2,
+            minimum_instances=3,
+            hold_time=timedelta(seconds=60),
+        ),
+    )
+
+
+class World:
+    """Everything of a simulated world; `trouble` lets the plan's faults happen."""
+
+    def __init__(self, plan: Plan, parts: Parts) -> None:
+        self.plan = plan
+        self.parts = parts
+        self.clock = VirtualClock(plan.seed)
+        self.settings = settings_of(plan.variant)
+        self.names = INSTANCES[: plan.instances]
+        self.plane = parts.control_plane(self.clock, look_seconds=0.3)
+        self.people = People(self.plane, self._release, self.tell)
+        self.store = parts.store()
+        self.control_planes = [Process("control-plane.1")]
+        self._store_process = Process("store")
+        self._random = Random(f"network {plan.seed}")
+        self._verdict = ""
+        self.invariants = Invariants(
+            plane=self.plane,
+            concurrency=self.settings.reconciliation.max_concurrent_reconciliations,
+            members=lambda: self.members,  # type: ignore[arg-type, return-value]
+            faulty=lambda: self.troubles.faulty,
+            store_failed=lambda: any(each.store.failed for each in self.members),
+            broken=self.broken,
+            tell=self.tell,
+        )
+        self.members: list[Member] = []
+        self.troubles = Troubles(self)
+
+    async def begin(self) -> None:
+        """A fleet in order and its daemons."""
+        for name in self.names:
+            await self.plane.create(name, self.people.document())
+            await self.plane.want(name, running=True)
+        for number in range(self.plan.daemons):
+            plane = Line(lambda: self.control_planes[-1], UnreachableError, self._random)
+            store = Line(lambda: self._store_process, StoreError, self._random)
+            name = f"daemon-{number}"
+            self.members.append(Member(name, plane, store, self._make, self.broken))
+        self._look()
+
+    async def trouble(self) -> None:
+        """Let everything happen that the plan says, each at its time."""
+        for fault in self.plan.faults:
+            await self.sleep(fault.at - self.clock.monotonic())
+            self.tell(str(fault))
+            self.troubles.happen(fault)
+        while self.troubles.faulty:
+            await self.sleep(1.0)
+        await self.people.rest()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time go by.
+
+        Raises:
+            BrokenError: something that must hold did not.
+        """
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+        if self._verdict:
+            raise BrokenError(self._verdict)
+
+    async def end(self) -> None:
+        """Let everything die that lives, so that nothing of it is left in the loop."""
+        self.invariants.broken = lambda _: None
+        me = asyncio.current_task()
+        tasks = [task for task in asyncio.all_tasks() if task is not me]
+        for task in tasks:
+            task.cancel()
+        dead = [process for member in self.members for process in (*member.dead, member.process)]
+        for process in (*dead, *self.control_planes):
+            process.bury()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def broken(self, what: str) -> None:
+        """Note what does not hold; the first counts."""
+        if not self._verdict:
+            self._verdict = f"at {self.clock.monotonic():.3f} s: {what}"
+            self.tell(f"BROKEN {what}")
+
+    def tell(self, what: str) -> None:
+        """Add a line to the story, if anybody wants it."""
+        if self.parts.tell is not None:
+            self.parts.tell(f"{self.clock.monotonic():9.3f}  {what}")
+
+    # Inside
+
+    def _make(self, member: Member) -> tuple[Daemon, ControlPlane]:
+        process = member.process
+        store = RemoteStore(process, member.store, self.store, self.invariants)
+        plane = RemoteControlPlane(process, member.plane, self.plane, self.invariants)
+        return self.parts.daemon(self.settings, store, self.clock), plane
+
+    def _look(self) -> None:
+        self.invariants.look()
+        asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look, context=Context())
+
+    async def _release(self, name: str) -> None:
+        """By whichever daemon is there, as its management API does it."""
+        for member in self.members:
+            reconciler = member.daemon.reconciler
+            if reconciler is not None and not (member.process.dead or member.process.frozen):
+                await member.process.spawn(_released(reconciler, name))
+
+
+async def _released(reconciler: Reconciler, name: str) -> None:
+    with contextlib.suppress(StoreError):
+        await reconciler.release(name, "somebody")
