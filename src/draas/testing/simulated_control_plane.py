@@ -9,6 +9,7 @@ from typing import Any
 
 from draas.client.port import Capabilities, Desired, FleetStates, RefusedError, UnreachableError
 from draas.contract.feed import MOST, Change, Changes, cursor, parse_cursor
+from draas.decide.hot_apply import settings_changed
 from draas.model.clock import Clock
 from draas.model.configuration import canonical, digest, observable_digest
 from draas.model.instance import InstanceState
@@ -212,6 +213,23 @@ class SimulatedControlPlane:
             server.status, server.health = "Stopped", "Unknown"
         await self._tell(instance_id, "StatusChanged")
         return ran
+
+    async def apply(
+        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+    ) -> None:
+        """Change what runs in place; not its own settings, and to nothing in `failing`."""
+        server = self._server(instance_id)
+        async with self._working(instance_id):
+            self._refuse(instance_id)
+            if server.running is None:
+                raise RefusedError(409, "instance-not-running", "nothing runs")
+            if settings_changed(server.running, document):
+                raise RefusedError(409, "restart-needed", "a setting of the server changed")
+            self.log.append(("apply", instance_id))
+            if failure := self.failing.get(digest(document)):
+                raise RefusedError(500, "hot-apply-failed", failure)
+            self._run(server, dict(document))
+        await self._tell(instance_id, "ConfigurationApplied")
 
     # Inside
 
