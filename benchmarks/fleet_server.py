@@ -130,7 +130,14 @@ async def main(data: Path, count: int) -> None:
     if count:
         await fill(path, platform, count, clock)
     plane = ControlPlane(
-        store, Platforms([platform]), platform, clock, SETTINGS, lambda *_: True, metrics()
+        store,
+        Platforms([platform]),
+        platform,
+        platform,
+        clock,
+        SETTINGS,
+        lambda *_: True,
+        metrics(),
     )
     await plane.open()
     app = Counted(application(plane))

@@ -22,6 +22,7 @@ from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(120)
 WAY_BACK = (Phase.RESTORING, Phase.VERIFYING_RESTORED)
+NEWER = "MATCH (n) RETURN n.value AS value"
 STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.matrix)]
 
 
@@ -41,8 +42,13 @@ async def test_killed_in_a_restart(made: World, phase: Phase, moment: str) -> No
     first = await made.configuration("a")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         bad = phase in WAY_BACK
-        port = taken.getsockname()[1] if bad else free_port()
-        await made.patch("a", {"op": "replace", "path": "/port", "value": port})
+        if phase is Phase.APPLYING:
+            made.daemon.arguments += ("--Reconciliation:DefaultStrategy=HotApply",)
+            port = first["port"]
+            await made.patch("a", {"op": "replace", "path": "/queries/0/query", "value": NEWER})
+        else:
+            port = taken.getsockname()[1] if bad else free_port()
+            await made.patch("a", {"op": "replace", "path": "/port", "value": port})
         await _die_in(made, phase, moment)
         await made.daemon.start()
         expected = first["port"] if bad else port

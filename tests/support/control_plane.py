@@ -68,7 +68,7 @@ async def served(
     database = data / "control-plane.sqlite"
     store = await SqlControlPlaneStore.open(sqlite_url(database), clock)
     plane = ControlPlane(
-        store, Platforms([platform]), platform, clock, settings, can_bind, metrics()
+        store, Platforms([platform]), platform, platform, clock, settings, can_bind, metrics()
     )
     await plane.open()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()

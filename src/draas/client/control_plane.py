@@ -112,6 +112,12 @@ class NativeControlPlane:
         body = answer.json()
         return bool(body.get("changed", True)) if isinstance(body, dict) else True
 
+    async def apply(
+        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+    ) -> None:
+        """Change in place to the document."""
+        await self._lifecycle(instance_id, "apply", document, operation_id, within)
+
     async def _lifecycle(
         self,
         instance_id: str,

@@ -178,6 +178,12 @@ class ForeignControlPlane:
         await self._http.request("POST", self._instance(instance_id, "stop"), within=within)
         return True
 
+    async def apply(
+        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+    ) -> None:
+        """Not offered by such a control plane."""
+        raise RefusedError(409, "restart-needed", "this control plane cannot change in place")
+
     def _instance(self, instance_id: str, action: str = "") -> str:
         return routes.instance(instance_id, action, base=self.capabilities.base)
 

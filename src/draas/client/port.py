@@ -43,8 +43,8 @@ class RefusedError(ControlPlaneError):
     @property
     def transient(self) -> bool:
         """Whether the same call may succeed later: 408, 409 busy, 425, 429 and 5xx (B-60)."""
-        if self.kind in ("start-failed", "stop-failed", "internal-error"):
-            return self.kind != "start-failed"
+        if self.kind in ("start-failed", "hot-apply-failed"):
+            return False
         return self.kind == "instance-busy" or self.status in (408, 425, 429) or self.status >= 500
 
 
@@ -120,4 +120,10 @@ class ControlPlane(Protocol):
 
     async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
         """See that it does not run; whether something had to be ended."""
+        ...
+
+    async def apply(
+        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+    ) -> None:
+        """See that what runs is changed in place to the document; a refusal where it cannot be."""
         ...

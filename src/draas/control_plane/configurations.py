@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from draas.contract.problems import ProblemError
-from draas.control_plane.documents import Document, document, invalid
+from draas.control_plane.documents import Document, document, invalid, stored
 from draas.control_plane.fleet import Fleet, Transition, absent
-from draas.control_plane.records import Cause, Generation, Record, put
+from draas.control_plane.records import SLOT, Cause, Generation, Record, Slot, put
 from draas.control_plane.status import transition
 from draas.control_plane.store import Store, StoreError
 from draas.model.configuration import Configuration, ConfigurationError
@@ -106,6 +106,34 @@ class Configurations:
                 f"no configuration of instance {instance_id!r} has been seen running yet",
             )
         return await self.generation(instance_id, number)
+
+    async def to_run(
+        self, instance_id: str, given: Any | None, cause: Cause
+    ) -> tuple[Document, Slot]:
+        """The stored configuration, or `given`, and a slot for it with the generation that it is.
+
+        Raises:
+            ProblemError: instance-not-found or invalid-configuration.
+        """
+        record = self._fleet.get(instance_id)
+        if given is None:
+            base = await self.get(instance_id)
+            what, generation = stored(base.document), base.generation
+        else:
+            what = document(given, port=record.port)
+            history = await self.history(instance_id)
+            known = (each.generation for each in history if each.digest == what.digest)
+            generation = next(known, None)  # type: ignore[assignment]
+        slot = Slot(
+            name=SLOT,
+            host=what.host,
+            port=what.port,
+            digest=what.digest,
+            components_digest=what.components_digest,
+            generation=generation,
+            at=cause.at,
+        )
+        return what, slot
 
     async def _change(
         self,

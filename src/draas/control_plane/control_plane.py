@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Callable
 
 from draas.control_plane.adoption import adopt_all
+from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
 from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Fleet
+from draas.control_plane.hot_apply import HotApply
 from draas.control_plane.instances import Instances
 from draas.control_plane.lifecycle import Lifecycle
 from draas.control_plane.monitor import Monitor
 from draas.control_plane.options import ControlPlaneSettings
 from draas.control_plane.platforms import Platforms
-from draas.control_plane.ports import Observer
+from draas.control_plane.ports import Editor, Observer
 from draas.control_plane.store import Store
 from draas.model.clock import Clock
 from draas.telemetry import messages
@@ -30,6 +32,7 @@ class ControlPlane:
         store: Store,
         platforms: Platforms,
         observer: Observer,
+        editor: Editor,
         clock: Clock,
         settings: ControlPlaneSettings,
         can_bind: Callable[[str, int], bool],
@@ -47,8 +50,20 @@ class ControlPlane:
         self.configurations = Configurations(self.fleet, store)
         self.instances = Instances(self.fleet, platforms, clock, ports, can_bind)
         self._finisher = Finisher(self.fleet)
+        calls = Calls(self._finisher, clock, metrics.operated)
+        self.hot_apply = HotApply(
+            self.fleet,
+            calls,
+            self._finisher,
+            self.configurations,
+            observer,
+            editor,
+            restarts_queries=settings.process.executable_path != "",
+            applied=self.monitor.soon,
+        )
         self.lifecycle = Lifecycle(
             self.fleet,
+            calls,
             self._finisher,
             self.configurations,
             platforms,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from draas.contract.problems import ProblemError
 from draas.control_plane import transitions
+from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
-from draas.control_plane.documents import Document, document, stored
+from draas.control_plane.documents import Document
 from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Decide, Fleet, Transition
 from draas.control_plane.outcome import Outcome, outcome
@@ -30,13 +30,14 @@ class Lifecycle:
     """The only one that starts and stops servers.
 
     A call holds its instance by `operation` in the instance's state; another one meanwhile is
-    refused with instance-busy. Once begun, a call is finished though its client goes away (B-94).
-    `started` is told the id of each instance that came up, `operated` each call and its outcome.
+    refused with instance-busy.
+    `started` is told the id of each instance that came up, `operated` of a crash.
     """
 
     def __init__(
         self,
         fleet: Fleet,
+        calls: Calls,
         finisher: Finisher,
         configurations: Configurations,
         platforms: Platforms,
@@ -46,6 +47,7 @@ class Lifecycle:
         operated: Callable[[str, str], None],
     ) -> None:
         self._fleet = fleet
+        self._calls = calls
         self._operated = operated
         self._started = started
         self._configurations = configurations
@@ -64,9 +66,9 @@ class Lifecycle:
             ProblemError: invalid-configuration, instance-busy, instance-running (with another
                 configuration), platform-unavailable or start-failed.
         """
-        what, slot = await self._wanted(instance_id, given, cause)
+        what, slot = await self._configurations.to_run(instance_id, given, cause)
         platform = self._platform(instance_id)
-        mine = self._operation("start", cause)
+        mine = self._calls.begun("start", cause)
         desired = {} if keep_desired else {"desired_run_state": RunState.RUNNING.value}
 
         async def work() -> Outcome:
@@ -75,7 +77,7 @@ class Lifecycle:
                 return outcome(begun, "start", False, "runs already with this configuration")
             return await self._launch(platform, begun, what, mine)
 
-        return await self._finish(instance_id, mine, work())
+        return await self._calls.finish(instance_id, mine, work())
 
     async def stop(self, instance_id: str, cause: Cause, *, keep_desired: bool = False) -> Outcome:
         """Stop what runs; nothing running is a success too.
@@ -83,7 +85,7 @@ class Lifecycle:
         Raises:
             ProblemError: instance-busy or stop-failed.
         """
-        mine = self._operation("stop", cause)
+        mine = self._calls.begun("stop", cause)
         desired = {} if keep_desired else {"desired_run_state": RunState.STOPPED.value}
 
         async def work() -> Outcome:
@@ -93,7 +95,7 @@ class Lifecycle:
             after, ran = await self._halt(begun, mine, keep=False)
             return outcome(after, "stop", ran, "stopped successfully")
 
-        return await self._finish(instance_id, mine, work())
+        return await self._calls.finish(instance_id, mine, work())
 
     async def restart(self, instance_id: str, cause: Cause) -> Outcome:
         """Stop what runs and start the stored configuration, in one call that nothing interrupts.
@@ -101,9 +103,9 @@ class Lifecycle:
         Raises:
             ProblemError: as for `start` and `stop`; what is refused is refused before the stop.
         """
-        what, slot = await self._wanted(instance_id, None, cause)
+        what, slot = await self._configurations.to_run(instance_id, None, cause)
         platform = self._platform(instance_id)
-        mine = self._operation("restart", cause)
+        mine = self._calls.begun("restart", cause)
         desired = {"desired_run_state": RunState.RUNNING.value}
 
         async def work() -> Outcome:
@@ -114,7 +116,7 @@ class Lifecycle:
             )
             return await self._launch(platform, begun, what, mine)
 
-        return await self._finish(instance_id, mine, work())
+        return await self._calls.finish(instance_id, mine, work())
 
     async def delete(self, instance_id: str, cause: Cause) -> None:
         """Stop and tear down what there is, then forget the instance (B-82).
@@ -122,7 +124,7 @@ class Lifecycle:
         Raises:
             ProblemError: instance-not-found, instance-busy or stop-failed.
         """
-        mine = self._operation("delete", cause)
+        mine = self._calls.begun("delete", cause)
         desired = {"desired_run_state": RunState.STOPPED.value}
 
         async def work() -> None:
@@ -131,37 +133,13 @@ class Lifecycle:
             platform = self._platforms.find(begun.instance.platform_type)
             if platform is not None:
                 await platform.remove(instance_id)
-            now = self._cause(mine)
+            now = self._calls.cause(mine)
             await self._finisher.settled(instance_id, lambda record: transition(record, None, now))
 
-        await self._finish(instance_id, mine, work())
+        await self._calls.finish(instance_id, mine, work())
 
     def _platform(self, instance_id: str) -> Platform:
         return self._platforms.available(self._fleet.get(instance_id).instance.platform_type)
-
-    async def _wanted(
-        self, instance_id: str, given: Any | None, cause: Cause
-    ) -> tuple[Document, Slot]:
-        """What to run, and the slot for it with the generation that it is, if it is one."""
-        record = self._fleet.get(instance_id)
-        if given is None:
-            base = await self._configurations.get(instance_id)
-            what, generation = stored(base.document), base.generation
-        else:
-            what = document(given, port=record.port)
-            history = await self._configurations.history(instance_id)
-            known = (each.generation for each in history if each.digest == what.digest)
-            generation = next(known, None)  # type: ignore[assignment]
-        slot = Slot(
-            name=SLOT,
-            host=what.host,
-            port=what.port,
-            digest=what.digest,
-            components_digest=what.components_digest,
-            generation=generation,
-            at=cause.at,
-        )
-        return what, slot
 
     async def _begin_start(
         self,
@@ -171,7 +149,7 @@ class Lifecycle:
         mine: OperationInFlight,
         desired: Mapping[str, str],
     ) -> Record:
-        cause = self._cause(mine)
+        cause = self._calls.cause(mine)
 
         def decide(record: Record | None) -> Transition:
             free = transitions.free(record, instance_id, mine)
@@ -187,7 +165,7 @@ class Lifecycle:
         *,
         idle_too: bool,
     ) -> Record:
-        cause = self._cause(mine)
+        cause = self._calls.cause(mine)
 
         def decide(record: Record | None) -> Transition:
             free = transitions.free(record, instance_id, mine)
@@ -217,7 +195,7 @@ class Lifecycle:
         except Exception:
             await self._ended(instance_id, mine, InstanceStatus.ERROR, "the platform failed")
             raise
-        now = self._cause(mine)
+        now = self._calls.cause(mine)
         record = await self._finisher.settled(
             instance_id, lambda r: transitions.ready(r, running, now) if r else Transition(None)
         )
@@ -241,7 +219,7 @@ class Lifecycle:
                 if isinstance(error, TimeoutError)
                 else "the platform could not stop the server"
             )
-            now = self._cause(mine)
+            now = self._calls.cause(mine)
             await self._finisher.settled(
                 instance_id,
                 lambda r: transitions.unstoppable(r, reason, now) if r else Transition(None),
@@ -261,7 +239,7 @@ class Lifecycle:
         reason: str | None,
         held: OperationInFlight | None = None,
     ) -> Record | None:
-        now = self._cause(mine)
+        now = self._calls.cause(mine)
 
         def decide(record: Record | None) -> Transition:
             if record is None:
@@ -290,34 +268,6 @@ class Lifecycle:
                 lambda record: transitions.exited(record, exited.process_id, reason, cause),
             )
         )
-
-    async def _finish(
-        self, instance_id: str, mine: OperationInFlight, work: Coroutine[Any, Any, T]
-    ) -> T:
-        """Let the work go on to its end though the caller is cancelled; release the instance."""
-
-        async def released() -> T:
-            result = "failure"
-            try:
-                done = await work
-                result = "success"
-                return done
-            finally:
-                self._operated(mine.kind, result)
-                now = self._cause(mine)
-                await self._finisher.settled(
-                    instance_id, lambda r: transitions.released(r, mine, now)
-                )
-
-        return await asyncio.shield(self._finisher.spawn(released()))
-
-    def _operation(self, kind: str, cause: Cause) -> OperationInFlight:
-        return OperationInFlight(
-            kind, cause.operation_id or self._clock.new_id(), cause.actor, cause.at
-        )
-
-    def _cause(self, mine: OperationInFlight) -> Cause:
-        return Cause(stamp(self._clock.now()), mine.actor, mine.id)
 
 
 async def _started(platform: Platform, launch: Launch) -> Any:

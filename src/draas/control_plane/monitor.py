@@ -10,7 +10,7 @@ from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.last_good import praised
 from draas.control_plane.patience import Patience
 from draas.control_plane.ports import Observation, Observer, Running
-from draas.control_plane.records import Cause, Record, put, stamp
+from draas.control_plane.records import Cause, Record, Slot, put, stamp
 from draas.control_plane.status import transition
 from draas.control_plane.store import StoreError
 from draas.control_plane.transitions import ended
@@ -75,15 +75,18 @@ class Monitor:
         async with self._at_once:
             if instance_id not in self._fleet:
                 return
-            running = running_of(self._fleet.get(instance_id))
-            decide = corrected if running is None else await self._seen(running)
+            record = self._fleet.get(instance_id)
+            running = running_of(record)
+            decide = corrected if running is None else await self._seen(record, running)
         cause = Cause(stamp(self._clock.now()), source="Monitor")
         with contextlib.suppress(StoreError):  # the next look tells the same
             await self._fleet.change(instance_id, lambda record: decide(record, cause))
 
-    async def _seen(self, running: Running) -> Callable[[Record | None, Cause], Transition]:
+    async def _seen(
+        self, looked_at: Record, running: Running
+    ) -> Callable[[Record | None, Cause], Transition]:
         seen = self._patience.judged(running, await self._observer.observe(running))
-        return lambda record, cause: noted(record, running, seen, cause)
+        return lambda record, cause: noted(record, looked_at.slot, seen, cause)
 
 
 def components_digest(seen: Observation) -> tuple[str | None, str | None]:
@@ -98,12 +101,12 @@ def components_digest(seen: Observation) -> tuple[str | None, str | None]:
 
 def noted(
     record: Record | None,
-    running: Running,
+    looked_at: Slot | None,
     seen: Observation,
     cause: Cause,
 ) -> Transition:
     """What a look makes of an instance; nothing, if something else runs or works there now."""
-    if record is None or running_of(record) != running or record.instance.operation is not None:
+    if record is None or record.slot != looked_at or record.instance.operation is not None:
         return Transition(record)
     observed, unreadable = components_digest(seen)
     health = Health.UNKNOWN if unreadable and seen.health is Health.HEALTHY else seen.health

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from draas.decide.hot_apply import Step
 from draas.model.status import Health, PlatformType
 
 
@@ -171,4 +172,20 @@ class Observer(Protocol):
 
     async def observe(self, running: Running) -> Observation:
         """What the slot reports now, within a few seconds."""
+        ...
+
+
+class StepError(Exception):
+    """A change of a running server that was refused, or whose answer did not come."""
+
+
+class Editor(Protocol):
+    """Changes running servers in place."""
+
+    async def carry_out(self, running: Running, step: Step) -> None:
+        """Make one change of one component.
+
+        Raises:
+            StepError: it was refused or got no answer; whether it was made is not known then.
+        """
         ...

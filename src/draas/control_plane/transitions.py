@@ -97,6 +97,42 @@ def located(slot: Slot, running: Running) -> Slot:
     )
 
 
+def changing(record: Record | None, instance_id: str, mine: OperationInFlight) -> Transition:
+    """Hold a running instance while its server is changed in place.
+
+    Raises:
+        ProblemError: instance-not-found, instance-busy or instance-not-running.
+    """
+    present = free(record, instance_id, mine)
+    if present.slot is None or present.instance.status != InstanceStatus.RUNNING.value:
+        raise ProblemError(
+            "instance-not-running", f"instance {instance_id!r} does not run; start it"
+        )
+    return Transition(put(present, operation=mine))
+
+
+def changed(record: Record, slot: Slot, cause: Cause) -> Transition:
+    """The server runs what `slot` says, as the process that it was."""
+    if record.slot is None:
+        return Transition(record)
+    present = record.slot
+    now = msgspec.structs.replace(
+        slot,
+        host=present.host,
+        port=present.port,
+        process_id=present.process_id,
+        process_started=present.process_started,
+    )
+    after = put(
+        record,
+        slot=now,
+        reason=None,
+        operation=None,
+        observed_components_digest=slot.components_digest,
+    )
+    return transition(record, after, cause)
+
+
 def stopping(
     record: Record, mine: OperationInFlight, desired: Mapping[str, str], cause: Cause
 ) -> Transition:

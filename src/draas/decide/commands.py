@@ -22,6 +22,11 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Apply:
+    """See that the running server is changed in place to the target configuration."""
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """See that the last good configuration runs."""
 
@@ -33,7 +38,7 @@ class Verify:
     restored: bool = False
 
 
-Command = Check | Stop | Start | Restore | Verify
+Command = Check | Stop | Start | Apply | Restore | Verify
 
 
 class ErrorClass(StrEnum):

@@ -7,7 +7,7 @@ from datetime import datetime
 from draas.decide.detect import detect
 from draas.decide.gates import gates, held_quarantine
 from draas.decide.rules import Rules
-from draas.decide.strategies import STRATEGIES
+from draas.decide.strategies import chosen
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import (
     Decision,
@@ -134,13 +134,14 @@ def _act_or_hold(
 ) -> Plan:
     passed = gates(snapshot, state, drift, target, trigger, rules, now)
     blocked = next((gate for gate in passed if not gate.passed), None)
-    chosen = strategy or rules.strategy
+    use, why = chosen(strategy or rules.strategy, state, drift)
     return Plan(
         decision=Decision.HELD if blocked else Decision.BEGIN,
         drift=drift,
         gates=passed,
-        strategy=chosen,
-        steps=STRATEGIES[chosen].steps(state, target, rules),
+        strategy=use.name,
+        strategy_reason=why,
+        steps=use.steps(state, target, rules),
         target_digest=target,
         restores_last_good=target != state.desired_digest,
         reason=blocked.reason if blocked else drift.cause,

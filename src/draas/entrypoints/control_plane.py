@@ -47,6 +47,7 @@ async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[st
         store=store,
         platforms=Platforms([_processes(settings.process, data, client)]),
         observer=client,
+        editor=client,
         clock=clock,
         settings=settings,
         can_bind=can_bind,

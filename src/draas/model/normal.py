@@ -13,7 +13,8 @@ from draas.model.json_value import encoded
 from draas.model.references import reference
 
 _LINE_END = re.compile(r"(?<!\r)\r+\n")
-_UNREPORTED = ("bootstrapProvider", "identityProvider")
+UNREPORTED = ("bootstrapProvider", "identityProvider")
+"""Properties of sources and reactions that no server tells of."""
 
 
 def normal_form(document: Mapping[str, Any]) -> Configuration:
@@ -49,7 +50,7 @@ def observable(document: Mapping[str, Any]) -> Configuration:
     parts: Configuration = {part: form[part] for part in LISTS}
     for part in ("sources", "reactions"):
         for item in parts[part]:
-            for name in _UNREPORTED:
+            for name in UNREPORTED:
                 item.pop(name, None)
     return parts
 

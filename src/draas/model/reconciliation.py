@@ -34,6 +34,7 @@ class Phase(StrEnum):
     """Where an operation stands. Names are stored: one may be added, none may change meaning."""
 
     CHECKING = "checking"
+    APPLYING = "applying"
     STOPPING = "stopping"
     STARTING = "starting"
     VERIFYING = "verifying"
@@ -66,7 +67,8 @@ class Operation:
     """One reconciliation of one instance by one strategy: a row that a crash leaves behind.
 
     `target_digest` is the configuration that it brings; `attempt` counts from 1 (D-04); `steps` is
-    the plan in words; `differences` and `summary` are masked already. Until `wake_at` there is
+    the plan in words; `fell_back` says why another strategy than the one it began with carries it
+    on; `differences` and `summary` are masked already. Until `wake_at` there is
     nothing to do. `inconclusive` says why a verification whose time is over cannot be judged: the
     operation is then held as it stands until it can be.
     """
@@ -89,6 +91,7 @@ class Operation:
     attempt: int = 1
     wake_at: datetime | None = None
     inconclusive: str = ""
+    fell_back: str = ""
     steps: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()
     differences: tuple[dict[str, object], ...] = ()
@@ -221,6 +224,7 @@ class Plan:
     drift: Drift = Drift()
     gates: tuple[Gate, ...] = ()
     strategy: str = ""
+    strategy_reason: str = ""
     steps: tuple[str, ...] = ()
     target_digest: str = ""
     restores_last_good: bool = False

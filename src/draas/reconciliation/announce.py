@@ -7,6 +7,7 @@ from datetime import datetime
 from draas.client.port import ControlPlaneError, RefusedError, UnreachableError
 from draas.decide.commands import Command, Restore, Start, Stop
 from draas.decide.rules import Rules
+from draas.decide.strategies.restart import RESTART
 from draas.model.reconciliation import Gate, Memory, Operation, Outcome
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -23,9 +24,21 @@ def beginning(operation: Operation, metrics: DaemonMetrics) -> None:
         instance_id=operation.instance_id,
         reason=operation.cause,
     )
-    emit(messages.RESTART_STARTING, instance_id=operation.instance_id)
+    if operation.strategy == RESTART.name:
+        emit(messages.RESTART_STARTING, instance_id=operation.instance_id)
     for kind in operation.kinds:
         metrics.drift_detected(kind.value)
+
+
+def fell_back(operation: Operation) -> None:
+    """The log line of an operation that another strategy carries on."""
+    emit(
+        messages.FELL_BACK,
+        instance_id=operation.instance_id,
+        strategy=operation.strategy,
+        reason=operation.fell_back,
+    )
+    emit(messages.RESTART_STARTING, instance_id=operation.instance_id)
 
 
 def retry(operation: Operation, error: str, delay: object, rules: Rules) -> None:
@@ -50,7 +63,8 @@ def end(
         metrics.succeeded(operation.strategy, operation.trigger, seconds)
         attempt = {"attempt": operation.attempt, "attempts": rules.attempts}
         emit(messages.RECONCILIATION_SUCCESSFUL, instance_id=instance_id, **attempt)
-        emit(messages.RESTART_SUCCESSFUL, instance_id=instance_id)
+        if operation.strategy == RESTART.name:
+            emit(messages.RESTART_SUCCESSFUL, instance_id=instance_id)
         emit(messages.RECONCILED, instance_id=instance_id, strategy=operation.strategy)
         if memory.quarantine_of(operation.target_digest):
             emit(messages.QUARANTINED, digest=operation.target_digest, instance_id=instance_id)

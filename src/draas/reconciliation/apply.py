@@ -15,6 +15,7 @@ from draas.client.port import (
     UnreachableError,
 )
 from draas.decide.commands import (
+    Apply,
     Check,
     Command,
     ErrorClass,
@@ -75,6 +76,8 @@ class Executor:
                     return await self._stop(operation)
                 case Start():
                     return await self._start(operation)
+                case Apply():
+                    return await self._apply(operation)
                 case Restore():
                     return await self._restore(operation)
                 case Verify(restored):
@@ -139,6 +142,20 @@ class Executor:
             return Result(error=str(faults[0]), error_class=ErrorClass.PERMANENT)
         emit(messages.RESTART_STARTING_INSTANCE, instance_id=operation.instance_id)
         return await self._run(operation, state, target, self._seconds_left(operation))
+
+    async def _apply(self, operation: Operation) -> Result:
+        state = await self._wanted(operation)
+        target = await self._target(operation)
+        if target is None or state.status != InstanceStatus.RUNNING:
+            error = "nothing runs any more" if target else "the last good configuration is gone"
+            return Result(error=error, error_class=ErrorClass.PERMANENT)
+        if target.digest != operation.target_digest:
+            return _newer(target)
+        emit(messages.APPLYING_IN_PLACE, instance_id=operation.instance_id)
+        await self._control_plane.apply(
+            operation.instance_id, target.document, operation.id, self._seconds_left(operation)
+        )
+        return Result(digest=target.digest, generation=target.generation)
 
     async def _target(self, operation: Operation) -> Desired | None:
         """The desired configuration, or the last good one if the desired is in quarantine."""

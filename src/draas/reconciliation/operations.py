@@ -117,12 +117,14 @@ class Operations:
     async def _carry_on(self, operation: Operation) -> datetime | None:
         """Work through the phases, as far as it goes now; when to go on."""
         self._worked_on.add(operation.instance_id)
-        strategy = STRATEGIES[operation.strategy]
         while operation.phase is not Phase.FINISHED:
+            strategy = STRATEGIES[operation.strategy]
             command = strategy.command(operation, self._rules)
             result = await self._executor.carry_out(command, operation)
             now = self._clock.now()
             after = strategy.advance(operation, result, self._rules, now)
+            if after.strategy != operation.strategy:
+                announce.fell_back(after)
             same_phase = after.phase is operation.phase
             if result.error_class in UNDECIDED and same_phase:
                 return await self._look_again(operation, after, now)

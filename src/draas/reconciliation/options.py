@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from draas.contract.urls import is_base_url
+from draas.decide.strategies import AUTO, STRATEGIES
 from draas.settings import InvalidSettingError, load, require_loopback, setting
 from draas.telemetry.levels import LoggingSettings
 
@@ -198,7 +199,7 @@ def load_daemon_settings(
     environ: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     *,
-    available_strategies: Sequence[str] = ("Restart",),
+    available_strategies: Sequence[str] = (*STRATEGIES, AUTO),
     also: Sequence[type] = (),
 ) -> DaemonSettings:
     """`draas.settings.load` for the daemon: only strategies that exist can be the default."""

@@ -45,6 +45,8 @@ def finished(operation: Operation, memory: Memory, now: datetime) -> AuditEntry:
 
 def _action(operation: Operation) -> str:
     using = f"using {operation.strategy} strategy"
+    if operation.fell_back:
+        using += f", because {operation.fell_back}"
     match operation.outcome:
         case Outcome.SUCCEEDED:
             return f"Reconciled {using}"

@@ -151,6 +151,10 @@ SKIPPED = Message(_SERVICE, _INFO, "Skipped instance '{instance_id}': {reason}")
 RESTART_STARTING = Message(
     _RESTART, _INFO, "Starting restart reconciliation for instance '{instance_id}'"
 )
+APPLYING_IN_PLACE = Message(_SERVICE, _INFO, "Changing instance '{instance_id}' in place")
+FELL_BACK = Message(
+    _SERVICE, _INFO, "Instance '{instance_id}' is reconciled by {strategy} instead: {reason}"
+)
 RESTART_STOPPING_INSTANCE = Message(_RESTART, _DEBUG, "Stopping instance {instance_id}")
 RESTART_STARTING_INSTANCE = Message(
     _RESTART, _DEBUG, "Starting instance {instance_id} with new configuration"

@@ -13,6 +13,8 @@ from draas.testing.processes import Process
 from draas.testing.remote import LifecycleCall
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 
+ABANDONED = "down and nobody is responsible"
+DISOBEYED = "runs though its user stopped it"
 ABANDONED_SECONDS = 6.0
 """How long an instance may be down with nobody responsible: the feed and one retry."""
 DISOBEYED_SECONDS = 20.0
@@ -43,7 +45,7 @@ class Invariants:
     members: Callable[[], list[Member]]
     faulty: Callable[[], bool]
     store_failed: Callable[[], bool]
-    broken: Callable[[str], None]
+    broken: Callable[[str, str], None]
     tell: Callable[[str], None]
     _calls: dict[Process, dict[LifecycleCall, None]] = field(default_factory=dict)
     _open: dict[str, Operation] = field(default_factory=dict)
@@ -58,9 +60,9 @@ class Invariants:
         under_way = self._calls.setdefault(caller, {})
         instances = {each.instance_id for each in under_way}
         if call.instance_id in instances:
-            self.broken(f"{call.instance_id}: two calls at once by {caller.name}")
+            self.broken("two calls at once", f"{call.instance_id} by {caller.name}")
         if len(instances | {call.instance_id}) > self.concurrency:
-            self.broken(f"{caller.name} works on more than {self.concurrency} instances at once")
+            self.broken("too many instances at once", f"more than {self.concurrency}")
         under_way[call] = None
         self._was_stored(call)
         self._is_not_in_quarantine(call)
@@ -85,7 +87,7 @@ class Invariants:
         if opened is None or harmless or operation.trigger is Trigger.MANUAL:
             return
         if (operation.started_at - opened).total_seconds() > BREAKER_SECONDS:
-            self.broken(f"{operation.instance_id}: disrupted though the breaker is open")
+            self.broken("disrupted though the breaker is open", operation.instance_id)
 
     def finished(self, operation: Operation) -> None:
         """An operation was closed."""
@@ -105,6 +107,11 @@ class Invariants:
         self._open.pop(instance_id, None)
         self._memories.pop(instance_id, None)
 
+    def in_quarantine(self, instance_id: str, digest: str) -> bool:
+        """Whether the store says that the configuration is not to be tried."""
+        memory = self._memories.get(instance_id)
+        return memory is not None and memory.quarantine_of(digest) is not None
+
     def open_operation(self, instance_id: str) -> Operation | None:
         """The operation of an instance that the store holds open."""
         return self._open.get(instance_id)
@@ -118,44 +125,41 @@ class Invariants:
                 self._was_good[instance_id, good] = now
             idle = server.operation is None
             down = server.wanted and server.running is None and idle
-            self._lasts(
-                "is down and nobody is responsible",
-                instance_id,
-                down and not self._is_anybodys(instance_id),
-                ABANDONED_SECONDS,
-            )
+            abandoned = down and not self._is_anybodys(instance_id)
+            self._lasts(ABANDONED, instance_id, abandoned, ABANDONED_SECONDS)
             disobeyed = not server.wanted and server.running is not None
-            self._lasts("runs though its user stopped it", instance_id, disobeyed and idle,
-                        DISOBEYED_SECONDS)
+            self._lasts(DISOBEYED, instance_id, disobeyed and idle, DISOBEYED_SECONDS)
 
     def _lasts(self, what: str, instance_id: str, holds: bool, seconds: float) -> None:
         key, now = (what, instance_id), self.plane.clock.monotonic()
         if not holds or self.faulty():
             self._since.pop(key, None)
         elif now - self._since.setdefault(key, now) > seconds:
-            self.broken(f"{instance_id}: {what} for {seconds:g} s")
+            self.broken(what, f"{instance_id} for {seconds:g} s")
 
     def _is_anybodys(self, instance_id: str) -> bool:
         return any(_cares(member.daemon, instance_id) for member in self.members())
 
     def _was_stored(self, call: LifecycleCall) -> None:
         if call.operation_id not in self._stored:
-            self.broken(f"{call.instance_id}: {call.kind} by an operation that was not stored")
+            self.broken("acted on before it was stored", f"{call.kind} {call.instance_id}")
             return
         operation = self._open.get(call.instance_id)
         if self.store_failed() or operation is None or call.kind == "stop":
             return
-        if operation.phase not in (Phase.STARTING, Phase.RESTORING):
-            self.broken(f"{call.instance_id}: started while {operation.phase.value} was stored")
+        if operation.phase not in (Phase.STARTING, Phase.RESTORING, Phase.APPLYING):
+            self.broken(
+                "acted on before it was stored",
+                f"{call.kind} {call.instance_id} while {operation.phase} was stored",
+            )
 
     def _is_not_in_quarantine(self, call: LifecycleCall) -> None:
-        memory = self._memories.get(call.instance_id)
-        if memory is None or not call.digest or memory.quarantine_of(call.digest) is None:
+        if not self.in_quarantine(call.instance_id, call.digest):
             return
         self.look()
         was_good = self._was_good.get((call.instance_id, call.digest))
         if was_good is None or self.plane.clock.monotonic() - was_good > GOOD_SECONDS:
-            self.broken(f"{call.instance_id}: started with a configuration in quarantine")
+            self.broken("a configuration in quarantine was applied", call.instance_id)
 
     def _daemon(self, process: Process) -> Daemon | None:
         """The daemon of a process; `None` if it has died meanwhile."""

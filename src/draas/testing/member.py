@@ -29,7 +29,7 @@ class Member:
         plane: Line,
         store: Line,
         make: Callable[[Member], tuple[Daemon, ControlPlane]],
-        broken: Callable[[str], None],
+        broken: Callable[[str, str], None],
     ) -> None:
         self.name = name
         self.plane = plane
@@ -66,4 +66,4 @@ class Member:
             self.process.dead = True
             asyncio.get_running_loop().call_later(RESTART_SECONDS, self.start)
         else:
-            self._broken(f"{self.process.name} ended: {error!r}")
+            self._broken("a daemon ended by itself", f"{self.process.name}: {error!r}")

@@ -17,7 +17,10 @@ FIRST_PORT = 9000
 
 
 class People:
-    """What people do to instances; `kinds` says of each digest what it is like."""
+    """What people do to instances; `kinds` says of each digest what it is like.
+
+    Every second configuration that they write changes a setting of the server itself.
+    """
 
     def __init__(
         self,
@@ -28,14 +31,17 @@ class People:
         self._plane = plane
         self._tell = tell
         self._release = release
-        self._port = FIRST_PORT
+        self._made = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.kinds: dict[str, str] = {}
+        self.shot: set[str] = set()
+        """Sound ones that were made to crash: a daemon may find them bad, with good reason."""
 
     def document(self, number: int = 0) -> dict[str, Any]:
         """A configuration that nobody had before, of a kind that the number chooses."""
-        self._port += 1
-        made = configuration(self._port)
+        self._made += 1
+        port = FIRST_PORT + self._made * (number % 2)
+        made = configuration(port, f"MATCH (n) RETURN n.p{self._made}")
         kind = CONFIGURATIONS[number % len(CONFIGURATIONS)]
         digest = self._plane.digests.whole(made)
         self.kinds[digest] = kind
@@ -52,7 +58,7 @@ class People:
 
     def kind(self, document: dict[str, Any]) -> str:
         """What a configuration of this world is like."""
-        return self.kinds.get(self._plane.digests.whole(document), SOUND)
+        return self.kinds[self._plane.digests.whole(document)]
 
     def act(self, fault: Fault, name: str) -> None:
         """Do it now, or as soon as the instance is free; nothing while nobody answers."""

@@ -122,6 +122,19 @@ class RemoteControlPlane:
         finally:
             self._witness.over(self._caller, call)
 
+    async def apply(
+        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+    ) -> None:
+        """See the port."""
+        call = LifecycleCall("apply", instance_id, operation_id, digest(document))
+        self._witness.called(self._caller, call)
+        try:
+            await self._line.call(
+                lambda: self._there.apply(instance_id, document, operation_id, within), within
+            )
+        finally:
+            self._witness.over(self._caller, call)
+
 
 class RemoteStore:
     """`draas.reconciliation.store.ReconciliationStore` at the other end of a line."""

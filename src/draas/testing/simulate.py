@@ -40,7 +40,7 @@ def _search(first: int, seeds: int, processes: int) -> int:
             if verdict.broken:
                 broken += 1
                 print(f"seed {seed}: {verdict.broken}", flush=True)
-                print("\n".join(_smaller(seed)), flush=True)
+                print("\n".join(_smaller(seed, verdict.rule)), flush=True)
     print(f"{seeds} worlds, {seconds / 3600:.0f} simulated hours, {broken} broken")
     return 1 if broken else 0
 
@@ -53,9 +53,9 @@ def _verdict(seed: int) -> Verdict:
     return simulate(plan_of(seed))
 
 
-def _smaller(seed: int) -> Iterator[str]:
-    """The fewest faults that break the world, and how to see it again."""
-    plan = shrunk(plan_of(seed), lambda smaller: bool(simulate(smaller).broken))
+def _smaller(seed: int, rule: str) -> Iterator[str]:
+    """The fewest faults that break the same rule, and how to see it again."""
+    plan = shrunk(plan_of(seed), lambda smaller: simulate(smaller).rule == rule)
     yield from (f"  {fault}" for fault in plan.faults)
     yield f"  {simulate(plan).broken}"
     numbers = ",".join(str(fault.number) for fault in plan.faults)

@@ -11,6 +11,7 @@ from typing import Any
 
 from draas.client.port import Capabilities, Desired, FleetStates, RefusedError, UnreachableError
 from draas.contract.feed import MOST, Change, Changes, cursor, parse_cursor
+from draas.decide.hot_apply import settings_changed
 from draas.model.clock import Clock, timestamp
 from draas.model.configuration import canonical, observable_digest
 from draas.model.instance import InstanceState, OperationInFlight
@@ -227,6 +228,22 @@ class SimulatedControlPlane:
             self.log.append(("stop", instance_id))
             self._end(server)
         return ran
+
+    async def apply(
+        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+    ) -> None:
+        """Change what runs in place; not its own settings, and to nothing in `failing`."""
+        server = self._server(instance_id)
+        self._refuse(instance_id, server)
+        if server.running is None:
+            raise RefusedError(409, "instance-not-running", "nothing runs")
+        if settings_changed(server.running, document):
+            raise RefusedError(409, "restart-needed", "a setting of the server changed")
+        async with self._holding(instance_id, server, "apply", operation_id):
+            self.log.append(("apply", instance_id))
+            if failure := self.failing.get(self.digests.whole(document)):
+                raise RefusedError(500, "hot-apply-failed", failure)
+            self._run(instance_id, server, dict(document))
 
     # Inside
 

@@ -15,7 +15,9 @@ from draas.control_plane.ports import (
     Observation,
     Running,
     SlotOccupiedError,
+    StepError,
 )
+from draas.decide.hot_apply import Step
 from draas.model.clock import Clock
 from draas.model.configuration import ConfigurationError, for_launch
 from draas.model.status import Health, PlatformType
@@ -42,7 +44,7 @@ class SimulatedFleet:
 
 
 class SimulatedPlatform:
-    """`Platform` and `Observer` over a `SimulatedFleet`, with handles to break it.
+    """`Platform`, `Observer` and `Editor` over a `SimulatedFleet`, with handles to break it.
 
     A second platform over the same fleet is a control plane that was started again.
     """
@@ -54,6 +56,8 @@ class SimulatedPlatform:
         self.fleet = SimulatedFleet() if fleet is None else fleet
         self._on_exit: Callable[[Exit], None] | None = None
         self._held: set[tuple[str, str]] = set()
+        self.unchangeable: set[str] = set()
+        self.edits: list[str] = []
 
     # Breaking things
 
@@ -145,6 +149,20 @@ class SimulatedPlatform:
         """See `Platform.close`."""
         self._on_exit = None
         self._held.clear()
+
+    # Editor
+
+    async def carry_out(self, running: Running, step: Step) -> None:
+        """See `Editor.carry_out`; ids in `unchangeable` are refused."""
+        if step.id in self.unchangeable:
+            raise StepError(f"{step.action} of {step.part}/{step.id} answered 500: simulated")
+        server = self.fleet.servers[running.instance_id][running.slot]
+        kept = [each for each in server.reports[step.part] if each["id"] != step.id]
+        if step.action in ("start", "stop"):
+            return
+        self.edits.append(f"{step.action} {step.part}/{step.id}")
+        added = [step.document] if step.document is not None else []
+        server.reports = server.reports | {step.part: kept + added}
 
     # Observer
 

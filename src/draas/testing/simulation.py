@@ -22,9 +22,10 @@ _LOUD = ("DRaaS", "asyncio")
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a world went: `broken` says when what did not hold, and is empty if all did."""
+    """How a world went: `rule` did not hold, and `broken` tells the rest; both empty if all did."""
 
     plan: Plan
+    rule: str
     broken: str
     virtual_seconds: float
 
@@ -43,84 +44,43 @@ async def _lived(plan: Plan, parts: Parts) -> Verdict:
         await _come_to_rest(world)
         await _keep_quiet(world)
         await _have_told_all(world)
-        broken = ""
+        rule = broken = ""
     except BrokenError as error:
-        broken = str(error)
+        rule, broken = error.rule, str(error)
     finally:
         seconds = world.clock.monotonic()
         await world.end()
-    return Verdict(plan, broken, seconds)
+    return Verdict(plan, rule, broken, seconds)
 
 
 async def _come_to_rest(world: World) -> None:
     """Without faults each instance comes to what it should be."""
     world.tell("no more faults")
-    limit = world.clock.monotonic() + LONGEST_REST
-    while unrest := _unrest(world):
-        if world.clock.monotonic() > limit:
-            world.broken("does not come to rest: " + "; ".join(unrest))
+    began = world.clock.monotonic()
+    while unrest := world.unrest():
+        rested = world.clock.monotonic() - began
+        if rested > LONGEST_REST:
+            world.broken("does not come to rest", "; ".join(unrest))
+        if rested % 60 < 1:
+            world.release_breakers()
         await world.sleep(1.0)
+    world.tell("at rest")
 
 
 async def _keep_quiet(world: World) -> None:
     """At rest nothing is started or stopped any more."""
-    await world.sleep(60.0)
-    before = _calm_log(world)
+    before = world.settled_log()
     await world.sleep(QUIET_SECONDS)
-    unrest, done = _unrest(world), _calm_log(world)[len(before) :]
+    unrest, done = world.unrest(), world.settled_log()[len(before) :]
     if unrest or done:
-        world.broken(f"does not stay at rest: {'; '.join(unrest) or done}")
+        world.broken("does not stay at rest", "; ".join(unrest) or str(done))
     await world.sleep(0)
-
-
-def _unrest(world: World) -> list[str]:
-    return [why for name in world.names if (why := _unrest_of(world, name))]
-
-
-def _unrest_of(world: World, name: str) -> str:
-    server, kind = world.plane.servers[name], world.people.kind
-    operation = world.invariants.open_operation(name)
-    if not server.wanted:
-        if server.running is not None:
-            return f"{name} runs and was stopped"
-        return f"{name} has an open operation" if operation else ""
-    if _hopeless(world, name):
-        return ""
-    desired = server.history[-1]
-    good = None if server.good is None else server.history[server.good - 1]
-    if server.running is None:
-        return f"{name} is down: {server.reason}"
-    digest = world.plane.digests.whole
-    if kind(desired) == "obscure" and digest(server.running) == digest(desired):
-        return ""
-    wanted = desired if kind(desired) == SOUND or good is None else good
-    if digest(server.running) != digest(wanted):
-        return f"{name} runs something else"
-    if kind(server.running) == "dying":
-        return f"{name} will end soon"
-    if operation:
-        return f"{name} has an open operation"
-    return f"{name} is {server.health}" if server.health != "Healthy" else ""
-
-
-def _hopeless(world: World, name: str) -> bool:
-    """Whether nothing that this instance was ever given can run well."""
-    server, kind = world.plane.servers[name], world.people.kind
-    if kind(server.history[-1]) in (SOUND, "obscure"):
-        return False
-    good = {n for n in (server.good, server.earlier_good) if n is not None}
-    return not any(kind(server.history[n - 1]) == SOUND for n in good)
-
-
-def _calm_log(world: World) -> list[tuple[str, str]]:
-    hopeless = {name for name in world.names if _hopeless(world, name)}
-    return [entry for entry in world.plane.log if entry[1] not in hopeless]
 
 
 async def _have_told_all(world: World) -> None:
     """The audit is chained, each story in it has its end, and no sound digest is blamed."""
     if not (await world.store.verify_audit()).intact:
-        world.broken("the chain of the audit is broken")
+        world.broken("the chain of the audit is broken", "at its end")
     stories: dict[str, list[str]] = {}
     for entry in reversed(await world.store.audit(AuditQuery(limit=100_000))):
         if entry.operation_id:
@@ -130,11 +90,12 @@ async def _have_told_all(world: World) -> None:
         ends = [outcome for outcome in outcomes if outcome in _ENDS]
         expected = 0 if operation_id in open_ones else 1
         if outcomes[0] != "started" or outcomes.count("started") != 1 or len(ends) != expected:
-            world.broken(f"the audit of operation {operation_id} says {outcomes}")
+            world.broken("the audit is not complete", f"{operation_id} says {outcomes}")
     for memory in (await world.store.memories()).values():
         for held in memory.quarantines:
-            if world.people.kinds[held.digest] == SOUND:
-                world.broken(f"{memory.instance_id}: a sound configuration is in quarantine")
+            sound = world.people.kinds[held.digest] == SOUND
+            if sound and held.digest not in world.people.shot:
+                world.broken("a sound configuration is in quarantine", memory.instance_id)
     await world.sleep(0)
 
 

@@ -43,6 +43,7 @@ class Troubles:
             case "crash":
                 server = world.plane.servers.get(name)
                 if server is not None and server.running is not None:
+                    world.people.shot.add(world.plane.digests.whole(server.running))
                     world.plane.fall(name, "exit code 137")
             case "kill-daemon":
                 self._kill(member, fault)

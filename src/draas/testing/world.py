@@ -11,6 +11,7 @@ from datetime import timedelta
 from random import Random
 
 from draas.client.port import ControlPlane, UnreachableError
+from draas.decide.strategies import AUTO
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.options import BreakerOptions, DaemonSettings, ReconciliationOptions
 from draas.reconciliation.reconcile import Reconciler
@@ -23,6 +24,7 @@ from draas.testing.network import Line
 from draas.testing.people import People
 from draas.testing.processes import Process
 from draas.testing.remote import RemoteControlPlane, RemoteStore
+from draas.testing.rest import Rest
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 from draas.testing.troubles import Troubles
 from draas.testing.virtual_time import VirtualClock
@@ -31,7 +33,11 @@ LOOK_SECONDS = 1.0
 
 
 class BrokenError(Exception):
-    """Something that must hold did not."""
+    """Something that must hold did not: `rule` says what, `about` where and when."""
+
+    def __init__(self, rule: str, about: str) -> None:
+        super().__init__(f"{rule}: {about}")
+        self.rule = rule
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ def settings_of(variant: int) -> DaemonSettings:
     """One of the ways in which a daemon may be set; times are short, so that worlds are."""
     return DaemonSettings(
         reconciliation=ReconciliationOptions(
+            default_strategy=("Restart", "HotApply", AUTO)[variant // 12 % 3],
             max_concurrent_reconciliations=1 + variant % 3,
             restart_delay=timedelta(seconds=(0, 2, 2)[variant % 3]),
             retry_delay=timedelta(seconds=5),
@@ -79,7 +86,7 @@ class World:
         self.control_planes = [Process("control-plane.1")]
         self._store_process = Process("store")
         self._random = Random(f"network {plan.seed}")
-        self._verdict = ""
+        self._verdict: BrokenError | None = None
         self.invariants = Invariants(
             plane=self.plane,
             concurrency=self.settings.reconciliation.max_concurrent_reconciliations,
@@ -89,6 +96,7 @@ class World:
             broken=self.broken,
             tell=self.tell,
         )
+        self._rest = Rest(self.plane, self.people, self.invariants)
         self.members: list[Member] = []
         self.troubles = Troubles(self)
 
@@ -122,12 +130,21 @@ class World:
         """
         if seconds > 0:
             await asyncio.sleep(seconds)
-        if self._verdict:
-            raise BrokenError(self._verdict)
+        if self._verdict is not None:
+            raise self._verdict
+
+    def unrest(self) -> list[str]:
+        """What is not as it should be in the end."""
+        return self._rest.unrest()
+
+    def settled_log(self) -> list[tuple[str, str]]:
+        """All that was done to instances that can run well at all."""
+        servers = self.plane.servers
+        return [each for each in self.plane.log if not self._rest.hopeless(servers[each[1]])]
 
     async def end(self) -> None:
         """Let everything die that lives, so that nothing of it is left in the loop."""
-        self.invariants.broken = lambda _: None
+        self.invariants.broken = lambda *_: None
         me = asyncio.current_task()
         tasks = [task for task in asyncio.all_tasks() if task is not me]
         for task in tasks:
@@ -137,11 +154,11 @@ class World:
             process.bury()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def broken(self, what: str) -> None:
+    def broken(self, rule: str, about: str) -> None:
         """Note what does not hold; the first counts."""
-        if not self._verdict:
-            self._verdict = f"at {self.clock.monotonic():.3f} s: {what}"
-            self.tell(f"BROKEN {what}")
+        if self._verdict is None:
+            self._verdict = BrokenError(rule, f"{about}, at {self.clock.monotonic():.3f} s")
+            self.tell(f"BROKEN {self._verdict}")
 
     def tell(self, what: str) -> None:
         """Add a line to the story, if anybody wants it."""
@@ -159,6 +176,12 @@ class World:
     def _look(self) -> None:
         self.invariants.look()
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look, context=Context())
+
+    def release_breakers(self) -> None:
+        """A person lets the work go on where too much of it failed or changed."""
+        for member in self.members:
+            if member.daemon.breaker.state.open_since is not None:
+                member.daemon.breaker.release()
 
     async def _release(self, name: str) -> None:
         """By whichever daemon is there, as its management API does it."""

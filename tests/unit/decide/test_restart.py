@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from draas.decide.commands import ErrorClass, Result
+from draas.decide.commands import Apply, ErrorClass, Result
 from draas.decide.rules import Rules
+from draas.decide.strategies.hot_apply import HOT_APPLY
 from draas.decide.strategies.restart import RESTART
 from draas.model.reconciliation import Operation, Outcome, Phase
 from tests.unit.decide.test_plan import NOW, OPEN_OPERATION
@@ -213,7 +214,72 @@ def test_after_a_stop_nothing_ends_without_a_start_or_nothing_left_to_start(
 
 def test_every_phase_asks_for_something() -> None:
     for phase in Phase:
-        if phase is not Phase.FINISHED:
+        if phase not in (Phase.FINISHED, Phase.APPLYING):
             assert RESTART.command(at(phase), RULES) is not None
+            assert HOT_APPLY.command(at(phase), RULES) is not None
+    assert HOT_APPLY.command(at(Phase.APPLYING), RULES) == Apply()
     with pytest.raises(ValueError, match="finished"):
         RESTART.command(at(Phase.FINISHED), RULES)
+
+
+LATE = NOW - RULES.health_timeout
+
+
+@pytest.mark.parametrize(
+    ("operation", "result", "strategy", "phase"),
+    [
+        pytest.param(
+            at(Phase.CHECKING), Result(running=True), "HotApply", Phase.APPLYING, id="runs"
+        ),
+        pytest.param(at(Phase.CHECKING), OK, "Restart", Phase.STARTING, id="does not run"),
+        pytest.param(at(Phase.APPLYING), OK, "HotApply", Phase.VERIFYING, id="applied"),
+        pytest.param(
+            at(Phase.APPLYING),
+            failed(ErrorClass.PERMANENT),
+            "Restart",
+            Phase.STOPPING,
+            id="cannot be changed in place",
+        ),
+        pytest.param(
+            at(Phase.APPLYING),
+            failed(ErrorClass.TRANSIENT),
+            "HotApply",
+            Phase.APPLYING,
+            id="busy: again",
+        ),
+        pytest.param(
+            at(Phase.APPLYING, attempt=3),
+            failed(ErrorClass.TRANSIENT),
+            "Restart",
+            Phase.STOPPING,
+            id="busy for too long",
+        ),
+        pytest.param(
+            at(Phase.VERIFYING, phase_since=LATE),
+            failed(ErrorClass.NOT_YET),
+            "Restart",
+            Phase.STOPPING,
+            id="applied and not healthy",
+        ),
+        pytest.param(
+            at(Phase.VERIFYING, phase_since=LATE),
+            failed(ErrorClass.INCONCLUSIVE),
+            "HotApply",
+            Phase.VERIFYING,
+            id="applied, and nobody can tell",
+        ),
+        pytest.param(
+            at(Phase.APPLYING),
+            Result(error="newer", error_class=ErrorClass.SUPERSEDED, digest="d3"),
+            "HotApply",
+            Phase.APPLYING,
+            id="a newer one takes its place",
+        ),
+    ],
+)
+def test_a_change_in_place_becomes_a_restart_where_it_must(
+    operation: Operation, result: Result, strategy: str, phase: Phase
+) -> None:
+    after = HOT_APPLY.advance(replace(operation, strategy="HotApply"), result, RULES, NOW)
+    assert (after.strategy, after.phase, after.outcome) == (strategy, phase, None)
+    assert bool(after.fell_back) is (strategy == "Restart")

@@ -248,9 +248,10 @@ async def test_an_outage_in_the_middle_is_no_failure_of_the_configuration() -> N
 @pytest.mark.parametrize("phase", [p for p in Phase if p is not Phase.FINISHED])
 def test_killed_in_any_phase_the_instance_comes_back(phase: Phase) -> None:
     async def scenario() -> None:
-        world = World()
+        hot = phase is Phase.APPLYING
+        world = World(default_strategy="HotApply" if hot else "Restart")
         await world.running("a")
-        wanted = configuration(9090)
+        wanted = configuration(8100, "MATCH (m) RETURN m") if hot else configuration(9090)
         if phase in (Phase.RESTORING, Phase.VERIFYING_RESTORED):
             world.control_plane.failing[digest(wanted)] = "cannot start"
         await world.control_plane.configure("a", wanted)

@@ -62,3 +62,40 @@ async def test_no_more_than_the_budget_are_disrupted_at_once() -> None:
             await asyncio.sleep(0.1)
     assert max(down) == 3
     assert all(starts(world, name) == 1 for name in names)
+
+
+@simulated
+async def test_auto_changes_in_place_what_it_can_and_says_why_it_could_not() -> None:
+    world = World(default_strategy="auto")
+    await world.running("a")
+    hot, cold = configuration(8100, "MATCH (m) RETURN m"), configuration(9090)
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", hot)
+        await world.until(lambda: runs(world, "a", hot))
+        assert starts(world, "a") == 0
+        await world.control_plane.configure("a", cold)
+        await world.until(lambda: runs(world, "a", cold))
+        await world.until(lambda: not daemon.journal.open)
+    story = [(entry.outcome, entry.strategy) for entry in await world.audit("a")]
+    assert story == [
+        ("started", "HotApply"),
+        ("succeeded", "HotApply"),
+        ("started", "HotApply"),
+        ("succeeded", "Restart"),
+    ]
+    assert "HotApply could not: a setting of the server" in (await world.audit("a"))[-1].action
+
+
+@simulated
+async def test_what_cannot_be_changed_in_place_is_restarted_and_taken_back_if_it_is_bad() -> None:
+    world = World(default_strategy="HotApply")
+    await world.running("a")
+    bad = configuration(8100, "MATCH (bad) RETURN bad")
+    world.control_plane.failing[digest(bad)] = "no such label"
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", bad)
+        await world.until(lambda: world.control_plane.servers["a"].starts > 1)
+        await asyncio.sleep(30)
+        assert daemon.fleet.memory("a").quarantine_of(digest(bad)) is not None
+    assert runs(world, "a", configuration(8100))
+    assert (await world.audit("a"))[-1].outcome == "rolled-back"

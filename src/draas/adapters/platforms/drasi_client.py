@@ -1,4 +1,4 @@
-"""Reads a running Drasi server over its REST API and trusts nothing that it says."""
+"""Reads and changes a running Drasi server over its REST API and trusts nothing that it says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from yarl import URL
 from draas.adapters.platforms.ports import reachable
 from draas.adapters.platforms.redaction import Redaction
 from draas.adapters.platforms.server_report import Report, Unobservable, read_report
-from draas.control_plane.ports import Observation, Running
+from draas.control_plane.ports import Observation, Running, StepError
+from draas.decide.hot_apply import Step
 from draas.model.clock import Clock
 from draas.model.status import Health
 
@@ -20,7 +21,7 @@ _MAX_BYTES = 8 * 1024 * 1024
 
 
 class DrasiClient:
-    """`Observer` of Drasi servers by one `GET /health` and one snapshot a look.
+    """`Observer` and `Editor` of Drasi servers; a look is one `GET /health` and one snapshot.
 
     Each request has `timeout` seconds and an answer at most 8 MiB. Every request is a connection
     of its own: a kept one could belong to the server before the restart.
@@ -63,6 +64,25 @@ class DrasiClient:
             )
         return body
 
+    async def carry_out(self, running: Running, step: Step) -> None:
+        """Make one change.
+
+        Raises:
+            StepError: it was refused or got no answer; whether it was made is not known then.
+        """
+        method, path = _call(step)
+        try:
+            status, body = await self._fetch(
+                running, self._path(running, path), method, step.document
+            )
+        except Unobservable as unreachable:
+            raise StepError(
+                f"{step.action} of {step.part}/{step.id}: {unreachable.reason}"
+            ) from None
+        if status != 200:
+            said = Redaction(step.document or {})(_message(body))
+            raise StepError(f"{step.action} of {step.part}/{step.id} answered {status}: {said}")
+
     async def close(self) -> None:
         """Release the connections."""
         if self._session is not None:
@@ -91,8 +111,7 @@ class DrasiClient:
         return errors
 
     async def _get(self, running: Running, name: str) -> Any:
-        path = f"/api/v1/instances/{quote(running.instance_id, safe='')}/{name}"
-        status, body = await self._fetch(running, path)
+        status, body = await self._fetch(running, self._path(running, name))
         if status != 200:
             raise Unobservable(
                 f"GET {name} answered {status}"
@@ -103,13 +122,20 @@ class DrasiClient:
         except (msgspec.DecodeError, RecursionError) as error:
             raise Unobservable(f"GET {name} answered no readable JSON: {error}") from error
 
-    async def _fetch(self, running: Running, path: str) -> tuple[int, bytes]:
+    def _path(self, running: Running, name: str) -> str:
+        return f"/api/v1/instances/{quote(running.instance_id, safe='')}/{name}"
+
+    async def _fetch(
+        self, running: Running, path: str, method: str = "GET", document: Any = None
+    ) -> tuple[int, bytes]:
         host = reachable(running.host)
         netloc = f"[{host}]" if ":" in host else host
         body = bytearray()
         try:
             url = URL(f"http://{netloc}:{running.port}{path}", encoded=True)
-            async with self._open().get(url, allow_redirects=False) as response:
+            async with self._open().request(
+                method, url, json=document, allow_redirects=False
+            ) as response:
                 async for chunk in response.content.iter_chunked(64 * 1024):
                     body += chunk
                     if len(body) > _MAX_BYTES:
@@ -140,3 +166,27 @@ class DrasiClient:
     ) -> Observation:
         components = () if report is None else report.statuses
         return Observation(self._clock.now(), health, reason, snapshot, components)
+
+
+def _call(step: Step) -> tuple[str, str]:
+    """Method and path below the instance."""
+    one = f"{step.part}/{quote(step.id, safe='')}"
+    match step.action:
+        case "post":
+            return "POST", step.part
+        case "put":
+            return "PUT", one
+        case "delete":
+            return "DELETE", one
+        case "start" | "stop":
+            return "POST", f"{one}/{step.action}"
+
+
+def _message(body: bytes) -> str:
+    """What the server says of an error, or how its answer begins."""
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        said = None
+    message = said.get("message") if isinstance(said, dict) else None
+    return str(message or body[:200].decode(errors="replace"))[:500]

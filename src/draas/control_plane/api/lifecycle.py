@@ -54,6 +54,14 @@ async def restart(request: Request) -> Response:
     return _told(request, await lifecycle.restart(instance_id(request), cause(request)))
 
 
+@router.post("/api/servers/instances/{id}/apply")
+async def apply(request: Request) -> Response:
+    """Change the running server in place to the stored configuration, or to the body's."""
+    given = await optional_body(request)
+    plane = control_plane(request)
+    return _told(request, await plane.hot_apply.apply(instance_id(request), given, cause(request)))
+
+
 @router.get("/api/servers/instances/{id}/observed")
 async def observed(request: Request) -> Response:
     """What the running server reports now, secrets masked."""

@@ -61,8 +61,8 @@ def command(operation: Operation, rules: Rules) -> Command:
             return Restore()
         case Phase.VERIFYING_RESTORED:
             return Verify(restored=True)
-        case Phase.FINISHED:
-            raise ValueError(f"operation {operation.id} is finished and asks for nothing")
+        case _:
+            raise ValueError(f"operation {operation.id}: {operation.phase} asks for nothing")
 
 
 def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
@@ -105,7 +105,7 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
             return _undecided(operation, result, limit, now) or _finished(
                 operation, Outcome.FAILED, error, now
             )
-        case Phase.FINISHED:
+        case _:
             return operation
 
 

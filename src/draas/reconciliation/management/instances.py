@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
 
 from draas.contract.problems import ProblemError
-from draas.decide.strategies import STRATEGIES
+from draas.decide.strategies import AUTO, STRATEGIES
 from draas.model.reconciliation import DriftKind, Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.explain import as_records, explain
@@ -78,7 +78,7 @@ def orders_router(daemon: Daemon) -> APIRouter:
         for key in wanted:
             one_of("key of the body", key, ("strategy", "dryRun"))
         strategy, dry_run = wanted.get("strategy"), wanted.get("dryRun", False)
-        one_of("strategy", strategy, tuple(STRATEGIES))
+        one_of("strategy", strategy, (*STRATEGIES, AUTO))
         if not isinstance(dry_run, bool):
             raise ProblemError("invalid-parameter", f"dryRun is {dry_run!r}; give true or false")
         request = Request(Trigger.MANUAL, actor, strategy)

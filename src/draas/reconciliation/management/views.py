@@ -60,6 +60,7 @@ def plan(made: Plan) -> dict[str, Any]:
         "drift": drift(made.drift),
         "reason": made.reason,
         "strategy": made.strategy or None,
+        "strategyReason": made.strategy_reason or None,
         "steps": list(made.steps),
         "targetDigest": made.target_digest or None,
         "restoresLastGood": made.restores_last_good,

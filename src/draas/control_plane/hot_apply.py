@@ -1,0 +1,165 @@
+"""Bring a running server to a configuration in place, without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from draas.contract.problems import ProblemError
+from draas.control_plane import transitions
+from draas.control_plane.calls import Calls
+from draas.control_plane.configurations import Configurations
+from draas.control_plane.documents import Document
+from draas.control_plane.finisher import Finisher
+from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.monitor import components_digest, running_of
+from draas.control_plane.outcome import Outcome, outcome
+from draas.control_plane.ports import Editor, Observation, Observer, Running, StepError
+from draas.control_plane.records import Cause, Record, Slot
+from draas.decide.hot_apply import hot_steps, settings_changed
+from draas.model.canonical import Configuration
+from draas.model.configuration import ConfigurationError, from_snapshot
+from draas.model.status import Health
+
+SETTLING_SECONDS = 5.0
+"""How long the server gets after the last step until all that should run does."""
+_PARTS = {"source": "sources", "query": "queries", "reaction": "reactions"}
+
+
+class HotApply:
+    """Observes the server, makes the steps that are missing, and believes only what it sees then.
+
+    What is applied changes in the records only after that: a call that breaks off leaves drift, and
+    the same call again goes on with it.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        calls: Calls,
+        finisher: Finisher,
+        configurations: Configurations,
+        observer: Observer,
+        editor: Editor,
+        *,
+        restarts_queries: bool,
+        applied: Callable[[str], None],
+    ) -> None:
+        self._fleet = fleet
+        self._calls = calls
+        self._finisher = finisher
+        self._configurations = configurations
+        self._observer = observer
+        self._editor = editor
+        self._restarts_queries = restarts_queries
+        self._applied = applied
+
+    async def apply(self, instance_id: str, given: Any | None, cause: Cause) -> Outcome:
+        """Apply the stored configuration, or `given` instead of it, to the running server.
+
+        Raises:
+            ProblemError: invalid-configuration, instance-not-running, instance-busy;
+                restart-needed, and nothing was touched; hot-apply-failed, and what the server runs
+                now shows as drift.
+        """
+        what, slot = await self._configurations.to_run(instance_id, given, cause)
+        mine = self._calls.begun("apply", cause)
+
+        async def work() -> Outcome:
+            begun = await self._fleet.change(
+                instance_id, lambda record: transitions.changing(record, instance_id, mine)
+            )
+            assert begun is not None and begun.slot is not None
+            applied = await self._hot_from(begun, begun.slot, what)
+            running = _running(begun)
+            changed = await self._make(running, applied, what)
+            now = self._calls.cause(mine)
+
+            def done(record: Record | None) -> Transition:
+                return transitions.changed(record, slot, now) if record else Transition(None)
+
+            after = await self._finisher.settled(instance_id, done) or begun
+            self._applied(instance_id)
+            said = f"{changed} changes applied in place" if changed else "runs it already"
+            return outcome(after, "apply", bool(changed), said)
+
+        return await self._calls.finish(instance_id, mine, work())
+
+    async def _hot_from(self, record: Record, present: Slot, what: Document) -> Configuration:
+        """What the server was started with, if nothing else than its components must change."""
+        if present.generation is None:
+            raise _restart_needed(record, "nobody knows the settings that it was started with", ())
+        base = await self._configurations.generation(record.instance.id, present.generation)
+        applied: Configuration = msgspec.json.decode(base.document)
+        changed = settings_changed(applied, what.configuration)
+        if changed:
+            why = f"settings of the server itself changed: {', '.join(changed)}"
+            raise _restart_needed(record, why, changed)
+        return applied
+
+    async def _make(self, running: Running, applied: Configuration, what: Document) -> int:
+        seen = await self._observer.observe(running)
+        steps = hot_steps(
+            _components(running, seen),
+            applied,
+            what.configuration,
+            idle=[
+                (_PARTS[each.kind], each.id)
+                for each in seen.components
+                if each.status in ("Stopped", "Added")
+            ],
+            restarts_queries=self._restarts_queries,
+        )
+        for step in steps:
+            try:
+                await self._editor.carry_out(running, step)
+            except StepError as error:
+                raise ProblemError(
+                    "hot-apply-failed", f"instance {running.instance_id!r}: {error}"
+                ) from None
+        await self._verify(running, what)
+        return len(steps)
+
+    async def _verify(self, running: Running, what: Document) -> None:
+        for _ in range(int(SETTLING_SECONDS / 0.1)):
+            seen = await self._observer.observe(running)
+            digest, unreadable = components_digest(seen)
+            if digest == what.components_digest and seen.health is Health.HEALTHY:
+                return
+            await asyncio.sleep(0.1)
+        wrong = unreadable or seen.reason or "it reports something else than what was applied"
+        raise ProblemError(
+            "hot-apply-failed", f"instance {running.instance_id!r} after the changes: {wrong}"
+        )
+
+
+def _running(record: Record) -> Running:
+    running = running_of(record)
+    if running is None:
+        raise ProblemError(
+            "instance-not-running", f"instance {record.instance.id!r} does not run; start it"
+        )
+    return running
+
+
+def _components(running: Running, seen: Observation) -> Configuration:
+    try:
+        if seen.snapshot is not None:
+            return from_snapshot(seen.snapshot)
+        why = seen.reason or "it does not answer"
+    except ConfigurationError as error:
+        why = str(error)
+    raise ProblemError(
+        "instance-unobservable", f"instance {running.instance_id!r} cannot be read now: {why}"
+    )
+
+
+def _restart_needed(record: Record, why: str, settings: tuple[str, ...]) -> ProblemError:
+    return ProblemError(
+        "restart-needed",
+        f"instance {record.instance.id!r} cannot be changed in place: {why}; restart it",
+        settings=list(settings),
+    )

@@ -1,0 +1,64 @@
+"""What a simulated fleet has to come to once nothing goes wrong any more."""
+
+from __future__ import annotations
+
+from draas.testing.faults import SOUND
+from draas.testing.invariants import Invariants
+from draas.testing.people import People
+from draas.testing.simulated_control_plane import SimulatedControlPlane
+from draas.testing.simulated_servers import SimulatedServer
+
+HELD = "obscure"
+"""What nobody can judge is left as it runs."""
+
+
+class Rest:
+    """Says of each instance what keeps it from being as it should be."""
+
+    def __init__(
+        self, plane: SimulatedControlPlane, people: People, invariants: Invariants
+    ) -> None:
+        self._plane = plane
+        self._people = people
+        self._invariants = invariants
+
+    def unrest(self) -> list[str]:
+        """What is not as it should be."""
+        each = self._plane.servers.items()
+        return [f"{name} {why}" for name, server in each if (why := self._why(name, server))]
+
+    def hopeless(self, server: SimulatedServer) -> bool:
+        """Whether nothing that the instance was ever given can run well."""
+        kind = self._people.kind
+        if kind(server.history[-1]) in (SOUND, HELD):
+            return False
+        good = {n for n in (server.good, server.earlier_good) if n is not None}
+        return not any(kind(server.history[n - 1]) == SOUND for n in good)
+
+    def _why(self, name: str, server: SimulatedServer) -> str:
+        operation = self._invariants.open_operation(name)
+        if not server.wanted:
+            if server.running is not None:
+                return "runs and was stopped"
+            return "has an open operation" if operation else ""
+        if self.hopeless(server):
+            return ""
+        if server.running is None:
+            return f"is down: {server.reason}"
+        digest, kind = self._plane.digests.whole, self._people.kind
+        running, desired = digest(server.running), digest(server.history[-1])
+        if running == desired and kind(server.running) == HELD:
+            return ""
+        good = None if server.good is None else digest(server.history[server.good - 1])
+        given_up = self._invariants.in_quarantine(name, desired)
+        if kind(server.history[-1]) != SOUND and not given_up:
+            return "has not found out that its configuration is bad"
+        if running != (good if given_up else desired):
+            return "runs something else"
+        if kind(server.running) == "dying":
+            return "will end soon"
+        if operation:
+            return "has an open operation"
+        if server.observed != self._plane.digests.observable(server.running):
+            return "was changed by somebody"
+        return f"is {server.health}" if server.health != "Healthy" else ""
