@@ -32,6 +32,7 @@ _KINDS = {
     "lose-answers": 3,
     "slow-answers": 2,
     "slow-starts": 1,
+    "slow-looks": 2,
     "stale-reads": 2,
     "jump-clock": 2,
 }
@@ -103,6 +104,8 @@ def _drawn(random: Random, number: int, at: float, instances: int) -> Fault:
             amount = random.choice((0.1, 0.6, 2.0))
         case "slow-starts":
             amount = random.choice((1.0, 4.0))
+        case "slow-looks":
+            amount, seconds = random.choice((1.0, 3.5)), 20.0
         case "stale-reads":
             amount = random.choice((0.2, 1.0, 3.0))
         case "jump-clock":

@@ -9,6 +9,7 @@ from typing import Protocol
 from draas.model.audit import AuditEntry
 from draas.model.reconciliation import DriftKind, Memory, Operation, Phase, Trigger
 from draas.reconciliation.daemon import Daemon
+from draas.testing.faults import INSTANCES
 from draas.testing.processes import Process
 from draas.testing.remote import LifecycleCall
 from draas.testing.simulated_control_plane import SimulatedControlPlane
@@ -172,7 +173,7 @@ def _cares(daemon: Daemon, instance_id: str) -> bool:
     queue = daemon.queue
     if instance_id in daemon.journal.open or queue.is_active(instance_id):
         return True
-    if instance_id in queue.waiting(len(queue)):
+    if instance_id in (*queue.waiting(len(queue)), *daemon.places.waiting(len(INSTANCES))):
         return True
     due = queue.due(instance_id)
     if due is not None:

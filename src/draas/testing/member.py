@@ -38,10 +38,14 @@ class Member:
         self._make = make
         self._broken = broken
         self._lives = 0
-        self.start()
+        self._live()
 
-    def start(self) -> None:
-        """A new process with a new daemon over the same store."""
+    def start_after(self, process: Process) -> None:
+        """A new process with a new daemon over the same store, unless that was done already."""
+        if self.process is process:
+            self._live()
+
+    def _live(self) -> None:
         self._lives += 1
         self.process = Process(f"{self.name}.{self._lives}")
         self.daemon, plane = self._make(self)
@@ -51,19 +55,20 @@ class Member:
             return plane
 
         task = self.process.spawn(self.daemon.run(connect, asyncio.Event()))
-        task.add_done_callback(self._ended, context=Context())
+        process = self.process
+        task.add_done_callback(lambda done: self._ended(done, process), context=Context())
 
     def killed(self, process: Process) -> None:
         """One of its processes was ended on the spot."""
         self.dead.append(process)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None], process: Process) -> None:
         if task.cancelled():
             return
         error = task.exception()
         if isinstance(error, StoreError):
-            self.dead.append(self.process)
-            self.process.dead = True
-            asyncio.get_running_loop().call_later(RESTART_SECONDS, self.start)
+            self.killed(process)
+            process.kill()
+            asyncio.get_running_loop().call_later(RESTART_SECONDS, self.start_after, process)
         else:
-            self._broken("a daemon ended by itself", f"{self.process.name}: {error!r}")
+            self._broken("a daemon ended by itself", f"{process.name}: {error!r}")

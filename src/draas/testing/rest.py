@@ -47,6 +47,8 @@ class Rest:
             return f"is down: {server.reason}"
         digest, kind = self._plane.digests.whole, self._people.kind
         running, desired = digest(server.running), digest(server.history[-1])
+        if server.observed != self._plane.digests.observable(server.running):
+            return "was changed by somebody"
         if running == desired and kind(server.running) == HELD:
             return ""
         good = None if server.good is None else digest(server.history[server.good - 1])
@@ -59,6 +61,4 @@ class Rest:
             return "will end soon"
         if operation:
             return "has an open operation"
-        if server.observed != self._plane.digests.observable(server.running):
-            return "was changed by somebody"
         return f"is {server.health}" if server.health != "Healthy" else ""

@@ -15,6 +15,8 @@ from draas.testing.processes import Process
 if TYPE_CHECKING:
     from draas.testing.world import World
 
+LOOK_SECONDS = 0.3
+START_SECONDS = 0.2
 STALE_SECONDS = 35.0
 """After stale reads the next periodic check has to set things right."""
 
@@ -63,7 +65,9 @@ class Troubles:
             case "slow-answers":
                 self._set(member.plane, "slow", fault.amount, 0.0, fault)
             case "slow-starts":
-                self._set(world.plane, "start_seconds", fault.amount, 0.2, fault)
+                self._set(world.plane, "start_seconds", fault.amount, START_SECONDS, fault)
+            case "slow-looks":
+                self._set(world.plane, "look_seconds", fault.amount, LOOK_SECONDS, fault)
             case "stale-reads":
                 self._set(world.plane, "lag", fault.amount, 0.0, fault, STALE_SECONDS)
             case "jump-clock":
@@ -79,7 +83,7 @@ class Troubles:
         def back() -> None:
             self._under_way -= 1
             self._world.tell(f"{member.name} is started again")
-            member.start()
+            member.start_after(process)
 
         def dies() -> None:
             self._world.tell(f"{process.name} dies")

@@ -26,10 +26,10 @@ from draas.testing.processes import Process
 from draas.testing.remote import RemoteControlPlane, RemoteStore
 from draas.testing.rest import Rest
 from draas.testing.simulated_control_plane import SimulatedControlPlane
-from draas.testing.troubles import Troubles
+from draas.testing.troubles import LOOK_SECONDS, START_SECONDS, Troubles
 from draas.testing.virtual_time import VirtualClock
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 class BrokenError(Exception):
@@ -80,7 +80,8 @@ class World:
         self.clock = VirtualClock(plan.seed)
         self.settings = settings_of(plan.variant)
         self.names = INSTANCES[: plan.instances]
-        self.plane = parts.control_plane(self.clock, look_seconds=0.3)
+        self.plane = parts.control_plane(self.clock, start_seconds=START_SECONDS)
+        self.plane.look_seconds = LOOK_SECONDS
         self.people = People(self.plane, self._release, self.tell)
         self.store = parts.store()
         self.control_planes = [Process("control-plane.1")]
@@ -175,7 +176,7 @@ class World:
 
     def _look(self) -> None:
         self.invariants.look()
-        asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look, context=Context())
+        asyncio.get_running_loop().call_later(CHECK_SECONDS, self._look, context=Context())
 
     def release_breakers(self) -> None:
         """A person lets the work go on where too much of it failed or changed."""
