@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from draas.contract.feed import Change
-from draas.control_plane.records import Generation, Record, Slot, Write, put
+from draas.control_plane.records import Answer, Generation, Record, Slot, Write, put
 from draas.control_plane.store import Store, StoreError
 from draas.model.instance import Instance
 
@@ -156,6 +156,34 @@ class ControlPlaneStoreContract:
         assert await store.configuration("a", 1) is None
         assert await store.generations("a") == []
         assert len(await store.changes(0, 10)) == 2
+
+    async def test_fences_are_kept_with_the_instance_and_its_changes(self, reopen: Reopen) -> None:
+        fenced = Write(
+            instance_id="a",
+            record=msgspec.structs.replace(record("a"), fence=2**53 - 1),
+            changes=(msgspec.structs.replace(change(2), fence=2**53 - 1),),
+        )
+        async with reopen() as store:
+            await store.write([creation("a", 1), fenced], after=0, keep=100)
+        async with reopen() as store:
+            assert (await store.load()).records[0].fence == 2**53 - 1
+            assert [each.fence for each in await store.changes(0, 10)] == [None, 2**53 - 1]
+
+    async def test_first_answers_stay_the_newest_few_and_go_with_the_instance(
+        self, store: Store
+    ) -> None:
+        await store.write([creation("a", 1), creation("b", 2)], after=0, keep=100)
+        kept = [Answer(str(n), "f", 200, "application/json", b"%d" % n) for n in range(6)]
+        for each in kept:
+            await store.keep_answer("a", each, 4)
+        await store.keep_answer("b", kept[0], 4)
+        await store.keep_answer("a", msgspec.structs.replace(kept[5], status=500), 4)
+        await store.keep_answer("nobody", kept[0], 4)
+        assert [await store.answer("a", str(n)) for n in range(6)] == [None, None, *kept[2:]]
+        assert await store.answer("b", "0") == kept[0]
+        gone = Write(instance_id="a", record=None, changes=(change(3),))
+        await store.write([gone], after=2, keep=100)
+        assert await store.answer("a", "5") is None
 
     async def test_only_the_newest_changes_are_kept(self, store: Store) -> None:
         for number in range(1, 8):

@@ -11,7 +11,10 @@ MOST = 1000
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
-    """Something that happened to an instance; `state` is how it is now, `None` once deleted."""
+    """Something that happened to an instance; `state` is how it is now, `None` once deleted.
+
+    `fence` is that of the call that did it, if it had one.
+    """
 
     sequence: int
     kind: str
@@ -19,6 +22,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"
     at: str
     actor: str = ""
     operation_id: str | None = None
+    fence: int | None = None
     old_status: str | None = None
     new_status: str | None = None
     source: str = ""

@@ -21,6 +21,10 @@ AUDIT_VERIFY = "/api/reconciliation/audit/verify"
 
 ACTOR = "Draas-Actor"
 OPERATION = "Draas-Operation"
+FENCE = "Draas-Fence"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+LARGEST_FENCE = 2**53 - 1
+"""What every JSON reader still counts exactly."""
 GENERATION = "Draas-Generation"
 DIGEST = "Draas-Digest"
 ENUM_FORMAT = "Draas-Enum-Format"

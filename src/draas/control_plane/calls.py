@@ -31,12 +31,12 @@ class Calls:
     def begun(self, kind: str, cause: Cause) -> OperationInFlight:
         """What holds the instance while the call is under way."""
         return OperationInFlight(
-            kind, cause.operation_id or self._clock.new_id(), cause.actor, cause.at
+            kind, cause.operation_id or self._clock.new_id(), cause.actor, cause.at, cause.fence
         )
 
     def cause(self, mine: OperationInFlight) -> Cause:
         """Why something changes now in this call."""
-        return Cause(stamp(self._clock.now()), mine.actor, mine.id)
+        return Cause(stamp(self._clock.now()), mine.actor, mine.id, fence=mine.fence)
 
     async def finish(
         self, instance_id: str, mine: OperationInFlight, work: Coroutine[Any, Any, T]

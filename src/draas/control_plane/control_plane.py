@@ -9,6 +9,7 @@ from draas.control_plane.adoption import adopt_all
 from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
 from draas.control_plane.finisher import Finisher
+from draas.control_plane.first_answers import FirstAnswers
 from draas.control_plane.fleet import Fleet
 from draas.control_plane.hot_apply import HotApply
 from draas.control_plane.instances import Instances
@@ -71,6 +72,7 @@ class ControlPlane:
             started=self.monitor.soon,
             operated=metrics.operated,
         )
+        self.first_answers = FirstAnswers(store, self._finisher)
         self.adopted = False
         self._loops: list[asyncio.Task[None]] = []
 

@@ -68,9 +68,11 @@ class HotApply:
         what, slot = await self._configurations.to_run(instance_id, given, cause)
         mine = self._calls.begun("apply", cause)
 
+        held = self._calls.cause(mine)
+
         async def work() -> Outcome:
             begun = await self._fleet.change(
-                instance_id, lambda record: transitions.changing(record, instance_id, mine)
+                instance_id, lambda record: transitions.changing(record, instance_id, mine, held)
             )
             assert begun is not None and begun.slot is not None
             applied = await self._hot_from(begun, begun.slot, what)

@@ -170,7 +170,8 @@ class Lifecycle:
         def decide(record: Record | None) -> Transition:
             free = transitions.free(record, instance_id, mine)
             if not idle_too and free.slot is None and free.instance.status in transitions.IDLE:
-                return transition(free, put(free, **desired), cause)
+                idle = put(free, fence=transitions.fence(free, mine), **desired)
+                return transition(free, idle, cause)
             return transitions.stopping(free, mine, desired, cause)
 
         return await self._fleet.change(instance_id, decide) or self._fleet.get(instance_id)

@@ -15,12 +15,16 @@ SLOT = "main"
 
 
 class Cause(NamedTuple):
-    """Why something changes: when, who asked, for which operation, and through what."""
+    """Why something changes: when, who asked, for which operation, through what.
+
+    `fence` grows with each daemon that takes an instance over: an older one must do no harm.
+    """
 
     at: str
     actor: str = ""
     operation_id: str | None = None
     source: str = "ControlPlane"
+    fence: int | None = None
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -42,7 +46,10 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance as the store keeps it; `instance.operation` alone lives in memory only."""
+    """An instance as the store keeps it; `instance.operation` alone lives in memory only.
+
+    `fence` is the highest that any call on the instance came with.
+    """
 
     instance: Instance
     port: int
@@ -51,6 +58,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     stopped_at: str | None = None
     reported: dict[str, str] = {}
     earlier_good_generation: int | None = None
+    fence: int = 0
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -72,6 +80,16 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     record: Record | None
     changes: tuple[Change, ...]
     generation: Generation | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What a call was answered; `fingerprint` tells the request from others with the same key."""
+
+    key: str
+    fingerprint: str
+    status: int
+    content_type: str
+    body: bytes
 
 
 class Loaded(msgspec.Struct, frozen=True):

@@ -33,7 +33,9 @@ def transition(
     elif before is None:
         kinds = [("Created", {"new_status": after.instance.status})]
     else:
-        kinds = _differences(before.instance, after.instance)
+        kinds = list(_differences(before.instance, after.instance))
+        if not kinds and after.fence > before.fence:
+            kinds = [("Fenced", {})]
     told = before or after
     changes = tuple(_event(told, kind, cause, extra) for kind, extra in kinds) if told else ()
     return Transition(after, changes, generation)
@@ -47,6 +49,7 @@ def _event(record: Record, kind: str, cause: Cause, extra: Mapping[str, Any]) ->
         at=cause.at,
         actor=cause.actor,
         operation_id=cause.operation_id,
+        fence=cause.fence,
         source=cause.source,
         **extra,
     )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from draas.contract.feed import Change
-from draas.control_plane.records import Generation, Loaded, Write
+from draas.control_plane.records import Answer, Generation, Loaded, Write
 
 
 class StoreError(Exception):
@@ -50,6 +50,17 @@ class Store(Protocol):
 
     async def changes_since(self, at: str, new_status: str | None) -> list[Change]:
         """Changes that happened at or after `at` and have a new status (`new_status` if given)."""
+        ...
+
+    async def answer(self, instance_id: str, key: str) -> Answer | None:
+        """The answer that was kept for a key of an instance."""
+        ...
+
+    async def keep_answer(self, instance_id: str, answer: Answer, most: int) -> None:
+        """Keep an answer, and of the instance's answers only the newest `most`.
+
+        One of an instance that is gone, or for a key that has one, is not kept.
+        """
         ...
 
     async def ping(self) -> None:

@@ -20,16 +20,25 @@ IDLE = (InstanceStatus.CREATED.value, InstanceStatus.STOPPED.value)
 
 
 def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Record:
-    """The record, if no other call holds the instance.
+    """The record, if no other call holds the instance and none with a newer fence came before.
 
     A call is told from another by itself and not by the id that its client gave: clients send one
     id with a whole sequence of calls, and with the same call again.
 
     Raises:
-        ProblemError: instance-not-found, or instance-busy with the operation that holds it.
+        ProblemError: instance-not-found, stale-fence, or instance-busy with the operation that
+            holds it.
     """
     if record is None:
         raise absent(instance_id)
+    if mine.fence is not None and mine.fence < record.fence:
+        raise ProblemError(
+            "stale-fence",
+            f"instance {instance_id!r} was taken over: fence {mine.fence} is older than "
+            f"{record.fence}; whoever holds it must let go",
+            fence=mine.fence,
+            highest=record.fence,
+        )
     held = record.instance.operation
     if held is None or held is mine:
         return record
@@ -39,6 +48,11 @@ def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Re
         f"began at {held.started_at}; try again when it is done",
         operation=msgspec.to_builtins(held),
     )
+
+
+def fence(record: Record, mine: OperationInFlight) -> int:
+    """The highest fence of an instance once a call has taken it."""
+    return max(record.fence, mine.fence or 0)
 
 
 def starting(
@@ -58,11 +72,13 @@ def starting(
             observed_components_digest=None,
             slot=slot,
             operation=mine,
+            fence=fence(record, mine),
             **desired,
         )
         return transition(record, after, cause)
     if record.slot.digest == slot.digest:
-        return transition(record, put(record, operation=None, **desired), cause)
+        after = put(record, operation=None, fence=fence(record, mine), **desired)
+        return transition(record, after, cause)
     raise ProblemError(
         "instance-running",
         f"instance {record.instance.id!r} runs with another configuration; stop it first, "
@@ -97,18 +113,20 @@ def located(slot: Slot, running: Running) -> Slot:
     )
 
 
-def changing(record: Record | None, instance_id: str, mine: OperationInFlight) -> Transition:
+def changing(
+    record: Record | None, instance_id: str, mine: OperationInFlight, cause: Cause
+) -> Transition:
     """Hold a running instance while its server is changed in place.
 
     Raises:
-        ProblemError: instance-not-found, instance-busy or instance-not-running.
+        ProblemError: instance-not-found, stale-fence, instance-busy or instance-not-running.
     """
     present = free(record, instance_id, mine)
     if present.slot is None or present.instance.status != InstanceStatus.RUNNING.value:
         raise ProblemError(
             "instance-not-running", f"instance {instance_id!r} does not run; start it"
         )
-    return Transition(put(present, operation=mine))
+    return transition(present, put(present, operation=mine, fence=fence(present, mine)), cause)
 
 
 def changed(record: Record, slot: Slot, cause: Cause) -> Transition:
@@ -142,6 +160,7 @@ def stopping(
         status=InstanceStatus.STOPPING.value,
         reason=None,
         operation=mine,
+        fence=fence(record, mine),
         **desired,
     )
     return transition(record, after, cause)

@@ -7,13 +7,14 @@ import sys
 import msgspec
 
 
-class OperationInFlight(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """The lifecycle call that holds an instance's lock."""
+class OperationInFlight(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """The lifecycle call that holds an instance's lock; `fence` if it came with one."""
 
     kind: str
     id: str
     actor: str
     started_at: str
+    fence: int | None = None
 
 
 class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):

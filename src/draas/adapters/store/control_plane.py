@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import BindParameter, and_, bindparam, delete, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from draas.adapters.store.control_plane_tables import (
+    answers,
     changes,
     configurations,
     instances,
@@ -20,14 +21,21 @@ from draas.adapters.store.control_plane_tables import (
 )
 from draas.adapters.store.engine import migrate, open_engine
 from draas.contract.feed import Change
-from draas.control_plane.records import Generation, Loaded, Record, Slot, Write, applied
+from draas.control_plane.records import Answer, Generation, Loaded, Record, Slot, Write, applied
 from draas.control_plane.store import StoreError
 from draas.model.clock import Clock
 from draas.model.instance import Instance
 
 CHUNK = 256
 _KEY: BindParameter[str] = bindparam("key")
-_RECORD_COLUMNS = ("port", "started_at", "stopped_at", "reported", "earlier_good_generation")
+_RECORD_COLUMNS = (
+    "port",
+    "started_at",
+    "stopped_at",
+    "reported",
+    "earlier_good_generation",
+    "fence",
+)
 
 
 class SqlControlPlaneStore:
@@ -140,6 +148,29 @@ class SqlControlPlaneStore:
         async with self._connection() as connection:
             rows = _dicts(await connection.execute(query.order_by(changes.c.sequence)))
         return [Change(**row) for row in rows]
+
+    async def answer(self, instance_id: str, key: str) -> Answer | None:
+        """The answer to a key."""
+        query = select(*(answers.c[name] for name in Answer.__struct_fields__)).where(
+            answers.c.instance_id == instance_id, answers.c.key == key
+        )
+        async with self._connection() as connection:
+            rows = _dicts(await connection.execute(query))
+        return next((Answer(**row) for row in rows), None)
+
+    async def keep_answer(self, instance_id: str, answer: Answer, most: int) -> None:
+        """One more answer, and none that is older than the newest `most`."""
+        own = answers.c.instance_id == instance_id
+        older = select(answers.c.number).where(own).order_by(answers.c.number.desc())
+        beyond = older.offset(most).limit(1).scalar_subquery()
+        row = {"instance_id": instance_id} | msgspec.structs.asdict(answer)
+        async with self._connection(self._writer) as connection:
+            try:
+                await connection.execute(insert(answers), row)
+            except IntegrityError:
+                return
+            await connection.execute(delete(answers).where(own, answers.c.number <= beyond))
+            await connection.commit()
 
     async def ping(self) -> None:
         """Read one row."""

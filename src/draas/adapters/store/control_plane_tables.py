@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -50,6 +51,7 @@ instances = Table(
     Column("started_at", String(40)),
     Column("stopped_at", String(40)),
     Column("reported", JSON, nullable=False),
+    Column("fence", BigInteger, nullable=False),
 )
 
 slots = Table(
@@ -98,8 +100,27 @@ changes = Table(
     Column("at", String(40), nullable=False, index=True),
     Column("actor", Text, nullable=False),
     Column("operation_id", Text),
+    Column("fence", BigInteger),
     Column("old_status", String(32)),
     Column("new_status", String(32)),
     Column("source", Text, nullable=False),
     Column("metadata", JSON, nullable=False),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column(
+        "instance_id",
+        String(128),
+        ForeignKey("instances.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("key", String(255), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("content_type", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("instance_id", "key"),
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer
+from draas.control_plane.api.once import once
 from draas.control_plane.api.requests import (
     cause,
     control_plane,
@@ -29,11 +32,11 @@ async def start(request: Request) -> Response:
     """Start with the stored configuration, or with the one in the body."""
     given = await optional_body(request)
     keep = flag(request, "keepDesiredRunState")
-    return _told(
+    start = control_plane(request).lifecycle.start
+    return await _once(
         request,
-        await control_plane(request).lifecycle.start(
-            instance_id(request), given, cause(request), keep_desired=keep
-        ),
+        given,
+        lambda: start(instance_id(request), given, cause(request), keep_desired=keep),
     )
 
 
@@ -41,25 +44,32 @@ async def start(request: Request) -> Response:
 async def stop(request: Request) -> Response:
     """Stop what runs; a success too when nothing does."""
     keep = flag(request, "keepDesiredRunState")
-    lifecycle = control_plane(request).lifecycle
-    return _told(
-        request, await lifecycle.stop(instance_id(request), cause(request), keep_desired=keep)
+    stop = control_plane(request).lifecycle.stop
+    return await _once(
+        request, None, lambda: stop(instance_id(request), cause(request), keep_desired=keep)
     )
 
 
 @router.post("/api/servers/instances/{id}/restart")
 async def restart(request: Request) -> Response:
     """Stop and start with the stored configuration."""
-    lifecycle = control_plane(request).lifecycle
-    return _told(request, await lifecycle.restart(instance_id(request), cause(request)))
+    restart = control_plane(request).lifecycle.restart
+    return await _once(request, None, lambda: restart(instance_id(request), cause(request)))
 
 
 @router.post("/api/servers/instances/{id}/apply")
 async def apply(request: Request) -> Response:
     """Change the running server in place to the stored configuration, or to the body's."""
     given = await optional_body(request)
-    plane = control_plane(request)
-    return _told(request, await plane.hot_apply.apply(instance_id(request), given, cause(request)))
+    apply = control_plane(request).hot_apply.apply
+    return await _once(request, given, lambda: apply(instance_id(request), given, cause(request)))
+
+
+async def _once(request: Request, given: object, act: Callable[[], Awaitable[Outcome]]) -> Response:
+    async def told() -> Response:
+        return _told(request, await act())
+
+    return await once(request, given, told)
 
 
 @router.get("/api/servers/instances/{id}/observed")

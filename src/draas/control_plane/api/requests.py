@@ -39,12 +39,33 @@ def instance_id(request: Request) -> str:
 
 
 def cause(request: Request) -> Cause:
-    """Who asks for what, with what does not print removed and cut to 200 characters."""
+    """Who asks for what, with what does not print removed and cut to 200 characters.
+
+    Raises:
+        ProblemError: the fence is none (invalid-parameter).
+    """
     return Cause(
         at=stamp(control_plane(request).clock.now()),
         actor=_name(request, routes.ACTOR) or "",
         operation_id=_name(request, routes.OPERATION),
         source="Api",
+        fence=_fence(request),
+    )
+
+
+def _fence(request: Request) -> int | None:
+    given = request.headers.get(routes.FENCE)
+    if given is None:
+        return None
+    if given.isascii() and given.isdigit() and len(given) <= 16:
+        value = int(given)
+        if 0 < value <= routes.LARGEST_FENCE:
+            return value
+    raise ProblemError(
+        "invalid-parameter",
+        f"{routes.FENCE}: {given[:100]!r} is not a whole number from 1 to {routes.LARGEST_FENCE}",
+        parameter=routes.FENCE,
+        value=given[:200],
     )
 
 
