@@ -109,9 +109,14 @@ class Operations:
             return None
 
     async def resume(self, operation: Operation) -> datetime | None:
-        """Go on with an operation; one that a crash left is first given back its time."""
-        if operation.instance_id not in self._worked_on:
-            operation = resumed(operation, self._clock.now())
+        """Go on with an operation; one that a crash left is first given back its time.
+
+        So is one that seems to begin in the future: the clock was set back.
+        """
+        now = self._clock.now()
+        if operation.instance_id not in self._worked_on or now < operation.phase_since:
+            operation = resumed(operation, now)
+            await self._journal.save(operation)
         return await self._carry_on(operation)
 
     async def _carry_on(self, operation: Operation) -> datetime | None:

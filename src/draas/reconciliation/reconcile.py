@@ -7,6 +7,7 @@ from datetime import datetime
 
 from draas.client.port import ControlPlane
 from draas.decide.gates import BUDGET
+from draas.decide.detect import detect
 from draas.decide.plan import plan as decide
 from draas.decide.rules import Rules
 from draas.model.clock import Clock
@@ -74,6 +75,8 @@ class Reconciler:
             await self._forget(instance_id)
             plan, observation = await self.look(instance_id, request)
         snapshot = observation.snapshot
+        if plan.decision is Decision.IN_SYNC and self._was_told_otherwise(snapshot):
+            return self._clock.now() + self._rules.transition_recheck
         self._note(plan, snapshot)
         self._note_stopped(plan, request, instance_id)
         if plan.decision in (Decision.BEGIN, Decision.RESUME):
@@ -101,6 +104,15 @@ class Reconciler:
                 return plan.next_look
             case _:
                 return plan.next_look
+
+    def _was_told_otherwise(self, snapshot: Snapshot) -> bool:
+        """Whether what was told last drifts, and what was read does not: one of the two is old.
+
+        Nobody knows which, so the instance is looked at again until they agree; then either the
+        drift was read too, or it was told that it is over.
+        """
+        told = self._fleet.states.get(snapshot.instance_id)
+        return told is not None and bool(detect(told))
 
     def _note(self, plan: Plan, snapshot: Snapshot) -> None:
         if snapshot.state is not None:

@@ -1,0 +1,68 @@
+"""Old answers and clocks that were set: nothing is taken for granted, nothing waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from draas.model.configuration import digest
+from draas.testing.configurations import configuration
+from tests.unit.reconciliation.scenarios import runs, simulated, starts
+from tests.unit.reconciliation.simulation import World
+
+
+@simulated
+async def test_a_crash_that_an_old_answer_hides_is_repaired_once_the_answers_are_new() -> None:
+    world = World()
+    await world.running("a")
+    async with world.daemon():
+        await asyncio.sleep(40)
+        world.control_plane.lag = 5.0
+        await world.control_plane.crash("a")
+        await asyncio.sleep(3)
+        assert starts(world, "a") == 0, "the control plane still says that it runs"
+        await world.until(lambda: starts(world, "a") == 1, within=10)
+
+
+@simulated
+async def test_what_healed_by_itself_is_left_alone() -> None:
+    world = World()
+    await world.running("a")
+    async with world.daemon():
+        await asyncio.sleep(40)
+        await world.control_plane.crash("a")
+        await world.control_plane.want("a", running=True)
+        await asyncio.sleep(60)
+    assert world.control_plane.log == []
+
+
+@simulated
+async def test_a_clock_that_is_set_back_does_not_hold_a_verification() -> None:
+    world = World()
+    await world.running("a")
+    sick = configuration(9090)
+    world.control_plane.sick.add(digest(sick))
+    async with world.daemon():
+        await world.control_plane.configure("a", sick)
+        await world.until(lambda: runs(world, "a", sick))
+        await asyncio.sleep(5)
+        world.clock.jump(timedelta(hours=-1))
+        await world.until(lambda: runs(world, "a", configuration(8100)), within=60)
+
+
+@simulated
+async def test_a_slow_server_is_not_blamed_for_the_time_in_which_no_daemon_ran() -> None:
+    world = World()
+    await world.running("a")
+    wanted = configuration(9090)
+    world.control_plane.sick.add(digest(wanted))
+    await world.control_plane.configure("a", wanted)
+    await world.killed_daemon(lambda: runs(world, "a", wanted))
+    await asyncio.sleep(45)
+    async with world.daemon() as daemon:
+        await asyncio.sleep(10)
+        world.control_plane.sick.clear()
+        await world.control_plane.look("a")
+        await asyncio.sleep(60)
+        assert runs(world, "a", wanted)
+        assert daemon.fleet.memory("a").quarantines == ()
