@@ -101,7 +101,8 @@ class Executor:
     async def _wanted(self, operation: Operation) -> InstanceState:
         """The instance as it is now, if it is there and its user did not stop it meanwhile.
 
-        Between two calls a user may stop what is started next; then it is stopped here, for good.
+        Between two calls a user may stop what is started next; then it is stopped here, for good,
+        whatever its status: that may be older than what was started.
 
         Raises:
             _OverError: the operation has lost its object.
@@ -113,8 +114,7 @@ class Executor:
             raise _OverError(Result(error="the instance is gone", error_class=ErrorClass.GONE))
         native = self._control_plane.capabilities.native
         if native and state.desired_run_state == RunState.STOPPED:
-            if state.status == InstanceStatus.RUNNING:
-                await self._control_plane.stop(instance_id, operation.id, CLEARING_SECONDS)
+            await self._control_plane.stop(instance_id, operation.id, CLEARING_SECONDS)
             error = "its user stopped it"
             raise _OverError(Result(error=error, error_class=ErrorClass.SUPERSEDED))
         return with_memory(state, self._fleet.memory(instance_id))

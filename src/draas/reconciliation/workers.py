@@ -19,6 +19,8 @@ from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
 
 RETRY = timedelta(seconds=2)
+CLOCK_SET_SECONDS = 1.0
+"""More than this between two clocks is no slewing: somebody set the time of day."""
 RETRY_AFTER_DEFECT = timedelta(seconds=30)
 
 
@@ -90,6 +92,7 @@ class Workers:
 
     async def _pass(self, key: str, trigger: Trigger) -> None:
         request = self._requests.pop(key, None) or Request(trigger)
+        set_before = self._clock_is_set_to()
         self._measure()
         try:
             next_look = await self._reconciler.reconcile(key, request)
@@ -109,7 +112,12 @@ class Workers:
             emit(messages.RESTART_ERROR, error, instance_id=key)
             next_look = self._clock.now() + RETRY_AFTER_DEFECT
         if next_look is not None:
+            if abs(self._clock_is_set_to() - set_before) > CLOCK_SET_SECONDS:
+                next_look = self._clock.now() + RETRY  # What was said before means another time.
             self._queue.add_at(key, next_look)
+
+    def _clock_is_set_to(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
 
     def _measure(self) -> None:
         self._metrics.queue_depth.set(len(self._queue))

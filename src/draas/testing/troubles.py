@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.3
 START_SECONDS = 0.2
+LOST_SECONDS = 10.0
+"""So long it may take until somebody finds out that an answer will not come."""
 STALE_SECONDS = 35.0
 """After stale reads the next periodic check has to set things right."""
 
@@ -61,7 +63,7 @@ class Troubles:
                 self._set(member.store, "cut", True, False, fault)
             case "lose-answers":
                 member.plane.lost += int(fault.amount)
-                self._later(fault.seconds, lambda: setattr(member.plane, "lost", 0))
+                self._later(fault.seconds, lambda: setattr(member.plane, "lost", 0), LOST_SECONDS)
             case "slow-answers":
                 self._set(member.plane, "slow", fault.amount, 0.0, fault)
             case "slow-starts":

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from draas.client.port import RefusedError
+from draas.model.audit import AuditEntry
 from draas.model.configuration import digest
+from draas.model.reconciliation import Operation
 from draas.testing.configurations import configuration
+from draas.testing.memory_store import MemoryReconciliationStore
 from tests.unit.reconciliation.scenarios import runs, simulated, starts
 from tests.unit.reconciliation.simulation import World
+from tests.unit.reconciliation.test_interruptions import until_phase
 
 
 @simulated
@@ -66,3 +71,43 @@ async def test_a_slow_server_is_not_blamed_for_the_time_in_which_no_daemon_ran()
         await asyncio.sleep(60)
         assert runs(world, "a", wanted)
         assert daemon.fleet.memory("a").quarantines == ()
+
+
+@simulated
+async def test_a_stop_that_old_answers_hide_from_a_start_is_kept() -> None:
+    world = World()
+    await world.running("a")
+    async with world.daemon():
+        await world.control_plane.configure("a", configuration(9090))
+        await until_phase(world, "starting")
+        world.control_plane.lag = 0.3
+        await asyncio.sleep(1.8)
+        await world.control_plane.want("a", running=False)
+        await asyncio.sleep(60)
+    assert starts(world, "a") == 1, "the start did not know of the stop"
+    assert world.control_plane.servers["a"].running is None
+
+
+class SlowStore(MemoryReconciliationStore):
+    """Takes a second to keep an operation."""
+
+    async def save_operation(self, operation: Operation, *entries: AuditEntry) -> None:
+        await asyncio.sleep(1)
+        await super().save_operation(operation, *entries)
+
+
+@simulated
+async def test_a_clock_that_is_set_back_in_the_middle_of_a_pass_delays_no_retry() -> None:
+    world = World()
+    world.store = SlowStore()
+    await world.running("a")
+    wanted = configuration(9090)
+    async with world.daemon():
+        await asyncio.sleep(40)
+        world.control_plane.refusals["a"] = RefusedError(503, "", "out of order")
+        await world.control_plane.configure("a", wanted)
+        await until_phase(world, "stopping")
+        await asyncio.sleep(0.5)
+        world.clock.jump(timedelta(hours=-1))
+        world.control_plane.refusals.clear()
+        await world.until(lambda: runs(world, "a", wanted), within=60)
