@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 DATA ?= .draas
+SEEDS ?= 2000
+FROM ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint format docs lock clean kill-matrix
+.PHONY: help setup run test bench lint format docs lock clean kill-matrix simulate
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +27,9 @@ run: $(STAMP)  ## Start a fleet of three servers that heals itself
 
 test: $(STAMP) lint  ## Run every check and every test
 	$(BIN)/pytest
+
+simulate: $(STAMP)  ## Let SEEDS worlds happen to the daemon on virtual time
+	$(BIN)/python -m draas.testing.simulate --seeds $(SEEDS) --from $(FROM)
 
 kill-matrix: $(STAMP)  ## Kill the daemon in every phase, on SQLite and PostgreSQL
 	$(BIN)/pytest tests/e2e/test_kill_matrix.py -m "matrix or not matrix"

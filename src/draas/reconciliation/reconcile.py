@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from draas.client.port import ControlPlane
-from draas.decide.gates import BUDGET
 from draas.decide.detect import detect
+from draas.decide.gates import BUDGET
 from draas.decide.plan import plan as decide
 from draas.decide.rules import Rules
 from draas.model.clock import Clock

@@ -35,10 +35,11 @@ class Member(Protocol):
 
 @dataclass
 class Invariants:
-    """Told of every event; calls `broken` with what does not hold.
+    """Told of every event; calls `broken` with the rule that does not hold and where.
 
-    `concurrency` is how many instances a daemon may work on at a time. `members` are the daemons of now, `faulty` says whether faults are under way or have ended
-    just now, `store_failed` whether any write ever failed. `tell` is told the story.
+    `concurrency` is how many instances a daemon may work on at a time, `members` are the daemons of
+    now, `faulty` says whether faults are under way or have ended just now, `store_failed` whether
+    any write ever failed. `tell` is told the story.
     """
 
     plane: SimulatedControlPlane
@@ -171,7 +172,7 @@ class Invariants:
 def _cares(daemon: Daemon, instance_id: str) -> bool:
     """Whether a daemon will look at the instance again soon, or holds it for a reason."""
     queue = daemon.queue
-    if instance_id in daemon.journal.open or queue.is_active(instance_id):
+    if queue.is_active(instance_id):
         return True
     if instance_id in (*queue.waiting(len(queue)), *daemon.places.waiting(len(INSTANCES))):
         return True

@@ -61,9 +61,7 @@ class Line:
         for answer in list(self._under_way):
             self._fail(answer, why)
 
-    def _arrive(
-        self, ask: Callable[[], Coroutine[Any, Any, T]], answer: asyncio.Future[T]
-    ) -> None:
+    def _arrive(self, ask: Callable[[], Coroutine[Any, Any, T]], answer: asyncio.Future[T]) -> None:
         server = self._server()
         if self.cut or server.dead:
             why = "the way there is cut" if self.cut else "the connection was refused"
@@ -95,9 +93,7 @@ class Line:
         return self.slow + LATENCY_SECONDS * self._random.random()
 
 
-def _deliver(
-    done: asyncio.Task[T], error: BaseException | None, answer: asyncio.Future[T]
-) -> None:
+def _deliver(done: asyncio.Task[T], error: BaseException | None, answer: asyncio.Future[T]) -> None:
     if answer.done():
         return
     if error is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from draas.client.port import ControlPlaneError, RefusedError
 from draas.testing.configurations import configuration
-from draas.testing.faults import CONFIGURATIONS, SOUND, Fault
+from draas.testing.faults import CONFIGURATIONS, Fault
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 
 RETRY_SECONDS = 0.5

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from draas.testing.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _HOME: ContextVar[Process | None] = ContextVar("home", default=None)
 
@@ -123,7 +124,10 @@ class ProcessLoop(VirtualTimeLoop):
     outside = False
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> asyncio.Handle:
         """As in any loop; a step of a process is taken by that."""
         process = _HOME.get() if context is None else context.get(_HOME)
@@ -136,8 +140,8 @@ class ProcessLoop(VirtualTimeLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """As in any loop; a step of a process is taken by that."""

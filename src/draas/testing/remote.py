@@ -61,9 +61,7 @@ class LifecycleCall:
 class RemoteControlPlane:
     """`draas.client.port.ControlPlane` at the other end of a line."""
 
-    def __init__(
-        self, caller: Process, line: Line, there: ControlPlane, witness: Witness
-    ) -> None:
+    def __init__(self, caller: Process, line: Line, there: ControlPlane, witness: Witness) -> None:
         self.capabilities: Capabilities = there.capabilities
         self._caller = caller
         self._line = line

@@ -1,0 +1,52 @@
+"""Parts of a world that are defective on purpose: the simulation has to find them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from draas.model.audit import AuditEntry
+from draas.model.clock import Clock
+from draas.model.reconciliation import Memory, Operation, Phase, Trigger
+from draas.reconciliation.daemon import Daemon
+from draas.reconciliation.journal import Journal
+from draas.reconciliation.options import DaemonSettings
+from draas.reconciliation.store import ReconciliationStore
+from draas.reconciliation.workqueue import WorkQueue
+from draas.testing.memory_store import MemoryReconciliationStore
+
+
+class _HastyJournal(Journal):
+    """Keeps the phases of an operation to itself until it is over."""
+
+    async def save(self, operation: Operation, *entries: AuditEntry) -> None:
+        if operation.phase is Phase.CHECKING:
+            await super().save(operation, *entries)
+        self.open[operation.instance_id] = operation
+
+
+class HastyDaemon(Daemon):
+    """Acts on a phase that it has not stored."""
+
+    def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
+        super().__init__(settings, store, clock)
+        self.journal = _HastyJournal(store, self.fleet, audit=True)
+
+
+class ForgetfulStore(MemoryReconciliationStore):
+    """Loses the end of every story."""
+
+    async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
+        await super().finish(operation, memory)
+
+
+class _TimelessQueue(WorkQueue):
+    def add_at(self, key: str, when: datetime, trigger: Trigger = Trigger.RETRY) -> None:
+        """Forgets it."""
+
+
+class TimelessDaemon(Daemon):
+    """Never comes back to an instance by itself, only when there is news of it."""
+
+    def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
+        super().__init__(settings, store, clock)
+        self.queue = _TimelessQueue(clock)

@@ -1,0 +1,77 @@
+"""Worlds replay exactly, what breaks is found and made small, and two thousand of them hold."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from draas.testing.faults import Plan, plan_of
+from draas.testing.invariants import ABANDONED
+from draas.testing.shrink import shrunk
+from draas.testing.simulation import simulate
+from draas.testing.world import Parts
+from tests.unit.simulation.defects import ForgetfulStore, HastyDaemon, TimelessDaemon
+
+SEEDS = 2000
+SOON = 200
+"""Within so many seeds a planted defect has to be found."""
+COMMAND = (sys.executable, "-m", "draas.testing.simulate")
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as people call it, with a hash seed of its own."""
+    environment = {**os.environ, "PYTHONHASHSEED": "random"}
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.timeout(600)
+def test_two_thousand_worlds_hold() -> None:
+    done = command("--seeds", str(SEEDS))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_world_replays_exactly() -> None:
+    first, second = command("--replay", "7"), command("--replay", "7")
+    assert first.stdout == second.stdout
+    assert "calls start" in first.stdout
+    assert first.stdout.endswith("all held\n")
+
+
+def test_a_replay_may_leave_faults_out() -> None:
+    some, all_of_them = command("--replay", "7", "--faults", "0,1"), plan_of(7).faults
+    assert len(all_of_them) > 2
+    assert str(all_of_them[1]) in some.stdout
+    assert str(all_of_them[2]) not in some.stdout
+
+
+@pytest.mark.parametrize(
+    ("parts", "rule"),
+    [
+        pytest.param(Parts(daemon=HastyDaemon), "acted on before it was stored", id="hasty"),
+        pytest.param(Parts(store=ForgetfulStore), "the audit is not complete", id="forgetful"),
+        pytest.param(Parts(daemon=TimelessDaemon), ABANDONED, id="timeless"),
+    ],
+)
+def test_a_planted_defect_is_found_soon_and_made_small(parts: Parts, rule: str) -> None:
+    verdicts = (simulate(plan_of(seed), parts) for seed in range(SOON))
+    found = next(verdict for verdict in verdicts if verdict.broken)
+    assert found.rule == rule
+    small = shrunk(found.plan, lambda plan: simulate(plan, parts).rule == rule)
+    assert simulate(small, parts).rule == rule
+    assert len(small.faults) <= 3, small
+
+
+@given(seed=st.integers(0, 500), needed=st.sets(st.integers(0, 5), max_size=3))
+def test_shrinking_keeps_what_is_needed_and_nothing_else(seed: int, needed: set[int]) -> None:
+    def breaks(plan: Plan) -> bool:
+        return needed <= {fault.number for fault in plan.faults}
+
+    small = shrunk(plan_of(seed), breaks)
+    assert {fault.number for fault in small.faults} == needed
