@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+import structlog
 
 from draas.reconciliation.store import AuditQuery
 from draas.testing.faults import SOUND, Plan
@@ -17,7 +21,7 @@ LONGEST_REST = 1800.0
 QUIET_SECONDS = 330.0
 """Longer than every back-off, and than the time after which the whole fleet is listed again."""
 _ENDS = ("succeeded", "rolled-back", "failed", "superseded")
-_LOUD = ("DRaaS", "asyncio")
+_LEVELS = {"DRaaS": logging.ERROR, "asyncio": logging.CRITICAL + 1}
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,12 @@ class Verdict:
 
 def simulate(plan: Plan, parts: Parts = Parts()) -> Verdict:  # noqa: B008 - a frozen value
     """Let the planned world happen; the same plan gives the same verdict."""
-    with _quiet(), asyncio.Runner(loop_factory=ProcessLoop) as runner:
-        return runner.run(_lived(plan, parts))
+    with _listening() as ear, asyncio.Runner(loop_factory=ProcessLoop) as runner:
+        return runner.run(_lived(plan, parts, ear))
 
 
-async def _lived(plan: Plan, parts: Parts) -> Verdict:
-    world = World(plan, parts)
+async def _lived(plan: Plan, parts: Parts, ear: _Ear) -> Verdict:
+    world = ear.world = World(plan, parts)
     try:
         await world.begin()
         await world.trouble()
@@ -99,14 +103,37 @@ async def _have_told_all(world: World) -> None:
     await world.sleep(0)
 
 
+class _Ear:
+    """Hears what daemons log: of a world only an error that nobody expected is of use."""
+
+    def __init__(self) -> None:
+        self.world: World | None = None
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
+        error = event.get("exc_info")
+        if self.world is not None and isinstance(error, Exception):
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{error!r} in {at.name}, {at.filename}:{at.lineno}"
+            self.world.broken("an error that nobody expected", where)
+        raise structlog.DropEvent
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """What daemons log of a world is of no use: its story is told otherwise."""
-    before = {name: logging.getLogger(name).level for name in _LOUD}
-    for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+def _listening() -> Iterator[_Ear]:
+    """Nothing is printed of what daemons log."""
+    before = {name: logging.getLogger(name).level for name in _LEVELS}
+    configuration = structlog.get_config()
+    ear = _Ear()
+    structlog.configure(
+        processors=[ear],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    for name, level in _LEVELS.items():
+        logging.getLogger(name).setLevel(level)
     try:
-        yield
+        yield ear
     finally:
+        structlog.configure(**configuration)
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)

@@ -62,8 +62,7 @@ class Troubles:
             case "cut-store":
                 self._set(member.store, "cut", True, False, fault)
             case "lose-answers":
-                member.plane.lost += int(fault.amount)
-                self._later(fault.seconds, lambda: setattr(member.plane, "lost", 0), LOST_SECONDS)
+                self._set(member.plane, "lost", int(fault.amount), 0, fault, LOST_SECONDS)
             case "slow-answers":
                 self._set(member.plane, "slow", fault.amount, 0.0, fault)
             case "slow-starts":

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from draas.model.audit import AuditEntry
 from draas.model.clock import Clock
-from draas.model.reconciliation import Memory, Operation, Phase, Trigger
+from draas.model.reconciliation import Budget, Memory, Operation, Phase, Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.options import DaemonSettings
+from draas.reconciliation.places import Places
 from draas.reconciliation.store import ReconciliationStore
 from draas.reconciliation.workqueue import WorkQueue
 from draas.testing.memory_store import MemoryReconciliationStore
@@ -50,3 +51,16 @@ class TimelessDaemon(Daemon):
     def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
         super().__init__(settings, store, clock)
         self.queue = _TimelessQueue(clock)
+
+
+class _ClumsyPlaces(Places):
+    def budget(self, instance_id: str) -> Budget:
+        raise KeyError(instance_id)
+
+
+class ClumsyDaemon(Daemon):
+    """Fails in every pass, and its workers carry on as if nothing were wrong."""
+
+    def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
+        super().__init__(settings, store, clock)
+        self.places = _ClumsyPlaces(1, lambda *_: None)

@@ -15,7 +15,7 @@ from draas.testing.invariants import ABANDONED
 from draas.testing.shrink import shrunk
 from draas.testing.simulation import simulate
 from draas.testing.world import Parts
-from tests.unit.simulation.defects import ForgetfulStore, HastyDaemon, TimelessDaemon
+from tests.unit.simulation.defects import ClumsyDaemon, ForgetfulStore, HastyDaemon, TimelessDaemon
 
 SEEDS = 2000
 SOON = 200
@@ -57,6 +57,7 @@ def test_a_replay_may_leave_faults_out() -> None:
         pytest.param(Parts(daemon=HastyDaemon), "acted on before it was stored", id="hasty"),
         pytest.param(Parts(store=ForgetfulStore), "the audit is not complete", id="forgetful"),
         pytest.param(Parts(daemon=TimelessDaemon), ABANDONED, id="timeless"),
+        pytest.param(Parts(daemon=ClumsyDaemon), "an error that nobody expected", id="clumsy"),
     ],
 )
 def test_a_planted_defect_is_found_soon_and_made_small(parts: Parts, rule: str) -> None:
