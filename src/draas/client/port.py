@@ -42,10 +42,14 @@ class RefusedError(ControlPlaneError):
 
     @property
     def transient(self) -> bool:
-        """Whether the same call may succeed later: 408, 409 busy, 425, 429 and 5xx (B-60)."""
+        """Whether the same call may succeed later: 408, 409 busy, 425, 429 and 5xx (B-60).
+
+        So may one that an old answer led to: what runs is asked for again before the next.
+        """
         if self.kind in ("start-failed", "hot-apply-failed"):
             return False
-        return self.kind == "instance-busy" or self.status in (408, 425, 429) or self.status >= 500
+        surprising = self.kind in ("instance-busy", "instance-running")
+        return surprising or self.status in (408, 425, 429) or self.status >= 500
 
 
 @dataclass(frozen=True, slots=True)

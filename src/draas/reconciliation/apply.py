@@ -136,7 +136,7 @@ class Executor:
             error = "the last good configuration is gone"
             return Result(error=error, error_class=ErrorClass.PERMANENT)
         if target.digest != operation.target_digest:
-            return _newer(target)
+            return _other(operation, target)
         faults = validate(target.document)
         if faults:
             return Result(error=str(faults[0]), error_class=ErrorClass.PERMANENT)
@@ -150,7 +150,7 @@ class Executor:
             error = "nothing runs any more" if target else "the last good configuration is gone"
             return Result(error=error, error_class=ErrorClass.PERMANENT)
         if target.digest != operation.target_digest:
-            return _newer(target)
+            return _other(operation, target)
         emit(messages.APPLYING_IN_PLACE, instance_id=operation.instance_id)
         await self._control_plane.apply(
             operation.instance_id, target.document, operation.id, self._seconds_left(operation)
@@ -198,7 +198,7 @@ class Executor:
             raise
         except ControlPlaneError as error:
             return _cannot_tell(str(error))
-        return result if newer is None else _newer(newer)
+        return result if newer is None else _other(operation, newer)
 
     async def _replacement(self, operation: Operation, state: InstanceState) -> Desired | None:
         """The desired configuration, if it is to be tried instead of the target."""
@@ -206,7 +206,8 @@ class Executor:
         if held or state.desired_digest == operation.target_digest:
             return None
         desired = await self._control_plane.desired(state.id)
-        return None if desired.digest == operation.target_digest else desired
+        same = desired.digest == operation.target_digest
+        return None if same or _is_older(desired, operation) else desired
 
     def _judged(self, operation: Operation, state: InstanceState, restored: bool) -> Result:
         target = state.applied_digest if restored else operation.target_digest
@@ -251,7 +252,16 @@ def _cannot_tell(error: str) -> Result:
     return Result(error=error, error_class=ErrorClass.INCONCLUSIVE)
 
 
-def _newer(desired: Desired) -> Result:
+def _is_older(desired: Desired, operation: Operation) -> bool:
+    known, told = operation.target_generation, desired.generation
+    return known is not None and told is not None and told < known
+
+
+def _other(operation: Operation, desired: Desired) -> Result:
+    """Something else is desired than the target; as generations only grow, an old answer shows."""
+    if _is_older(desired, operation):
+        error = "an old answer: the desired configuration was newer before"
+        return Result(error=error, error_class=ErrorClass.TRANSIENT)
     return Result(
         error="a newer desired configuration replaced the target",
         error_class=ErrorClass.SUPERSEDED,

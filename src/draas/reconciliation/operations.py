@@ -115,7 +115,7 @@ class Operations:
         """
         now = self._clock.now()
         if operation.instance_id not in self._worked_on or now < operation.phase_since:
-            operation = resumed(operation, now)
+            operation = replace(resumed(operation, now), wake_at=None)
             await self._journal.save(operation)
         return await self._carry_on(operation)
 

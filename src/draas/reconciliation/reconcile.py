@@ -111,11 +111,11 @@ class Reconciler:
         Nobody knows which, so the instance is looked at again until they agree; then either the
         drift was read too, or it was told that it is over.
         """
-        told = self._fleet.states.get(snapshot.instance_id)
-        return told is not None and bool(detect(told))
+        told, read = self._fleet.states.get(snapshot.instance_id), snapshot.state
+        return bool(told and read and detect(told) and not detect(read))
 
     def _note(self, plan: Plan, snapshot: Snapshot) -> None:
-        if snapshot.state is not None:
+        if snapshot.state is not None and not self._was_told_otherwise(snapshot):
             self._fleet.put(snapshot.state)
         if plan.decision is Decision.IN_SYNC:
             self._fleet.plans.pop(snapshot.instance_id, None)

@@ -88,6 +88,60 @@ async def test_a_stop_that_old_answers_hide_from_a_start_is_kept() -> None:
     assert world.control_plane.servers["a"].running is None
 
 
+@simulated
+async def test_an_old_answer_does_not_replace_a_newer_target() -> None:
+    world = World()
+    await world.running("a")
+    wanted = configuration(9090)
+    async with world.daemon() as daemon:
+        await asyncio.sleep(40)
+        await world.control_plane.configure("a", wanted)
+        await until_phase(world, "starting")
+        world.control_plane.lag = 3.0
+        await asyncio.sleep(6)
+        world.control_plane.lag = 0.0
+        await world.until(lambda: runs(world, "a", wanted), within=60)
+        await asyncio.sleep(5)
+        assert daemon.fleet.memory("a").quarantines == ()
+
+
+@simulated
+async def test_a_crash_told_in_the_middle_of_a_pass_is_not_forgotten() -> None:
+    world = World()
+    await world.running("a")
+    wanted = configuration(9090)
+    async with world.daemon():
+        await asyncio.sleep(40)
+        world.control_plane.look_seconds = 0.5
+        await world.control_plane.configure("a", wanted)
+        await world.until(lambda: runs(world, "a", wanted))
+        world.control_plane.lag = 0.3
+        await asyncio.sleep(0.85)
+        await world.control_plane.crash("a")
+        await asyncio.sleep(2)
+        world.control_plane.lag = 0.0
+        await world.until(lambda: starts(world, "a") == 2, within=10)
+
+
+@simulated
+async def test_a_wait_is_over_in_a_later_life_though_the_clock_was_set_back() -> None:
+    world = World()
+    await world.running("a")
+    wanted = configuration(9090)
+    await world.control_plane.configure("a", wanted)
+    await world.killed_daemon(lambda: _phase(world) == "starting")
+    world.clock.jump(timedelta(hours=-1))
+    stored = world.store._operations["a"]
+    await world.killed_daemon(lambda: world.store._operations["a"] != stored)
+    async with world.daemon():
+        await world.until(lambda: runs(world, "a", wanted), within=60)
+
+
+def _phase(world: World) -> str:
+    operation = world.store._operations.get("a")
+    return operation.phase if operation else ""
+
+
 class SlowStore(MemoryReconciliationStore):
     """Takes a second to keep an operation."""
 
