@@ -46,10 +46,14 @@ class Fleet:
         return bool(drift) or bool(drift.unknown) or unsure or pending
 
     def is_another(self, state: InstanceState) -> bool:
-        """Whether the id was deleted and given again: what is remembered is not about it (B-19)."""
-        return (
-            state.id in self.deleted or state.generation < self.memory(state.id).worked_generation
-        )
+        """Whether the id was deleted and given again: what is remembered is not about it (B-19).
+
+        A generation before one that was worked on says so, unless a newer one was told: then it is
+        an old answer.
+        """
+        worked = self.memory(state.id).worked_generation
+        told = self.states.get(state.id, state)
+        return state.id in self.deleted or max(state.generation, told.generation) < worked
 
     def put_unreadable(self, instance_id: str, reason: str) -> None:
         """Note that an instance's state made no sense: Unknown, not gone and not in order."""

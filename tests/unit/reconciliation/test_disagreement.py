@@ -106,6 +106,22 @@ async def test_an_old_answer_does_not_replace_a_newer_target() -> None:
 
 
 @simulated
+async def test_an_old_answer_is_not_taken_for_an_id_that_was_given_again() -> None:
+    world = World()
+    await world.running("a")
+    bad = configuration(1024)
+    world.control_plane.failing[digest(bad)] = "cannot start"
+    async with world.daemon() as daemon:
+        await asyncio.sleep(40)
+        await world.control_plane.configure("a", bad)
+        await world.until(lambda: bool(daemon.fleet.memory("a").quarantines))
+        world.control_plane.lag = 10.0
+        await world.control_plane.crash("a")
+        await asyncio.sleep(5)
+        assert daemon.fleet.memory("a").quarantines, "nothing was forgotten"
+
+
+@simulated
 async def test_a_crash_told_in_the_middle_of_a_pass_is_not_forgotten() -> None:
     world = World()
     await world.running("a")
