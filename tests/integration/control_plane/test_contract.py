@@ -1,0 +1,61 @@
+"""The real control plane, through the daemon's client, keeps the contract of the simulated one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from draas.client.control_plane import NativeControlPlane
+from draas.client.http import HttpClient
+from draas.contract import routes
+from tests.contract_suites.control_planes import ControlPlaneContract
+from tests.support.control_plane import World, served
+
+INSTANCES = "/api/servers/instances"
+
+
+class ServedWorld:
+    """A control plane over HTTP; people use its API, the world its platform."""
+
+    def __init__(self, world: World, plane: NativeControlPlane) -> None:
+        self.plane = plane
+        self._world = world
+
+    async def create(self, instance_id: str, document: Mapping[str, Any]) -> None:
+        await self._world.create(id=instance_id, configuration=dict(document))
+
+    async def configure(self, instance_id: str, document: Mapping[str, Any]) -> None:
+        path = routes.configuration(instance_id)
+        (await self._world.client.put(path, json=dict(document))).raise_for_status()
+
+    async def want(self, instance_id: str, *, running: bool) -> None:
+        path = f"{INSTANCES}/{instance_id}/{'start' if running else 'stop'}"
+        (await self._world.client.post(path)).raise_for_status()
+
+    async def crash(self, instance_id: str) -> None:
+        cursor = await self._world.cursor()
+        self._world.platform.crash(instance_id)
+        await self._world.changes(cursor, wait=10)
+
+    async def delete(self, instance_id: str) -> None:
+        (await self._world.client.delete(f"{INSTANCES}/{instance_id}")).raise_for_status()
+
+    def doom(self, instance_id: str, document: Mapping[str, Any]) -> None:
+        self._world.platform.fail_launches(instance_id, "no such plugin")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[ServedWorld]:
+    async with served(tmp_path) as world:
+        http = HttpClient(world.url, actor="daemon")
+        try:
+            yield ServedWorld(world, NativeControlPlane(http))
+        finally:
+            await http.close()
+
+
+class TestControlPlane(ControlPlaneContract):
+    pass

@@ -1,0 +1,34 @@
+"""The simulated control plane keeps the contract of the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from draas.model.configuration import digest
+from draas.testing.simulated_control_plane import SimulatedControlPlane
+from draas.testing.virtual_time import VirtualClock
+from tests.contract_suites.control_planes import ControlPlaneContract
+
+
+class SimulatedWorld:
+    """The control plane is its own client; what happens to its instances is a method of it."""
+
+    def __init__(self) -> None:
+        self.plane = SimulatedControlPlane(VirtualClock(), start_seconds=0.01)
+        self.create, self.configure = self.plane.create, self.plane.configure
+        self.want, self.crash, self.delete = self.plane.want, self.plane.crash, self.plane.delete
+
+    def doom(self, instance_id: str, document: Mapping[str, Any]) -> None:
+        self.plane.failing[digest(document)] = "no such plugin"
+
+
+@pytest.fixture
+async def world() -> SimulatedWorld:
+    return SimulatedWorld()
+
+
+class TestSimulatedControlPlane(ControlPlaneContract):
+    pass
