@@ -24,9 +24,11 @@ _KINDS = {
     "tamper": 2,
     "release": 1,
     "crash": 4,
+    "fall-sick": 2,
     "kill-daemon": 6,
     "freeze-daemon": 3,
     "kill-control-plane": 2,
+    "freeze-control-plane": 1,
     "cut-control-plane": 2,
     "cut-store": 2,
     "lose-answers": 3,
@@ -96,7 +98,7 @@ def _drawn(random: Random, number: int, at: float, instances: int) -> Fault:
     match kind:
         case "kill-daemon":
             amount = float(random.choice((0, random.randrange(60), random.randrange(400))))
-        case "kill-control-plane" | "cut-control-plane" | "cut-store":
+        case "kill-control-plane" | "freeze-control-plane" | "cut-control-plane" | "cut-store":
             seconds = random.choice(_OUTAGES)
         case "lose-answers":
             amount = float(random.randint(1, 3))

@@ -13,6 +13,7 @@ from draas.testing.processes import Process
 T = TypeVar("T")
 
 LATENCY_SECONDS = 0.004
+REQUEST_SECONDS = 30.0
 REFUSED_SECONDS = 0.5
 
 
@@ -68,6 +69,11 @@ class Line:
             wait = REFUSED_SECONDS if self.cut else 0.0
             asyncio.get_running_loop().call_later(wait, self._fail, answer, why, context=_OPEN)
             return
+        if server.frozen:
+            late = "no answer came in time"
+            asyncio.get_running_loop().call_later(
+                REQUEST_SECONDS, self._fail, answer, late, context=_OPEN
+            )
         task = server.spawn(ask())
         task.add_done_callback(lambda done: self._answer(done, answer), context=_OPEN)
 

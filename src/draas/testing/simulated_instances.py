@@ -75,10 +75,23 @@ class SimulatedInstances:
 
     async def look(self, instance_id: str) -> None:
         """The control plane looks at the server again, and tells."""
-        server = self.servers[instance_id]
-        if server.running is not None:
+        self.examine(instance_id)
+
+    def examine(self, instance_id: str) -> None:
+        """As `look`."""
+        server = self.servers.get(instance_id)
+        if server is None:
+            return
+        if server.running is not None and server.status == "Running":
             self._judge(server, server.running)
         self._tell(instance_id, "HealthChanged")
+
+    def sicken(self, instance_id: str) -> None:
+        """A running server begins to answer that it is not healthy, until it is looked at again."""
+        server = self.servers[instance_id]
+        if server.status == "Running":
+            server.health, server.reason = "Unhealthy", "/health answers 503"
+            self._tell(instance_id, "HealthChanged")
 
     async def crash(self, instance_id: str, reason: str = "exit code 137") -> None:
         """The server's process ends by itself."""

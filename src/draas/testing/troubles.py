@@ -44,11 +44,8 @@ class Troubles:
         match fault.kind:
             case kind if kind in PEOPLE:
                 world.people.act(fault, name)
-            case "crash":
-                server = world.plane.servers.get(name)
-                if server is not None and server.running is not None:
-                    world.people.shot.add(world.plane.digests.whole(server.running))
-                    world.plane.fall(name, "exit code 137")
+            case "crash" | "fall-sick":
+                self._hurt(name, fault)
             case "kill-daemon":
                 self._kill(member, fault)
             case "freeze-daemon":
@@ -57,6 +54,10 @@ class Troubles:
                 self._later(fault.seconds, process.thaw)
             case "kill-control-plane":
                 self._kill_control_plane(fault)
+            case "freeze-control-plane":
+                control_plane = world.control_planes[-1]
+                control_plane.freeze()
+                self._later(fault.seconds, control_plane.thaw)
             case "cut-control-plane":
                 self._set(member.plane, "cut", True, False, fault)
             case "cut-store":
@@ -73,6 +74,19 @@ class Troubles:
                 self._set(world.plane, "lag", fault.amount, 0.0, fault, STALE_SECONDS)
             case "jump-clock":
                 world.clock.jump(timedelta(seconds=fault.amount))
+
+    def _hurt(self, name: str, fault: Fault) -> None:
+        """A server dies, or is not healthy for a while, through no fault of its configuration."""
+        plane = self._world.plane
+        server = plane.servers.get(name)
+        if server is None or server.running is None:
+            return
+        self._world.people.shot.add(plane.digests.whole(server.running))
+        if fault.kind == "crash":
+            plane.fall(name, "exit code 137")
+        else:
+            plane.sicken(name)
+            self._later(fault.seconds, lambda: plane.examine(name))
 
     def _kill(self, member: Member, fault: Fault) -> None:
         """The daemon dies so many steps from now, and is started again after a while."""

@@ -60,6 +60,9 @@ def settings_of(variant: int) -> DaemonSettings:
             retry_delay=timedelta(seconds=5),
             backoff_maximum=timedelta(seconds=20),
             health_timeout=timedelta(seconds=5),
+            polling_interval=timedelta(seconds=4 if variant % 7 == 1 else 30),
+            enable_event_driven_reconciliation=variant % 7 != 1,
+            enable_auto_reconciliation=variant % 7 != 2,
             reconciliation_timeout=timedelta(seconds=60),
         ),
         breaker=BreakerOptions(
