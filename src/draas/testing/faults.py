@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 INSTANCES = ("a", "b", "c", "d", "e")
-PAUSES = (0.0, 0.05, 0.3, 0.7, 1.5, 3.0, 8.0, 25.0)
+PAUSES = (0.0, 0.01, 0.05, 0.3, 0.7, 1.5, 3.0, 8.0, 25.0)
 PEOPLE = ("patch", "go-back", "stop", "start", "delete", "tamper", "release")
 SOUND = "sound"
 CONFIGURATIONS = (SOUND, SOUND, SOUND, "failing", "sick", "obscure", "dying")

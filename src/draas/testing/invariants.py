@@ -15,6 +15,7 @@ from draas.testing.remote import LifecycleCall
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 
 ABANDONED = "down and nobody is responsible"
+LEFT = "an operation is open and nobody comes back to it"
 DISOBEYED = "runs though its user stopped it"
 ABANDONED_SECONDS = 6.0
 """How long an instance may be down with nobody responsible: the feed and one retry."""
@@ -129,6 +130,8 @@ class Invariants:
             down = server.wanted and server.running is None and idle
             abandoned = down and not self._is_anybodys(instance_id)
             self._lasts(ABANDONED, instance_id, abandoned, ABANDONED_SECONDS)
+            left = any(_has_left(member.daemon, instance_id) for member in self.members())
+            self._lasts(LEFT, instance_id, left, ABANDONED_SECONDS)
             disobeyed = not server.wanted and server.running is not None
             self._lasts(DISOBEYED, instance_id, disobeyed and idle, DISOBEYED_SECONDS)
 
@@ -171,15 +174,24 @@ class Invariants:
 
 def _cares(daemon: Daemon, instance_id: str) -> bool:
     """Whether a daemon will look at the instance again soon, or holds it for a reason."""
+    if _will_look(daemon, instance_id):
+        return True
+    plan = daemon.fleet.plans.get(instance_id)
+    gate = plan.blocked_by if plan else None
+    return gate is not None and gate.until is None and instance_id not in daemon.journal.open
+
+
+def _has_left(daemon: Daemon, instance_id: str) -> bool:
+    return instance_id in daemon.journal.open and not _will_look(daemon, instance_id)
+
+
+def _will_look(daemon: Daemon, instance_id: str) -> bool:
+    """Whether the instance is under work, in a line, or due before long."""
     queue = daemon.queue
     if queue.is_active(instance_id):
         return True
     if instance_id in (*queue.waiting(len(queue)), *daemon.places.waiting(len(INSTANCES))):
         return True
     due = queue.due(instance_id)
-    if due is not None:
-        horizon = daemon.rules.backoff_maximum + daemon.rules.retry_delay
-        return due - daemon.clock.now() <= horizon
-    plan = daemon.fleet.plans.get(instance_id)
-    gate = plan.blocked_by if plan else None
-    return gate is not None and gate.until is None
+    horizon = daemon.rules.backoff_maximum + daemon.rules.retry_delay
+    return due is not None and due - daemon.clock.now() <= horizon

@@ -40,7 +40,7 @@ def test_two_thousand_worlds_hold() -> None:
 def test_a_world_replays_exactly() -> None:
     first, second = command("--replay", "7"), command("--replay", "7")
     assert first.stdout == second.stdout
-    assert "calls start" in first.stdout
+    assert "stores id-1" in first.stdout
     assert first.stdout.endswith("all held\n")
 
 
