@@ -21,8 +21,8 @@ ABANDONED_SECONDS = 6.0
 """How long an instance may be down with nobody responsible: the feed and one retry."""
 DISOBEYED_SECONDS = 20.0
 """How long an instance may run that its user stopped while it was being started."""
-BREAKER_SECONDS = 5.0
-"""How long after it opened the breaker may see an operation begin that was decided before."""
+BREAKER_SECONDS = 25.0
+"""So long after it opened may an operation begin that was decided before, all answers slow."""
 GOOD_SECONDS = 30.0
 """How long what was the last good configuration may still be taken for that."""
 

@@ -12,9 +12,10 @@ from random import Random
 
 from draas.client.port import ControlPlane, UnreachableError
 from draas.decide.strategies import AUTO
+from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.options import BreakerOptions, DaemonSettings, ReconciliationOptions
-from draas.reconciliation.reconcile import Reconciler
+from draas.reconciliation.request import Request
 from draas.reconciliation.store import StoreError
 from draas.testing.faults import INSTANCES, Plan
 from draas.testing.invariants import Invariants
@@ -188,13 +189,16 @@ class World:
                 member.daemon.breaker.release()
 
     async def _release(self, name: str) -> None:
-        """By whichever daemon is there, as its management API does it."""
+        """By whichever daemon is there."""
         for member in self.members:
-            reconciler = member.daemon.reconciler
-            if reconciler is not None and not (member.process.dead or member.process.frozen):
-                await member.process.spawn(_released(reconciler, name))
+            if not (member.process.dead or member.process.frozen):
+                await member.process.spawn(_released(member.daemon, name))
 
 
-async def _released(reconciler: Reconciler, name: str) -> None:
+async def _released(daemon: Daemon, name: str) -> None:
+    """As the management API does it."""
+    if daemon.reconciler is None or daemon.workers is None:
+        return
     with contextlib.suppress(StoreError):
-        await reconciler.release(name, "somebody")
+        if await daemon.reconciler.release(name, "somebody"):
+            daemon.workers.ask(name, Request(Trigger.MANUAL, "somebody"))
