@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from draas.client.port import ControlPlaneError, RefusedError
@@ -25,7 +25,7 @@ class People:
     def __init__(
         self,
         plane: SimulatedControlPlane,
-        release: Callable[[str], Awaitable[None]],
+        release: Callable[[str], None],
         tell: Callable[[str], None],
     ) -> None:
         self._plane = plane
@@ -98,7 +98,7 @@ class People:
             case "tamper" if server.running is not None:
                 await plane.tamper(name, {**server.running, "queries": []})
             case "release":
-                await self._release(name)
+                self._release(name)
             case "delete":
                 await plane.delete(name)
                 await asyncio.sleep(fault.seconds)

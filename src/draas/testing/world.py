@@ -91,6 +91,7 @@ class World:
         self.control_planes = [Process("control-plane.1")]
         self._store_process = Process("store")
         self._random = Random(f"network {plan.seed}")
+        self._orders: list[asyncio.Task[None]] = []
         self._verdict: BrokenError | None = None
         self.invariants = Invariants(
             plane=self.plane,
@@ -188,11 +189,11 @@ class World:
             if member.daemon.breaker.state.open_since is not None:
                 member.daemon.breaker.release()
 
-    async def _release(self, name: str) -> None:
-        """By whichever daemon is there."""
+    def _release(self, name: str) -> None:
+        """By whichever daemon is there; it may die meanwhile."""
         for member in self.members:
             if not (member.process.dead or member.process.frozen):
-                await member.process.spawn(_released(member.daemon, name))
+                self._orders.append(member.process.spawn(_released(member.daemon, name)))
 
 
 async def _released(daemon: Daemon, name: str) -> None:
