@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from draas.client.http import MAXIMUM_LIST, HttpClient, Response
-from draas.client.port import Capabilities, Desired, FleetStates, GarbageError, RefusedError
+from draas.client.port import Capabilities, Desired, FleetStates, GarbageError, Order, RefusedError
 from draas.contract import routes
 from draas.contract.feed import Changes
 from draas.model.instance import InstanceState, compact
@@ -101,29 +101,29 @@ class NativeControlPlane:
         return observed
 
     async def start(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """Start with the document."""
-        await self._lifecycle(instance_id, "start", document, operation_id, within)
+        await self._lifecycle(instance_id, "start", document, order, within)
 
-    async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
+    async def stop(self, instance_id: str, order: Order, within: float) -> bool:
         """Stop; whether something ran."""
-        answer = await self._lifecycle(instance_id, "stop", None, operation_id, within)
+        answer = await self._lifecycle(instance_id, "stop", None, order, within)
         body = answer.json()
         return bool(body.get("changed", True)) if isinstance(body, dict) else True
 
     async def apply(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """Change in place to the document."""
-        await self._lifecycle(instance_id, "apply", document, operation_id, within)
+        await self._lifecycle(instance_id, "apply", document, order, within)
 
     async def _lifecycle(
         self,
         instance_id: str,
         action: str,
         document: Mapping[str, Any] | None,
-        operation_id: str,
+        order: Order,
         within: float,
     ) -> Response:
         return await self._http.request(
@@ -131,7 +131,11 @@ class NativeControlPlane:
             self._instance(instance_id, action),
             body=document,
             params={"keepDesiredRunState": "true"},
-            headers={routes.OPERATION: operation_id},
+            headers={
+                routes.OPERATION: order.operation_id,
+                routes.FENCE: str(order.fence),
+                routes.IDEMPOTENCY_KEY: order.key,
+            },
             within=within,
         )
 

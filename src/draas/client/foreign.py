@@ -13,6 +13,7 @@ from typing import Any
 
 from draas.client.http import MAXIMUM_LIST, HttpClient, Response
 from draas.client.port import (
+    Order,
     Capabilities,
     ControlPlaneError,
     Desired,
@@ -164,13 +165,13 @@ class ForeignControlPlane:
         return None
 
     async def start(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """Start with the document in the body (R-171)."""
         path = self._instance(instance_id, "start")
         await self._http.request("POST", path, body=document, within=within)
 
-    async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
+    async def stop(self, instance_id: str, order: Order, within: float) -> bool:
         """Stop; such a server answers 500 where nothing ran (B-04), which is as good as stopped."""
         state = await self.state(instance_id)
         if state is not None and state.status != InstanceStatus.RUNNING:
@@ -179,7 +180,7 @@ class ForeignControlPlane:
         return True
 
     async def apply(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """Not offered by such a control plane."""
         raise RefusedError(409, "restart-needed", "this control plane cannot change in place")

@@ -83,6 +83,18 @@ class Capabilities:
     missing: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """For which operation something is ordered, under which fence, and which call it is.
+
+    The same call again has the same key, and is made once.
+    """
+
+    operation_id: str
+    fence: int
+    key: str
+
+
 class ControlPlane(Protocol):
     """A control plane as the daemon needs it. Every call may raise `ControlPlaneError`."""
 
@@ -117,17 +129,17 @@ class ControlPlane(Protocol):
         ...
 
     async def start(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """See that it runs with the document; what the user wants stays as it is."""
         ...
 
-    async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
+    async def stop(self, instance_id: str, order: Order, within: float) -> bool:
         """See that it does not run; whether something had to be ended."""
         ...
 
     async def apply(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """See that what runs is changed in place to the document; a refusal where it cannot be."""
         ...

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from draas.adapters.clock import SystemClock
 from draas.adapters.store.engine import sqlite_url
+from draas.adapters.store.leases import SqlLeases
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
@@ -32,6 +33,7 @@ async def run(settings: DaemonSettings, data: Path) -> int:
         OSError: the management port cannot be had.
     """
     with exclusive(data, "daemon.lock"):
+        clock = SystemClock()
         store = await SqlReconciliationStore.open(settings.store or sqlite_url(data / STORE_FILE))
         http = HttpClient(
             settings.control_plane_url,
@@ -40,7 +42,7 @@ async def run(settings: DaemonSettings, data: Path) -> int:
             limit=settings.reconciliation.max_concurrent_reads,
         )
         try:
-            await _serve(settings, Daemon(settings, store, SystemClock()), http)
+            await _serve(settings, Daemon(settings, store, SqlLeases(store.engine, clock), clock), http)
         finally:
             await http.close()
             await store.close()

@@ -66,7 +66,8 @@ class Trigger(StrEnum):
 class Operation:
     """One reconciliation of one instance by one strategy: a row that a crash leaves behind.
 
-    `target_digest` is the configuration that it brings; `attempt` counts from 1 (D-04); `steps` is
+    `target_digest` is the configuration that it brings; `fence` is that of who works on it;
+    `attempt` counts from 1 (D-04); `steps` is
     the plan in words; `fell_back` says why another strategy than the one it began with carries it
     on; `differences` and `summary` are masked already. Until `wake_at` there is
     nothing to do. `inconclusive` says why a verification whose time is over cannot be judged: the
@@ -88,6 +89,7 @@ class Operation:
     started_at: datetime
     deadline: datetime
     phase_since: datetime
+    fence: int = 0
     attempt: int = 1
     wake_at: datetime | None = None
     inconclusive: str = ""

@@ -11,6 +11,7 @@ from draas.client.port import (
     ControlPlane,
     ControlPlaneError,
     Desired,
+    Order,
     RefusedError,
     UnreachableError,
 )
@@ -34,6 +35,7 @@ from draas.model.status import Health, InstanceStatus, RunState
 from draas.reconciliation import announce
 from draas.reconciliation.fleet import Fleet, with_memory
 from draas.reconciliation.last_good import last_good
+from draas.reconciliation.store import LeaseLostError
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
@@ -41,6 +43,15 @@ RESTORING_SECONDS = 60.0
 CLEARING_SECONDS = 60.0
 
 Remember = Callable[[Memory], Awaitable[None]]
+
+
+class FencedError(LeaseLostError):
+    """The control plane obeyed somebody with a newer fence than `fence`."""
+
+    def __init__(self, instance_id: str, fence: int) -> None:
+        super().__init__(f"instance {instance_id!r} was taken over: fence {fence} is old")
+        self.instance_id = instance_id
+        self.fence = fence
 
 
 class _OverError(Exception):
@@ -67,7 +78,11 @@ class Executor:
         self._remember = remember
 
     async def carry_out(self, command: Command, operation: Operation) -> Result:
-        """How the command went. Never raises for what the control plane does."""
+        """How the command went, whatever the control plane does.
+
+        Raises:
+            FencedError: the instance was taken over, and the control plane knows.
+        """
         try:
             match command:
                 case Check():
@@ -85,6 +100,8 @@ class Executor:
         except _OverError as over:
             return over.result
         except ControlPlaneError as error:
+            if isinstance(error, RefusedError) and error.kind == "stale-fence":
+                raise FencedError(operation.instance_id, operation.fence) from error
             announce.call_failed(command, operation.instance_id, error)
             return failure(error)
 
@@ -114,7 +131,9 @@ class Executor:
             raise _OverError(Result(error="the instance is gone", error_class=ErrorClass.GONE))
         native = self._control_plane.capabilities.native
         if native and state.desired_run_state == RunState.STOPPED:
-            await self._control_plane.stop(instance_id, operation.id, CLEARING_SECONDS)
+            await self._control_plane.stop(
+                instance_id, _order(operation, "clear"), CLEARING_SECONDS
+            )
             error = "its user stopped it"
             raise _OverError(Result(error=error, error_class=ErrorClass.SUPERSEDED))
         return with_memory(state, self._fleet.memory(instance_id))
@@ -125,7 +144,9 @@ class Executor:
 
     async def _end(self, operation: Operation, within: float) -> bool:
         await self._note_stop(operation.instance_id)
-        changed = await self._control_plane.stop(operation.instance_id, operation.id, within)
+        changed = await self._control_plane.stop(
+            operation.instance_id, _order(operation, "stop"), within
+        )
         emit(messages.INSTANCE_STOPPED, instance_id=operation.instance_id)
         return changed
 
@@ -153,7 +174,10 @@ class Executor:
             return _other(operation, target)
         emit(messages.APPLYING_IN_PLACE, instance_id=operation.instance_id)
         await self._control_plane.apply(
-            operation.instance_id, target.document, operation.id, self._seconds_left(operation)
+            operation.instance_id,
+            target.document,
+            _order(operation, "apply", target.digest),
+            self._seconds_left(operation),
         )
         return Result(digest=target.digest, generation=target.generation)
 
@@ -182,7 +206,10 @@ class Executor:
         if state.status == InstanceStatus.RUNNING and state.applied_digest != target.digest:
             await self._end(operation, CLEARING_SECONDS)
         await self._control_plane.start(
-            operation.instance_id, target.document, operation.id, within
+            operation.instance_id,
+            target.document,
+            _order(operation, "start", target.digest),
+            within,
         )
         emit(messages.INSTANCE_STARTED, instance_id=operation.instance_id)
         await self._note_start(operation.instance_id, target)
@@ -242,6 +269,12 @@ class Executor:
     def _seconds_left(self, operation: Operation) -> float:
         left = (operation.deadline - self._clock.now()).total_seconds()
         return max(left, 1.0)
+
+
+def _order(operation: Operation, action: str, digest: str = "") -> Order:
+    """The same attempt at the same thing has the same key, and only under the same fence."""
+    at = f"{operation.phase.value}/{operation.attempt}/{operation.fence}"
+    return Order(operation.id, operation.fence, f"{operation.id}/{at}/{action}/{digest[7:23]}")
 
 
 def _not_yet(error: str) -> Result:

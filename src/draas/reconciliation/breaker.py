@@ -33,8 +33,11 @@ class FleetBreaker:
 
     def look(self, fleet: FleetView) -> Breaker:
         """The breaker now, given the fleet now."""
-        before = self.state
-        self.state = next_breaker(before, fleet, self._rules, self._clock.now())
+        return self.follow(next_breaker(self.state, fleet, self._rules, self._clock.now()))
+
+    def follow(self, state: Breaker) -> Breaker:
+        """The breaker as somebody else decided, who decides for all."""
+        before, self.state = self.state, state
         if before.open_since is None and self.state.open_since is not None:
             emit(messages.BREAKER_OPENED, reason=self.state.reason)
         if before.open_since is not None and self.state.open_since is None:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+
+import msgspec
 
 from draas.client.port import ControlPlane, ControlPlaneError
+from draas.decide.assign import SHARDS, shard_of
 from draas.decide.breaker import BreakerRules
 from draas.decide.rules import Rules
 from draas.model.clock import Clock
-from draas.model.reconciliation import Trigger
+from draas.model.reconciliation import Breaker, Trigger
 from draas.reconciliation.apply import Executor
 from draas.reconciliation.breaker import FleetBreaker
 from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
 from draas.reconciliation.journal import Journal
+from draas.reconciliation.leases import Leases
 from draas.reconciliation.link import Link
 from draas.reconciliation.operations import Operations
 from draas.reconciliation.options import DaemonSettings, OnUnknownActualState
 from draas.reconciliation.places import Places
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
+from draas.reconciliation.shards import Shards
 from draas.reconciliation.store import ReconciliationStore, StoreError
 from draas.reconciliation.triggers import RETRY_SECONDS, Triggers
 from draas.reconciliation.workers import Workers
@@ -76,7 +83,9 @@ class Daemon:
     `control_plane`, `reconciler` and `workers` are there once `connected` is set.
     """
 
-    def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
+    def __init__(
+        self, settings: DaemonSettings, store: ReconciliationStore, leases: Leases, clock: Clock
+    ) -> None:
         self.settings = settings
         self.store = store
         self.clock = clock
@@ -92,7 +101,16 @@ class Daemon:
         self.places = Places(settings.reconciliation.max_concurrent_reconciliations, self._ask)
         self.fleet = Fleet()
         audit = settings.reconciliation.enable_audit_logging
-        self.journal = Journal(store, self.fleet, audit=audit)
+        self.shards = Shards(
+            leases,
+            clock,
+            settings.management.url,
+            take=self._take,
+            drop=self._drop,
+            busy=self._busy,
+            tell=self._tell,
+        )
+        self.journal = Journal(store, self.fleet, self.shards.fence, audit=audit)
         self.connected = asyncio.Event()
         self.control_plane: ControlPlane | None = None
         self.reconciler: Reconciler | None = None
@@ -105,8 +123,9 @@ class Daemon:
             StoreError: the store could not be read at the start.
         """
         self._announce()
-        await self.journal.load()
-        loops = [asyncio.create_task(self._expire()), asyncio.create_task(self._alive())]
+        await self.shards.beat()
+        loops = [asyncio.create_task(self.shards.beat_forever())]
+        loops += [asyncio.create_task(self._expire()), asyncio.create_task(self._alive())]
         loops.append(asyncio.create_task(self._reconcile(connect)))
         stop = asyncio.create_task(stopping.wait())
         try:
@@ -119,13 +138,20 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(*loops, stop, return_exceptions=True)
             if self.workers is not None:
-                await self.workers.drain(self.settings.reconciliation.shutdown_grace_period)
+                await self._drain(self.workers)
+            await self.shards.leave()
+
+    async def _drain(self, workers: Workers) -> None:
+        """What is under way goes on for a while, and with it the beat that it needs."""
+        beating = asyncio.create_task(self.shards.beat_forever())
+        try:
+            await workers.drain(self.settings.reconciliation.shutdown_grace_period)
+        finally:
+            beating.cancel()
 
     async def _reconcile(self, connect: Connect) -> None:
         control_plane = await self._connect(connect)
         triggers = self._assemble(control_plane)
-        for instance_id in self.journal.open:
-            self.queue.add(instance_id, Trigger.RESUME)
         options = self.settings.reconciliation
         assert self.workers is not None
         self.workers.start()
@@ -175,7 +201,7 @@ class Daemon:
             journal=self.journal,
             fleet=self.fleet,
             operations=operations,
-            breaker=self.breaker,
+            breaker=self.look_at_fleet,
             places=self.places,
             rules=self.rules,
             clock=self.clock,
@@ -189,6 +215,8 @@ class Daemon:
             metrics=self.metrics,
             count=self.places.limit + LOOKERS,
             under_way=lambda: self.journal.open.keys() & self.places.taken,
+            owns=self.shards.owns,
+            fenced=self.shards.contest,
         )
         self.connected.set()
         return Triggers(
@@ -202,6 +230,7 @@ class Daemon:
             clock=self.clock,
             metrics=self.metrics,
             acts=self._follows or self._repeats,
+            owns=self.shards.owns,
         )
 
     @property
@@ -216,8 +245,52 @@ class Daemon:
     async def _alive(self) -> None:
         while True:
             self.heartbeats.beat("daemon", 6 * ALIVE_EVERY_SECONDS)
-            self.breaker.look(self.fleet.view())
+            self.look_at_fleet()
             await asyncio.sleep(ALIVE_EVERY_SECONDS)
+
+    def look_at_fleet(self) -> Breaker:
+        """The fleet's breaker now: decided by who leads, for all, from what all tell."""
+        told = self.shards.told()
+        leader = next((each["breaker"] for each in told if each.get("breaker")), None)
+        if leader is not None and not self.shards.leads:
+            return self.breaker.follow(msgspec.convert(leader, Breaker))
+        own = self.fleet.view()
+        failing = own.failing + sum(int(each.get("failing", 0)) for each in told)
+        return self.breaker.look(replace(own, failing=failing))
+
+    async def _take(self, fences: Mapping[int, int]) -> None:
+        """Begin to work on shards: on what was left unfinished there, and on what drifts."""
+        await self.journal.take_over(fences)
+        for instance_id in self.journal.open:
+            if shard_of(instance_id) in fences:
+                self.queue.add(instance_id, Trigger.RESUME)
+        for state in list(self.fleet.states.values()):
+            if shard_of(state.id) in fences and self.fleet.put(state):
+                self.queue.add(state.id, Trigger.RESYNC)
+        emit(
+            messages.SHARDS_HELD,
+            held=len(self.shards.held) + len(fences),
+            total=SHARDS,
+            members=len(self.shards.members),
+        )
+
+    def _drop(self, shards: Collection[int]) -> None:
+        """Let go of shards: what is remembered of them may be old from now on."""
+        known = self.journal.open.keys() | self.fleet.memories.keys() | self.fleet.plans.keys()
+        for instance_id in known:
+            if shard_of(instance_id) in shards:
+                self.journal.drop(instance_id)
+                self.places.release(instance_id)
+                self.queue.discard(instance_id)
+
+    def _busy(self, shards: Collection[int]) -> set[int]:
+        return {shard_of(key) for key in self.queue.worked_on} & set(shards)
+
+    def _tell(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"failing": self.fleet.view().failing}
+        if self.shards.leads:
+            told["breaker"] = msgspec.to_builtins(self.breaker.state)
+        return told
 
     def _ask(self, instance_id: str, request: Request) -> None:
         if self.workers is not None:
@@ -231,7 +304,8 @@ class Daemon:
         while True:
             before = self.clock.now() - self.settings.audit.retention
             try:
-                await self.store.expire_audit(before)
+                if self.shards.leads:
+                    await self.store.expire_audit(before)
             except StoreError as error:
                 emit(messages.STORE_ERROR, reason=error)
             await asyncio.sleep(EXPIRE_EVERY_SECONDS)

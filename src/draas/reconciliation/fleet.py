@@ -72,6 +72,12 @@ class Fleet:
         self._failing.discard(instance_id)
         self._changing.discard(instance_id)
 
+    def disown(self, instance_id: str) -> None:
+        """Others work on the instance: what it is stays known, what was made of it does not."""
+        self.plans.pop(instance_id, None)
+        self.memories.pop(instance_id, None)
+        self._count(instance_id)
+
     def remember(self, memory: Memory) -> None:
         """Take a newer memory."""
         self.memories[memory.instance_id] = memory

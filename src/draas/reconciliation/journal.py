@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from draas.model.audit import AuditEntry
 from draas.model.reconciliation import Memory, Operation, Phase
 from draas.reconciliation.fleet import Fleet
-from draas.reconciliation.store import ReconciliationStore, StoreError
+from draas.reconciliation.store import LeaseLostError, ReconciliationStore, StoreError
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
@@ -13,20 +15,35 @@ from draas.telemetry.logs import emit
 class Journal:
     """Open operations, memories and audit over a store; `audit` false leaves the audit out (R-124).
 
-    Every write may raise StoreError and then changed nothing, except as `save` says.
+    Every write may raise StoreError and then changed nothing, except as `save` says. `fence` is the
+    one under which an instance is held now; it raises LeaseLostError where it is not.
     """
 
-    def __init__(self, store: ReconciliationStore, fleet: Fleet, *, audit: bool) -> None:
+    def __init__(
+        self,
+        store: ReconciliationStore,
+        fleet: Fleet,
+        fence: Callable[[str], int],
+        *,
+        audit: bool,
+    ) -> None:
+        self.fence = fence
         self._store = store
         self._fleet = fleet
         self._audit = audit
         self.open: dict[str, Operation] = {}
 
-    async def load(self) -> None:
-        """Read what an earlier daemon left."""
-        for memory in (await self._store.memories()).values():
+    async def take_over(self, fences: Mapping[int, int]) -> None:
+        """Read what earlier holders of some shards left, and keep them from writing."""
+        left = await self._store.take_over(fences)
+        for memory in left.memories:
             self._fleet.remember(memory)
-        self.open.update(await self._store.open_operations())
+        self.open |= {operation.instance_id: operation for operation in left.operations}
+
+    def drop(self, instance_id: str) -> None:
+        """Know nothing of an instance that others work on now."""
+        self.open.pop(instance_id, None)
+        self._fleet.disown(instance_id)
 
     def memory(self, instance_id: str) -> Memory:
         """What is remembered of an instance."""
@@ -41,7 +58,7 @@ class Journal:
         try:
             await self._store.save_operation(operation, *self._audited(entries))
         except StoreError as error:
-            if operation.phase is Phase.CHECKING:
+            if operation.phase is Phase.CHECKING or isinstance(error, LeaseLostError):
                 raise
             emit(messages.STORE_ERROR, reason=error)
         self.open[operation.instance_id] = operation
@@ -54,14 +71,16 @@ class Journal:
 
     async def remember(self, memory: Memory, *entries: AuditEntry) -> None:
         """Keep a memory."""
-        await self._store.remember(memory, *self._audited(entries))
+        fence = self.fence(memory.instance_id)
+        await self._store.remember(memory, *self._audited(entries), fence=fence)
         self._fleet.remember(memory)
 
     async def forget(self, instance_id: str, entry: AuditEntry) -> None:
         """Drop what is kept of an instance that is gone; one never heard of is not audited."""
         known = (self._fleet.states, self._fleet.memories, self.open)
         if any(instance_id in each for each in known):
-            await self._store.forget(instance_id, *self._audited((entry,)))
+            fence = self.fence(instance_id)
+            await self._store.forget(instance_id, *self._audited((entry,)), fence=fence)
         self.open.pop(instance_id, None)
         self._fleet.drop(instance_id)
 

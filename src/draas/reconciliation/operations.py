@@ -25,7 +25,7 @@ from draas.reconciliation.last_good import last_good
 from draas.reconciliation.observe import Observation
 from draas.reconciliation.places import Places
 from draas.reconciliation.request import Request
-from draas.reconciliation.store import StoreError
+from draas.reconciliation.store import LeaseLostError, StoreError
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
@@ -89,6 +89,7 @@ class Operations:
             started_at=now,
             deadline=now + self._rules.reconciliation_timeout,
             phase_since=now,
+            fence=self._journal.fence(state.id),
             steps=plan.steps,
             summary=comparison.summary,
             differences=as_records(comparison),
@@ -115,7 +116,8 @@ class Operations:
         """
         now = self._clock.now()
         if operation.instance_id not in self._worked_on or now < operation.phase_since:
-            operation = replace(resumed(operation, now), wake_at=None)
+            fence = self._journal.fence(operation.instance_id)
+            operation = replace(resumed(operation, now), wake_at=None, fence=fence)
             await self._journal.save(operation)
         return await self._carry_on(operation)
 
@@ -123,6 +125,8 @@ class Operations:
         """Work through the phases, as far as it goes now; when to go on."""
         self._worked_on.add(operation.instance_id)
         while operation.phase is not Phase.FINISHED:
+            fence = self._journal.fence(operation.instance_id)
+            operation = replace(operation, fence=fence)
             strategy = STRATEGIES[operation.strategy]
             command = strategy.command(operation, self._rules)
             result = await self._executor.carry_out(command, operation)
@@ -184,6 +188,7 @@ class Operations:
 
     async def _finish(self, operation: Operation) -> datetime | None:
         now = self._clock.now()
+        operation = replace(operation, fence=self._journal.fence(operation.instance_id))
         memory = remember(
             self._journal.memory(operation.instance_id),
             operation,
@@ -197,6 +202,8 @@ class Operations:
         entry = record.finished(operation, memory, now)
         try:
             await self._journal.finish(operation, memory, entry)
+        except LeaseLostError:
+            raise
         except StoreError as error:
             emit(messages.STORE_ERROR, reason=error)
             return now + STORE_RETRY
@@ -212,7 +219,9 @@ class Operations:
         if operation is None:
             return
         now, memory = self._clock.now(), self._journal.memory(instance_id)
-        over = replace(operation, outcome=Outcome.SUPERSEDED, error="the instance is gone")
+        fence = self._journal.fence(instance_id)
+        why = "the instance is gone"
+        over = replace(operation, outcome=Outcome.SUPERSEDED, error=why, fence=fence)
         await self._journal.finish(over, memory, record.finished(over, memory, now))
         self._worked_on.discard(instance_id)
 

@@ -162,6 +162,15 @@ class ManagementOptions:
         False, help="Listen on other addresses than loopback, where anyone may give orders"
     )
 
+    advertised_url: str = setting(
+        "", help="Where other daemons and people reach this one; empty: http://Host:Port"
+    )
+
+    @property
+    def url(self) -> str:
+        """Where this daemon is managed."""
+        return self.advertised_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
     def __post_init__(self) -> None:
         require_loopback(self.host, self.allow_remote_access_without_authentication)
 

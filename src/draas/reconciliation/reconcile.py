@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,10 +13,9 @@ from draas.decide.plan import plan as decide
 from draas.decide.rules import Rules
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Decision, Memory, Plan, Snapshot, Trigger
+from draas.model.reconciliation import Breaker, Decision, Memory, Plan, Snapshot, Trigger
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import applied
-from draas.reconciliation.breaker import FleetBreaker
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.observe import Observation, Observer
@@ -37,7 +37,7 @@ class Reconciler:
         journal: Journal,
         fleet: Fleet,
         operations: Operations,
-        breaker: FleetBreaker,
+        breaker: Callable[[], Breaker],
         places: Places,
         rules: Rules,
         clock: Clock,
@@ -60,7 +60,7 @@ class Reconciler:
         observation = await self._observer.observe(
             instance_id,
             operation,
-            self._breaker.look(self._fleet.view()),
+            self._breaker(),
             self._places.budget(instance_id),
         )
         now = self._clock.now()

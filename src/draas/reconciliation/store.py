@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from draas.model.audit import AuditEntry
+from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
 
 
@@ -36,31 +38,81 @@ class StoreError(Exception):
     """The store cannot be read or written now; nothing of the call was kept."""
 
 
+class LeaseLostError(StoreError):
+    """Somebody else took the instance over: whoever gets this must let go of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What earlier holders of some shards left: what is remembered, what is unfinished."""
+
+    memories: tuple[Memory, ...] = ()
+    operations: tuple[Operation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationEvent:
+    """One step of an operation, for people to read."""
+
+    at: str
+    operation_id: str
+    instance_id: str
+    strategy: str
+    phase: str
+    attempt: int
+    fence: int
+    outcome: str = ""
+    error: str = ""
+
+
+def event_of(operation: Operation) -> OperationEvent:
+    """The step at which an operation stands."""
+    return OperationEvent(
+        at=timestamp(operation.phase_since),
+        operation_id=operation.id,
+        instance_id=operation.instance_id,
+        strategy=operation.strategy,
+        phase=operation.phase.value,
+        attempt=operation.attempt,
+        fence=operation.fence,
+        outcome=operation.outcome.value if operation.outcome else "",
+        error=operation.error,
+    )
+
+
 class ReconciliationStore(Protocol):
-    """Durable and atomic by call. Every call may raise `StoreError`."""
+    """Durable and atomic by call. Every call may raise `StoreError`.
 
-    async def memories(self) -> dict[str, Memory]:
-        """All that is remembered, by instance."""
-        ...
+    A write for an instance names the fence under which its shard is held; once a higher one has
+    been seen there, it raises `LeaseLostError` and keeps nothing.
+    """
 
-    async def open_operations(self) -> dict[str, Operation]:
-        """The operations that a crash left unfinished, by instance; at most one each."""
+    async def take_over(self, fences: Mapping[int, int]) -> Inheritance:
+        """Raise the fences of some shards, and read what was left there; one open operation each.
+
+        Raises:
+            LeaseLostError: a higher fence has been seen for one of them; none was raised.
+        """
         ...
 
     async def save_operation(self, operation: Operation, *entries: AuditEntry) -> None:
-        """Keep an open operation as it stands, with audit entries, in one transaction."""
+        """Keep an open operation as it stands, with its event and audit, in one transaction."""
         ...
 
     async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
         """Close the operation, keep what is remembered of it and its audit, in one transaction."""
         ...
 
-    async def remember(self, memory: Memory, *entries: AuditEntry) -> None:
+    async def remember(self, memory: Memory, *entries: AuditEntry, fence: int) -> None:
         """Keep a memory with audit entries, in one transaction."""
         ...
 
-    async def forget(self, instance_id: str, *entries: AuditEntry) -> None:
+    async def forget(self, instance_id: str, *entries: AuditEntry, fence: int) -> None:
         """Drop memory and operation of an instance that is gone; its audit stays (B-19)."""
+        ...
+
+    async def operation_events(self, operation_id: str) -> list[OperationEvent]:
+        """The steps of an operation, oldest first; those that are kept."""
         ...
 
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
@@ -72,7 +124,7 @@ class ReconciliationStore(Protocol):
         ...
 
     async def expire_audit(self, before: datetime) -> int:
-        """Drop older entries, oldest first, and move the anchor of the chain; how many."""
+        """Drop older entries and events, oldest first, and move the chain's anchor; how many."""
         ...
 
     async def close(self) -> None:

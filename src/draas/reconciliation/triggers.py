@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from draas.client.port import ControlPlane, ControlPlaneError, FleetStates, UnreachableError
@@ -32,7 +33,7 @@ SLICE = 256
 class Triggers:
     """The event loop and the periodic loop, independent of each other (D-03).
 
-    With `acts` false nothing is enqueued but what is gone: the fleet is known, and people decide.
+    What `owns` denies is known here and worked on elsewhere. With `acts` false nothing is enqueued but what is gone: the fleet is known, and people decide.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Triggers:
         clock: Clock,
         metrics: DaemonMetrics,
         acts: bool,
+        owns: Callable[[str], bool],
     ) -> None:
         self._acts = acts
+        self._owns = owns
         self._control_plane = control_plane
         self._fleet = fleet
         self._queue = queue
@@ -186,7 +189,7 @@ class Triggers:
             self._fleet.put_unreadable(instance_id, reason)
         present = {state.id for state in fleet.states} | fleet.unreadable.keys() | self._told
         for instance_id in self._fleet.missing_from(present):
-            self._queue.add(instance_id, Trigger.RESYNC)
+            self._gone(instance_id, Trigger.RESYNC)
 
     def _learn(self, changes: Changes) -> str | None:
         """Take in what the feed says; where to go on, `None` for a list because of a gap."""
@@ -210,8 +213,15 @@ class Triggers:
             if self._queue.due(instance_id) is None:
                 self._ask(instance_id, Trigger.RESYNC)
 
+    def _gone(self, instance_id: str, trigger: Trigger) -> None:
+        """Who works on it writes the end of its story; the others just forget it."""
+        if self._owns(instance_id):
+            self._queue.add(instance_id, trigger)
+        else:
+            self._fleet.drop(instance_id)
+
     def _ask(self, instance_id: str, trigger: Trigger) -> None:
-        if self._acts:
+        if self._acts and self._owns(instance_id):
             self._queue.add(instance_id, trigger)
 
     def _take(self, change: Change) -> None:
@@ -220,7 +230,7 @@ class Triggers:
             self._told.add(change.instance_id)
         if change.kind == "Deleted":
             self._fleet.deleted.add(change.instance_id)
-            self._queue.add(change.instance_id, Trigger.CHANGE)
+            self._gone(change.instance_id, Trigger.CHANGE)
             return
         needed = change.state is None or self._fleet.put(change.state)
         if change.kind == "ConfigurationChanged" and self._acts:

@@ -9,10 +9,11 @@ from datetime import timedelta
 from draas.client.port import ControlPlaneError, RefusedError
 from draas.model.clock import Clock
 from draas.model.reconciliation import Trigger
+from draas.reconciliation.apply import FencedError
 from draas.reconciliation.link import Link
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
-from draas.reconciliation.store import StoreError
+from draas.reconciliation.store import LeaseLostError, StoreError
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -27,7 +28,8 @@ RETRY_AFTER_DEFECT = timedelta(seconds=30)
 class Workers:
     """A pool that takes keys from the queue and makes passes over them.
 
-    `under_way` says which instances have an operation that must not be left where it is.
+    `under_way` says which instances have an operation that must not be left where it is, `owns`
+    whether an instance is this daemon's to work on; `fenced` is told when another was obeyed.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class Workers:
         metrics: DaemonMetrics,
         count: int,
         under_way: Callable[[], Collection[str]],
+        owns: Callable[[str], bool],
+        fenced: Callable[[str, int], None],
     ) -> None:
         self._queue = queue
         self._reconciler = reconciler
@@ -48,6 +52,8 @@ class Workers:
         self._metrics = metrics
         self._count = count
         self._under_way = under_way
+        self._owns = owns
+        self._fenced = fenced
         self._requests: dict[str, Request] = {}
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -83,7 +89,7 @@ class Workers:
         while True:
             key, trigger = await self._queue.take()
             try:
-                if not self._draining or key in self._under_way():
+                if self._owns(key) and (not self._draining or key in self._under_way()):
                     await self._pass(key, trigger)
             finally:
                 self._queue.done(key)
@@ -102,6 +108,13 @@ class Workers:
         except ControlPlaneError as error:
             self._link.away(error)
             next_look = self._clock.now() + RETRY
+        except FencedError as error:
+            emit(messages.FENCED, instance_id=key, reason=error)
+            self._fenced(key, error.fence)
+            return
+        except LeaseLostError as error:
+            emit(messages.LEASE_LOST, instance_id=key, reason=error)
+            return
         except StoreError as error:
             emit(messages.STORE_ERROR, reason=error)
             next_look = self._clock.now() + RETRY

@@ -52,6 +52,11 @@ class WorkQueue:
         """Up to so many of the keys that wait for a worker."""
         return list(self._waiting)[:most]
 
+    @property
+    def worked_on(self) -> frozenset[str]:
+        """The keys that are under work."""
+        return frozenset(self._active)
+
     def is_active(self, key: str) -> bool:
         """Whether somebody works on the key."""
         return key in self._active

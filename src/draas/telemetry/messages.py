@@ -85,6 +85,20 @@ FULL_RESYNC = Message(_LOOP, _INFO, "Checking all instances: {reason}")
 STORE_ERROR = Message(
     _LOOP, _ERROR, "The daemon's own store cannot be used; it is tried again: {reason}"
 )
+LEASES_LAPSED = Message(
+    _LOOP, _WARNING, "The leases could not be renewed in time: nothing is touched until they are"
+)
+LEASE_LOST = Message(_LOOP, _INFO, "Leaving instance {instance_id} to others: {reason}")
+FENCED = Message(
+    _LOOP, _WARNING, "The control plane refused an order for instance {instance_id}: {reason}"
+)
+SHARDS_HELD = Message(_LOOP, _INFO, "Working on {held} of {total} shards; {members} members")
+OUTRANKED = Message(
+    _LOOP,
+    _ERROR,
+    "Another daemon, with a store of its own, works on the same instances ({shards}): they are left "
+    "to it until this daemon is started again; run one of the two, or give both one --Store",
+)
 LIMITED_CONTROL_PLANE = Message(
     _LOOP, _WARNING, "ControlPlane serves only the basic endpoints; not available: {missing}"
 )

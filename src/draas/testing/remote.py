@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from draas.client.port import Capabilities, ControlPlane, Desired, FleetStates
+from draas.client.port import Capabilities, ControlPlane, Desired, FleetStates, Order
 from draas.contract.feed import Changes
 from draas.model.audit import AuditEntry
 from draas.model.configuration import digest
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Memory, Operation
-from draas.reconciliation.store import AuditQuery, AuditVerdict, ReconciliationStore
+from draas.reconciliation.leases import Leases, Member, Standing
+from draas.reconciliation.store import (
+    AuditQuery,
+    AuditVerdict,
+    Inheritance,
+    OperationEvent,
+    ReconciliationStore,
+)
 from draas.testing.network import Line
 from draas.testing.processes import Process
 
@@ -48,10 +55,11 @@ class Witness(Protocol):
 class LifecycleCall:
     """One call that starts (`digest` says what) or stops an instance; equal only to itself."""
 
-    def __init__(self, kind: str, instance_id: str, operation_id: str, wanted: str = "") -> None:
+    def __init__(self, kind: str, instance_id: str, order: Order, wanted: str = "") -> None:
         self.kind = kind
         self.instance_id = instance_id
-        self.operation_id = operation_id
+        self.operation_id = order.operation_id
+        self.fence = order.fence
         self.digest = wanted
 
     def __str__(self) -> str:
@@ -97,38 +105,38 @@ class RemoteControlPlane:
         return await self._line.call(lambda: self._there.observed(instance_id))
 
     async def start(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """See the port."""
-        call = LifecycleCall("start", instance_id, operation_id, digest(document))
+        call = LifecycleCall("start", instance_id, order, digest(document))
         self._witness.called(self._caller, call)
         try:
             await self._line.call(
-                lambda: self._there.start(instance_id, document, operation_id, within), within
+                lambda: self._there.start(instance_id, document, order, within), within
             )
         finally:
             self._witness.over(self._caller, call)
 
-    async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
+    async def stop(self, instance_id: str, order: Order, within: float) -> bool:
         """See the port."""
-        call = LifecycleCall("stop", instance_id, operation_id)
+        call = LifecycleCall("stop", instance_id, order)
         self._witness.called(self._caller, call)
         try:
             return await self._line.call(
-                lambda: self._there.stop(instance_id, operation_id, within), within
+                lambda: self._there.stop(instance_id, order, within), within
             )
         finally:
             self._witness.over(self._caller, call)
 
     async def apply(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """See the port."""
-        call = LifecycleCall("apply", instance_id, operation_id, digest(document))
+        call = LifecycleCall("apply", instance_id, order, digest(document))
         self._witness.called(self._caller, call)
         try:
             await self._line.call(
-                lambda: self._there.apply(instance_id, document, operation_id, within), within
+                lambda: self._there.apply(instance_id, document, order, within), within
             )
         finally:
             self._witness.over(self._caller, call)
@@ -145,13 +153,9 @@ class RemoteStore:
         self._there = there
         self._witness = witness
 
-    async def memories(self) -> dict[str, Memory]:
+    async def take_over(self, fences: Mapping[int, int]) -> Inheritance:
         """See the port."""
-        return await self._line.call(self._there.memories)
-
-    async def open_operations(self) -> dict[str, Operation]:
-        """See the port."""
-        return await self._line.call(self._there.open_operations)
+        return await self._line.call(lambda: self._there.take_over(fences))
 
     async def save_operation(self, operation: Operation, *entries: AuditEntry) -> None:
         """See the port."""
@@ -172,23 +176,27 @@ class RemoteStore:
 
         await self._line.call(there)
 
-    async def remember(self, memory: Memory, *entries: AuditEntry) -> None:
+    async def remember(self, memory: Memory, *entries: AuditEntry, fence: int) -> None:
         """See the port."""
 
         async def there() -> None:
-            await self._there.remember(memory, *entries)
+            await self._there.remember(memory, *entries, fence=fence)
             self._witness.remembered(memory)
 
         await self._line.call(there)
 
-    async def forget(self, instance_id: str, *entries: AuditEntry) -> None:
+    async def forget(self, instance_id: str, *entries: AuditEntry, fence: int) -> None:
         """See the port."""
 
         async def there() -> None:
-            await self._there.forget(instance_id, *entries)
+            await self._there.forget(instance_id, *entries, fence=fence)
             self._witness.forgotten(instance_id)
 
         await self._line.call(there)
+
+    async def operation_events(self, operation_id: str) -> list[OperationEvent]:
+        """See the port."""
+        return await self._line.call(lambda: self._there.operation_events(operation_id))
 
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
         """See the port."""
@@ -204,3 +212,28 @@ class RemoteStore:
 
     async def close(self) -> None:
         """Leaves the line as it is."""
+
+
+class RemoteLeases:
+    """`draas.reconciliation.leases.Leases` at the other end of a line."""
+
+    def __init__(self, line: Line, there: Leases) -> None:
+        self.exclusive = there.exclusive
+        self._line = line
+        self._there = there
+
+    async def beat(self, me: Member, ttl: float) -> Standing:
+        """See the port."""
+        return await self._line.call(lambda: self._there.beat(me, ttl))
+
+    async def acquire(self, member_id: str, names: Collection[str]) -> dict[str, int]:
+        """See the port."""
+        return await self._line.call(lambda: self._there.acquire(member_id, names))
+
+    async def release(self, member_id: str, names: Collection[str]) -> None:
+        """See the port."""
+        await self._line.call(lambda: self._there.release(member_id, names))
+
+    async def leave(self, member_id: str) -> None:
+        """See the port."""
+        await self._line.call(lambda: self._there.leave(member_id))

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from draas.client.port import Capabilities, Desired, FleetStates, RefusedError
+from draas.client.port import Capabilities, Desired, FleetStates, Order, RefusedError
 from draas.contract.feed import MOST, Change, Changes, cursor, parse_cursor
 from draas.decide.hot_apply import settings_changed
 from draas.model.clock import timestamp
@@ -95,18 +95,18 @@ class SimulatedControlPlane(SimulatedInstances):
         return None
 
     async def start(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """Run the document; fails for a digest in `failing`."""
         server = self._server(instance_id)
-        self._refuse(instance_id, server)
+        self._refuse(instance_id, server, order)
         wanted = self.digests.whole(document)
         if server.running is not None:
             if self.digests.whole(server.running) == wanted:
                 return
             raise RefusedError(409, "instance-running", "it runs another configuration")
         self.begun.append(instance_id)
-        async with self._holding(instance_id, server, "start", operation_id):
+        async with self._holding(instance_id, server, "start", order):
             await asyncio.sleep(self.start_seconds)
             self.reach()
             self.log.append(("start", instance_id))
@@ -117,27 +117,27 @@ class SimulatedControlPlane(SimulatedInstances):
                 raise RefusedError(500, "start-failed", failure)
             self._run(instance_id, server, dict(document))
 
-    async def stop(self, instance_id: str, operation_id: str, within: float) -> bool:
+    async def stop(self, instance_id: str, order: Order, within: float) -> bool:
         """End what runs."""
         server = self._server(instance_id)
-        self._refuse(instance_id, server)
+        self._refuse(instance_id, server, order)
         ran = server.running is not None
-        async with self._holding(instance_id, server, "stop", operation_id):
+        async with self._holding(instance_id, server, "stop", order):
             self.log.append(("stop", instance_id))
             self._end(server)
         return ran
 
     async def apply(
-        self, instance_id: str, document: Mapping[str, Any], operation_id: str, within: float
+        self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """Change what runs in place; not its own settings, and to nothing in `failing`."""
         server = self._server(instance_id)
-        self._refuse(instance_id, server)
+        self._refuse(instance_id, server, order)
         if server.running is None:
             raise RefusedError(409, "instance-not-running", "nothing runs")
         if settings_changed(server.running, document):
             raise RefusedError(409, "restart-needed", "a setting of the server changed")
-        async with self._holding(instance_id, server, "apply", operation_id):
+        async with self._holding(instance_id, server, "apply", order):
             self.log.append(("apply", instance_id))
             if failure := self.failing.get(self.digests.whole(document)):
                 raise RefusedError(500, "hot-apply-failed", failure)
@@ -147,10 +147,10 @@ class SimulatedControlPlane(SimulatedInstances):
 
     @contextlib.asynccontextmanager
     async def _holding(
-        self, instance_id: str, server: SimulatedServer, kind: str, operation_id: str
+        self, instance_id: str, server: SimulatedServer, kind: str, order: Order
     ) -> AsyncIterator[None]:
         at = timestamp(self.clock.now())
-        server.operation = OperationInFlight(kind, operation_id, "", at)
+        server.operation = OperationInFlight(kind, order.operation_id, "", at, order.fence)
         if kind == "start":
             server.status = "Starting"
             self._tell(instance_id, "StatusChanged")
@@ -162,10 +162,13 @@ class SimulatedControlPlane(SimulatedInstances):
                 server.status = "Error"
             self._tell(instance_id, "StatusChanged")
 
-    def _refuse(self, instance_id: str, server: SimulatedServer) -> None:
+    def _refuse(self, instance_id: str, server: SimulatedServer, order: Order) -> None:
+        if order.fence < server.fence:
+            raise RefusedError(409, "stale-fence", f"a newer fence than {order.fence} came before")
         if instance_id in self.refusals:
             raise self.refusals[instance_id]
         self._free(instance_id, server)
+        server.fence = order.fence
 
     def _server(self, instance_id: str) -> SimulatedServer:
         self.reach()

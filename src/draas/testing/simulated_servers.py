@@ -32,6 +32,7 @@ class SimulatedServer:
     started_at: float = 0.0
     reason: str | None = None
     starts: int = 0
+    fence: int = 0
     operation: OperationInFlight | None = None
     past: list[tuple[float, InstanceState]] = field(default_factory=list)
 

@@ -20,11 +20,12 @@ from draas.reconciliation.store import StoreError
 from draas.testing.faults import INSTANCES, Plan
 from draas.testing.invariants import Invariants
 from draas.testing.member import Member
+from draas.testing.memory_leases import MemoryLeases
 from draas.testing.memory_store import MemoryReconciliationStore
 from draas.testing.network import Line
 from draas.testing.people import People
 from draas.testing.processes import Process
-from draas.testing.remote import RemoteControlPlane, RemoteStore
+from draas.testing.remote import RemoteControlPlane, RemoteLeases, RemoteStore
 from draas.testing.rest import Rest
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 from draas.testing.troubles import LOOK_SECONDS, START_SECONDS, Troubles
@@ -88,6 +89,7 @@ class World:
         self.plane.look_seconds = LOOK_SECONDS
         self.people = People(self.plane, self._release, self.tell)
         self.store = parts.store()
+        self.leases = MemoryLeases(self.clock, exclusive=plan.daemons == 1)
         self.control_planes = [Process("control-plane.1")]
         self._store_process = Process("store")
         self._random = Random(f"network {plan.seed}")
@@ -177,7 +179,8 @@ class World:
         process = member.process
         store = RemoteStore(process, member.store, self.store, self.invariants)
         plane = RemoteControlPlane(process, member.plane, self.plane, self.invariants)
-        return self.parts.daemon(self.settings, store, self.clock), plane
+        leases = RemoteLeases(member.store, self.leases)
+        return self.parts.daemon(self.settings, store, leases, self.clock), plane
 
     def _look(self) -> None:
         self.invariants.look()

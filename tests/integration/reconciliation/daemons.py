@@ -43,7 +43,7 @@ async def running_daemon(url: str, path: Path, **options: Any) -> AsyncIterator[
     async def find() -> ControlPlane:
         return await connect(http, poll_interval=0.1, concurrency=5)
 
-    daemon, stopping = Daemon(settings, store, SystemClock()), asyncio.Event()
+    daemon, stopping = Daemon(settings, store, MemoryLeases(clock, exclusive=True), clock), asyncio.Event()
     task = asyncio.create_task(daemon.run(find, stopping))
     try:
         yield daemon

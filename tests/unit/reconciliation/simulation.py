@@ -14,6 +14,7 @@ from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.options import DaemonSettings
 from draas.reconciliation.store import AuditQuery
 from draas.testing.configurations import configuration
+from draas.testing.memory_leases import MemoryLeases
 from draas.testing.memory_store import MemoryReconciliationStore
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 from draas.testing.virtual_time import VirtualClock
@@ -26,6 +27,7 @@ class World:
         self.clock = VirtualClock()
         self.control_plane = SimulatedControlPlane(self.clock)
         self.store = MemoryReconciliationStore()
+        self.leases = MemoryLeases(self.clock, exclusive=True)
         options = DaemonSettings()
         self.settings = replace(
             options, reconciliation=replace(options.reconciliation, **reconciliation)
@@ -34,7 +36,7 @@ class World:
     @contextlib.asynccontextmanager
     async def daemon(self) -> AsyncIterator[Daemon]:
         """A daemon until the end of the block, drained then."""
-        daemon, stopping = Daemon(self.settings, self.store, self.clock), asyncio.Event()
+        daemon, stopping = Daemon(self.settings, self.store, self.leases, self.clock), asyncio.Event()
         task = asyncio.create_task(daemon.run(self._connect, stopping))
         try:
             yield daemon
@@ -44,7 +46,7 @@ class World:
 
     async def killed_daemon(self, until: Callable[[], bool]) -> None:
         """A daemon that dies on the spot as soon as the condition holds."""
-        daemon = Daemon(self.settings, self.store, self.clock)
+        daemon = Daemon(self.settings, self.store, self.leases, self.clock)
         task = asyncio.create_task(daemon.run(self._connect, asyncio.Event()))
         while not until():
             await asyncio.sleep(0.01)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -15,52 +15,35 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from draas.adapters.store.engine import migrate, open_engine
+from draas.adapters.store.reconciliation_tables import (
+    AUDIT,
+    CHAIN,
+    MEMORIES,
+    OPERATION_EVENTS,
+    OPERATIONS,
+    SHARDS,
+)
+from draas.decide.assign import shard_of
 from draas.model.audit import AuditEntry, broken_at, chained
 from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
-from draas.reconciliation.store import AuditQuery, AuditVerdict, StoreError
+from draas.reconciliation.store import (
+    AuditQuery,
+    AuditVerdict,
+    Inheritance,
+    LeaseLostError,
+    OperationEvent,
+    StoreError,
+    event_of,
+)
 
 T = TypeVar("T")
-
-METADATA = sa.MetaData()
-MEMORIES = sa.Table(
-    "memories",
-    METADATA,
-    sa.Column("instance_id", sa.Text, primary_key=True),
-    sa.Column("document", sa.Text, nullable=False),
-)
-OPERATIONS = sa.Table(
-    "operations",
-    METADATA,
-    sa.Column("instance_id", sa.Text, primary_key=True),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("phase", sa.Text, nullable=False),
-    sa.Column("document", sa.Text, nullable=False),
-)
-AUDIT = sa.Table(
-    "audit",
-    METADATA,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("instance_id", sa.Text, nullable=False, index=True),
-    sa.Column("timestamp", sa.Text, nullable=False, index=True),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("operation_id", sa.Text, index=True),
-    sa.Column("document", sa.Text, nullable=False),
-)
-CHAIN = sa.Table(
-    "audit_chain",
-    METADATA,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("sequence", sa.Integer, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-)
-
 
 class SqlReconciliationStore:
     """`draas.reconciliation.store.ReconciliationStore` on an engine whose schema is in place."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     @classmethod
     async def open(cls, url: str) -> SqlReconciliationStore:
@@ -73,19 +56,30 @@ class SqlReconciliationStore:
         await migrate(url, "reconciliation")
         return cls(open_engine(url))
 
-    async def memories(self) -> dict[str, Memory]:
+    async def take_over(self, fences: Mapping[int, int]) -> Inheritance:
         """See the port."""
+        shards = list(fences)
         async with self._transaction() as connection:
-            rows = await connection.execute(sa.select(MEMORIES.c.document))
-            kept = [_decode(document, Memory) for (document,) in rows]
-        return {memory.instance_id: memory for memory in kept}
-
-    async def open_operations(self) -> dict[str, Operation]:
-        """See the port."""
-        async with self._transaction() as connection:
-            rows = await connection.execute(sa.select(OPERATIONS.c.document))
-            kept = [_decode(document, Operation) for (document,) in rows]
-        return {operation.instance_id: operation for operation in kept}
+            known = await connection.execute(
+                sa.select(SHARDS).where(SHARDS.c.shard.in_(shards)).with_for_update()
+            )
+            seen = {row.shard: row.fence for row in known}
+            _refuse_older({shard: fences[shard] for shard in seen}, seen)
+            for shard, fence in fences.items():
+                row = {"shard": shard, "fence": fence}
+                await connection.execute(
+                    sa.update(SHARDS).where(SHARDS.c.shard == shard).values(row)
+                    if shard in seen
+                    else sa.insert(SHARDS).values(row)
+                )
+            await _place_in_shards(connection)
+            kept: dict[type, list[Any]] = {Memory: [], Operation: []}
+            for table, kind in ((MEMORIES, Memory), (OPERATIONS, Operation)):
+                rows = await connection.execute(
+                    sa.select(table.c.document).where(table.c.shard.in_(shards))
+                )
+                kept[kind] = [_decode(document, kind) for (document,) in rows]
+        return Inheritance(tuple(kept[Memory]), tuple(kept[Operation]))
 
     async def save_operation(self, operation: Operation, *entries: AuditEntry) -> None:
         """See the port."""
@@ -94,30 +88,43 @@ class SqlReconciliationStore:
             "id": operation.id,
             "phase": operation.phase.value,
             "document": _encode(operation),
+            "shard": shard_of(operation.instance_id),
+            "fence": operation.fence,
         }
-        async with self._transaction() as connection:
+        async with self._fenced(operation.instance_id, operation.fence) as connection:
             await _upsert(connection, OPERATIONS, row)
+            await _note(connection, operation)
             await _append(connection, entries)
 
     async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
         """See the port."""
-        async with self._transaction() as connection:
+        async with self._fenced(operation.instance_id, operation.fence) as connection:
             await connection.execute(sa.delete(OPERATIONS).where(OPERATIONS.c.id == operation.id))
+            await _note(connection, operation)
             await _upsert(connection, MEMORIES, _memory_row(memory))
             await _append(connection, entries)
 
-    async def remember(self, memory: Memory, *entries: AuditEntry) -> None:
+    async def remember(self, memory: Memory, *entries: AuditEntry, fence: int) -> None:
         """See the port."""
-        async with self._transaction() as connection:
+        async with self._fenced(memory.instance_id, fence) as connection:
             await _upsert(connection, MEMORIES, _memory_row(memory))
             await _append(connection, entries)
 
-    async def forget(self, instance_id: str, *entries: AuditEntry) -> None:
+    async def forget(self, instance_id: str, *entries: AuditEntry, fence: int) -> None:
         """See the port."""
-        async with self._transaction() as connection:
+        async with self._fenced(instance_id, fence) as connection:
             for table in (OPERATIONS, MEMORIES):
                 await connection.execute(sa.delete(table).where(table.c.instance_id == instance_id))
             await _append(connection, entries)
+
+    async def operation_events(self, operation_id: str) -> list[OperationEvent]:
+        """See the port."""
+        own = sa.select(OPERATION_EVENTS.c.document).where(
+            OPERATION_EVENTS.c.operation_id == operation_id
+        )
+        async with self._transaction() as connection:
+            rows = await connection.execute(own.order_by(OPERATION_EVENTS.c.number))
+            return [_decode(document, OperationEvent) for (document,) in rows]
 
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
         """See the port."""
@@ -155,6 +162,8 @@ class SqlReconciliationStore:
         async with self._transaction() as connection:
             rows = await connection.execute(old.where(AUDIT.c.timestamp < timestamp(before)))
             expired = [(sequence, document) for sequence, document in rows]
+            old_events = OPERATION_EVENTS.c.at < timestamp(before)
+            await connection.execute(sa.delete(OPERATION_EVENTS).where(old_events))
             if not expired:
                 return 0
             sequence, document = expired[-1]
@@ -165,15 +174,48 @@ class SqlReconciliationStore:
 
     async def close(self) -> None:
         """See the port."""
-        await self._engine.dispose()
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _fenced(self, instance_id: str, fence: int) -> AsyncIterator[AsyncConnection]:
+        """A transaction during which nobody can take the instance's shard over."""
+        shard = shard_of(instance_id)
+        held = sa.select(SHARDS.c.fence).where(SHARDS.c.shard == shard)
+        async with self._transaction() as connection:
+            seen = (await connection.execute(held.with_for_update(read=True))).scalar()
+            _refuse_older({shard: fence}, {} if seen is None else {shard: seen})
+            yield connection
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
         try:
-            async with self._engine.begin() as connection:
+            async with self.engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             raise StoreError(f"the daemon's store: {error.__class__.__name__}") from error
+
+
+def _refuse_older(given: Mapping[int, int], seen: Mapping[int, int]) -> None:
+    for shard, fence in given.items():
+        if fence < seen.get(shard, 0):
+            raise LeaseLostError(
+                f"shard {shard} was taken over: fence {fence} is older than {seen[shard]}"
+            )
+
+
+async def _place_in_shards(connection: AsyncConnection) -> None:
+    """Give what an older release wrote its shard."""
+    for table in (MEMORIES, OPERATIONS):
+        nowhere = sa.select(table.c.instance_id).where(table.c.shard.is_(None))
+        for (instance_id,) in (await connection.execute(nowhere)).all():
+            here = sa.update(table).where(table.c.instance_id == instance_id)
+            await connection.execute(here.values(shard=shard_of(instance_id)))
+
+
+async def _note(connection: AsyncConnection, operation: Operation) -> None:
+    event = event_of(operation)
+    row = {"operation_id": event.operation_id, "at": event.at, "document": _encode(event)}
+    await connection.execute(sa.insert(OPERATION_EVENTS).values(row))
 
 
 async def _append(connection: AsyncConnection, entries: tuple[AuditEntry, ...]) -> None:
@@ -213,10 +255,14 @@ async def _upsert(connection: AsyncConnection, table: sa.Table, row: dict[str, A
 
 
 def _memory_row(memory: Memory) -> dict[str, Any]:
-    return {"instance_id": memory.instance_id, "document": _encode(memory)}
+    return {
+        "instance_id": memory.instance_id,
+        "document": _encode(memory),
+        "shard": shard_of(memory.instance_id),
+    }
 
 
-def _encode(value: Memory | Operation) -> str:
+def _encode(value: Memory | Operation | OperationEvent) -> str:
     return msgspec.json.encode(value).decode()
 
 

@@ -1,0 +1,177 @@
+"""Which instances this daemon works on: shards, held by leases among any number of daemons."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+
+from draas.decide.assign import FLEET, NAMES, assignment, shard_name, shard_of
+from draas.model.clock import Clock
+from draas.reconciliation.leases import Leases, Member
+from draas.reconciliation.store import LeaseLostError, StoreError
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+
+TTL_SECONDS = 6.0
+"""How long a lease outlives the last beat of its holder."""
+BEAT_SECONDS = 2.0
+LOCAL_SHARE = 0.8
+"""The share of the TTL after which a holder that could not beat stops by itself."""
+
+
+class Shards:
+    """Keeps this daemon a member, and holds its share of the shards.
+
+    `take` is told the fences of shards that came, and reads what was left there; `drop` the shards
+    that went; `busy` says in which of some shards somebody is at work; `tell` is what the other
+    members are to know.
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        clock: Clock,
+        url: str,
+        *,
+        take: Callable[[Mapping[int, int]], Awaitable[None]],
+        drop: Callable[[Collection[int]], None],
+        busy: Callable[[Collection[int]], Collection[int]],
+        tell: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self._leases = leases
+        self._clock = clock
+        self._url = url
+        self._take, self._drop, self._busy, self._tell = take, drop, busy, tell
+        self._held: dict[str, int] = {}
+        self._leaving: set[str] = set()
+        self._contested: set[str] = set()
+        self._outranked: set[str] = set()
+        self._valid_until = float("-inf")
+        self.member_id = clock.new_id()
+        self.members: tuple[Member, ...] = ()
+
+    @property
+    def held(self) -> list[int]:
+        """The shards that are held now."""
+        return sorted(NAMES[name] for name in self._held if name in NAMES)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this daemon does what one does for all."""
+        return FLEET in self._held and self._is_valid()
+
+    def owns(self, instance_id: str) -> bool:
+        """Whether work on the instance may begin here."""
+        name = shard_name(shard_of(instance_id))
+        kept = name in self._held and name not in self._leaving | self._contested
+        return kept and self._is_valid()
+
+    def fence(self, instance_id: str) -> int:
+        """The fence under which work on the instance goes on.
+
+        Raises:
+            LeaseLostError: it must not go on.
+        """
+        name = shard_name(shard_of(instance_id))
+        if name not in self._held or name in self._contested or not self._is_valid():
+            raise LeaseLostError(f"{name} with instance {instance_id!r} is not held any more")
+        return self._held[name]
+
+    def owner_url(self, instance_id: str) -> str | None:
+        """Where the instance is managed, `None` if that is here or nobody knows."""
+        name = shard_name(shard_of(instance_id))
+        if name in self._held:
+            return None
+        dealt = assignment([name], [member.id for member in self.members])
+        found = [member.url for member in self.members if member.id == dealt.get(name)]
+        return found[0] if found and found[0] != self._url else None
+
+    def told(self) -> list[dict[str, Any]]:
+        """What the other live members tell."""
+        return [json.loads(each.told) for each in self.members if each.id != self.member_id]
+
+    def contest(self, instance_id: str, fence: int) -> None:
+        """Somebody with a newer fence was obeyed: nothing is done there until it is known why."""
+        name = shard_name(shard_of(instance_id))
+        if self._held.get(name) == fence:
+            self._contested.add(name)
+
+    def leader_url(self) -> str | None:
+        """Where the daemon is managed that does what one does for all, `None` if that is here."""
+        dealt = assignment([FLEET], [member.id for member in self.members])
+        found = [member.url for member in self.members if member.id == dealt.get(FLEET)]
+        return None if FLEET in self._held or not found or found[0] == self._url else found[0]
+
+    async def beat_forever(self) -> None:
+        """Beat until cancelled; while the store is away, what is held lapses by itself."""
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                await self.beat()
+            except StoreError as error:
+                emit(messages.STORE_ERROR, reason=error)
+
+    async def beat(self) -> None:
+        """Stay a member, let go of what others should hold, take what should be held here.
+
+        Raises:
+            StoreError: nothing is known anew.
+        """
+        if self._held and not self._is_valid():
+            emit(messages.LEASES_LAPSED)
+            self._forget(set(self._held))
+            self.member_id = self._clock.new_id()
+        began = self._clock.monotonic()
+        me = Member(self.member_id, self._url, json.dumps(self._tell()))
+        standing = await self._leases.beat(me, TTL_SECONDS)
+        self._valid_until = began + LOCAL_SHARE * TTL_SECONDS
+        self.members = standing.members
+        self._settle(standing.held)
+        await self._share()
+
+    async def leave(self) -> None:
+        """Let others go on at once. What cannot be told now lapses by itself."""
+        self._forget(set(self._held))
+        try:
+            await self._leases.leave(self.member_id)
+        except StoreError as error:
+            emit(messages.STORE_ERROR, reason=error)
+
+    def _is_valid(self) -> bool:
+        return self._leases.exclusive or self._clock.monotonic() < self._valid_until
+
+    def _settle(self, held: Mapping[str, int]) -> None:
+        """Believe the leases: what is not held there is lost.
+
+        A contested shard that is still held was taken by a daemon with leases of its own: there is
+        no way to agree with it, so the shard is left alone until this daemon is started again.
+        """
+        self._forget({name for name, fence in self._held.items() if held.get(name) != fence})
+        rivals = self._contested & self._held.keys() - self._outranked
+        if rivals:
+            emit(messages.OUTRANKED, shards=", ".join(sorted(rivals)))
+            self._outranked |= rivals
+        self._contested &= self._outranked
+
+    async def _share(self) -> None:
+        dealt = assignment([*NAMES, FLEET], [member.id for member in self.members])
+        mine = {name for name, member in dealt.items() if member == self.member_id}
+        self._leaving = self._held.keys() - mine
+        leaving = [NAMES[name] for name in self._leaving & NAMES.keys()]
+        still = {shard_name(shard) for shard in self._busy(leaving)}
+        if done := self._leaving - still:
+            self._forget(done)
+            await self._leases.release(self.member_id, done)
+        if missing := mine - self._held.keys():
+            taken = await self._leases.acquire(self.member_id, missing)
+            await self._take({NAMES[name]: fence for name, fence in taken.items() if name in NAMES})
+            self._held |= taken
+
+    def _forget(self, names: set[str]) -> None:
+        for name in names:
+            self._held.pop(name, None)
+        self._leaving -= names
+        if shards := [NAMES[name] for name in names if name in NAMES]:
+            self._drop(shards)
