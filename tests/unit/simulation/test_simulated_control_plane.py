@@ -11,6 +11,7 @@ from draas.model.configuration import digest
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 from draas.testing.virtual_time import VirtualClock
 from tests.contract_suites.control_planes import ControlPlaneContract
+from tests.contract_suites.fencing import DOCUMENT, FencingContract
 
 
 class SimulatedWorld:
@@ -24,11 +25,26 @@ class SimulatedWorld:
     def doom(self, instance_id: str, document: Mapping[str, Any]) -> None:
         self.plane.failing[digest(document)] = "no such plugin"
 
+    def spare(self, instance_id: str, document: Mapping[str, Any]) -> None:
+        self.plane.failing.clear()
+
+    async def call(self, action: str, fence: int | None = None, key: str | None = None) -> None:
+        match action:
+            case "start":
+                await self.plane.start("a", DOCUMENT, "op", 10.0, fence=fence, key=key)
+            case "apply":
+                await self.plane.apply("a", DOCUMENT, "op", 10.0, fence=fence, key=key)
+            case _:
+                await self.plane.stop("a", "op", 10.0, fence=fence, key=key)
+
+    async def status(self) -> str:
+        return self.plane.servers["a"].status
+
 
 @pytest.fixture
 async def world() -> SimulatedWorld:
     return SimulatedWorld()
 
 
-class TestSimulatedControlPlane(ControlPlaneContract):
+class TestSimulatedControlPlane(ControlPlaneContract, FencingContract):
     pass
