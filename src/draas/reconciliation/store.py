@@ -33,11 +33,15 @@ class AuditVerdict:
 
 
 class StoreError(Exception):
-    """The store cannot be read or written now; nothing of the call was kept."""
+    """The store cannot be read or written now.
+
+    All of the call was kept or nothing: a connection may be lost after a transaction was committed.
+    The same call may be made again; an operation is told to begin once, and to end once.
+    """
 
 
 class ReconciliationStore(Protocol):
-    """Durable and atomic by call. Every call may raise `StoreError`."""
+    """Durable and atomic by call. Every call may raise `StoreError` and be repeated then."""
 
     async def memories(self) -> dict[str, Memory]:
         """All that is remembered, by instance."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from draas.model.audit import GENESIS, AuditEntry, broken_at, chained
+from draas.model.audit import GENESIS, AuditEntry, broken_at, chained, told_once
 from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
 from draas.reconciliation.store import AuditQuery, AuditVerdict, StoreError
@@ -84,10 +84,17 @@ class MemoryReconciliationStore:
     def _append(self, entries: tuple[AuditEntry, ...]) -> None:
         self._available()
         for entry in entries:
+            if self._has_told(entry):
+                continue
             self._sequence += 1
             placed = chained(entry, self._sequence, self._head)
             self._head = placed.hash
             self._audit.append(placed)
+
+    def _has_told(self, entry: AuditEntry) -> bool:
+        same = told_once(entry.outcome)
+        told = (each for each in self._audit if each.operation_id == entry.operation_id)
+        return entry.operation_id is not None and any(each.outcome in same for each in told)
 
     def _available(self) -> None:
         if self.broken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,6 +54,21 @@ async def test_what_is_remembered_comes_back_as_it_was(store: ReconciliationStor
     )
     await store.remember(memory)
     assert await store.memories() == {"a": memory}
+
+
+async def test_a_write_whose_answer_was_lost_is_repeated_without_telling_a_story_twice(
+    store: ReconciliationStore,
+) -> None:
+    began = replace(entry(1, outcome="started"), operation_id="op")
+    ended = replace(entry(2, outcome="succeeded"), operation_id="op")
+    other = replace(entry(3, outcome="failed"), operation_id="op")
+    for _ in range(2):
+        await store.save_operation(OPEN_OPERATION, began)
+    for end in (ended, other):
+        await store.finish(OPEN_OPERATION, Memory(instance_id="a"), end)
+    told = await store.audit(AuditQuery(operation_id="op"))
+    assert [each.outcome for each in told] == ["succeeded", "started"]
+    assert (await store.verify_audit()).intact
 
 
 async def test_an_open_operation_comes_back_until_it_is_finished(

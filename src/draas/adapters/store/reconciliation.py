@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from draas.adapters.store.engine import migrate, open_engine
-from draas.model.audit import AuditEntry, broken_at, chained
+from draas.model.audit import AuditEntry, broken_at, chained, told_once
 from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
 from draas.reconciliation.store import AuditQuery, AuditVerdict, StoreError
@@ -181,6 +181,8 @@ async def _append(connection: AsyncConnection, entries: tuple[AuditEntry, ...]) 
         return
     sequence, previous = await _end_of_chain(connection, "head")
     for entry in entries:
+        if await _has_told(connection, entry):
+            continue
         sequence += 1
         placed = chained(entry, sequence, previous)
         previous = placed.hash
@@ -194,6 +196,17 @@ async def _append(connection: AsyncConnection, entries: tuple[AuditEntry, ...]) 
         }
         await connection.execute(sa.insert(AUDIT).values(row))
     await _upsert(connection, CHAIN, {"name": "head", "sequence": sequence, "hash": previous})
+
+
+async def _has_told(connection: AsyncConnection, entry: AuditEntry) -> bool:
+    """Whether the operation has its beginning, or its end, already."""
+    outcomes = told_once(entry.outcome)
+    if entry.operation_id is None or not outcomes:
+        return False
+    told = sa.select(AUDIT.c.sequence).where(
+        AUDIT.c.operation_id == entry.operation_id, AUDIT.c.outcome.in_(outcomes)
+    )
+    return (await connection.execute(told.limit(1))).first() is not None
 
 
 async def _end_of_chain(connection: AsyncConnection, name: str) -> tuple[int, str]:
