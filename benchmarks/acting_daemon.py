@@ -19,6 +19,7 @@ import uvloop
 from benchmarks.lines import serve
 from draas.adapters.clock import SystemClock
 from draas.adapters.store.engine import sqlite_url
+from draas.adapters.store.leases import SqlLeases
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
@@ -74,7 +75,7 @@ async def main(url: str, data: Path) -> None:
     clock = SystemClock()
     store = await SqlReconciliationStore.open(sqlite_url(data / "daemon.sqlite"))
     http = HttpClient(url, actor="benchmark", limit=base.reconciliation.max_concurrent_reads)
-    daemon = ActingDaemon(settings, store, clock)
+    daemon = ActingDaemon(settings, store, SqlLeases(store.engine, clock), clock)
     queue = NotingQueue(clock)
     daemon.queue = queue
     stopping = asyncio.Event()

@@ -53,6 +53,7 @@ class Watcher:
             clock=clock,
             metrics=metrics,
             acts=True,
+            owns=lambda _: True,
         )
 
     async def cycle(self, _: str) -> dict[str, Any]:

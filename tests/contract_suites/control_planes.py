@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import pytest
 
-from draas.client.port import ControlPlane, RefusedError
+from draas.client.port import ControlPlane, Order, RefusedError
 from draas.contract.feed import Change
 from draas.model.configuration import digest
 from draas.model.instance import InstanceState
@@ -18,6 +19,7 @@ FIRST = configuration(9101)
 CHANGED = configuration(9101, "MATCH (m) RETURN m")
 OTHER = configuration(9102)
 SECONDS = 10.0
+KEYS = map(str, itertools.count(1))
 
 
 class World(Protocol):
@@ -45,8 +47,13 @@ async def state(world: World, instance_id: str = "a") -> InstanceState:
     return found
 
 
+def order() -> Order:
+    """For a call that nobody made before."""
+    return Order("op", 1, next(KEYS))
+
+
 async def start(world: World, document: Mapping[str, Any], instance_id: str = "a") -> None:
-    await world.plane.start(instance_id, document, "op", SECONDS)
+    await world.plane.start(instance_id, document, order(), SECONDS)
 
 
 async def healthy(world: World) -> InstanceState:
@@ -105,9 +112,9 @@ class ControlPlaneContract:
 
     async def test_a_stop_tells_whether_anything_ran(self, world: World) -> None:
         await world.create("a", FIRST)
-        assert await world.plane.stop("a", "op", SECONDS) is False
+        assert await world.plane.stop("a", order(), SECONDS) is False
         await start(world, FIRST)
-        assert await world.plane.stop("a", "op", SECONDS) is True
+        assert await world.plane.stop("a", order(), SECONDS) is True
         found = await state(world)
         assert (found.status, found.applied_digest) == ("Stopped", None)
 
@@ -122,7 +129,7 @@ class ControlPlaneContract:
 
     async def test_what_is_not_there_is_said_to_be_gone(self, world: World) -> None:
         assert await world.plane.state("a") is None
-        calls = (world.plane.desired("a"), start(world, FIRST), world.plane.stop("a", "op", 1.0))
+        calls = (world.plane.desired("a"), start(world, FIRST), world.plane.stop("a", order(), 1.0))
         for call in calls:
             assert (await refused(call)).kind == "instance-not-found"
 
@@ -151,7 +158,7 @@ class ControlPlaneContract:
         await world.want("a", running=True)
         await healthy(world)
         await world.configure("a", OTHER)
-        await world.plane.stop("a", "op", SECONDS)
+        await world.plane.stop("a", order(), SECONDS)
         await start(world, OTHER)
         assert (await healthy(world)).last_good_generation == 2
         await world.crash("a")
@@ -186,13 +193,13 @@ class ControlPlaneContract:
         self, world: World
     ) -> None:
         await world.create("a", FIRST)
-        error = await refused(world.plane.apply("a", CHANGED, "op", SECONDS))
+        error = await refused(world.plane.apply("a", CHANGED, order(), SECONDS))
         assert error.kind == "instance-not-running"
         await start(world, FIRST)
         await healthy(world)
         await world.configure("a", CHANGED)
-        await world.plane.apply("a", CHANGED, "op", SECONDS)
+        await world.plane.apply("a", CHANGED, order(), SECONDS)
         found = await healthy(world)
         assert (found.applied_digest, found.applied_generation) == (digest(CHANGED), 2)
-        error = await refused(world.plane.apply("a", OTHER, "op", SECONDS))
+        error = await refused(world.plane.apply("a", OTHER, order(), SECONDS))
         assert (error.kind, error.transient) == ("restart-needed", False)

@@ -13,12 +13,12 @@ from typing import Any
 
 from draas.client.http import MAXIMUM_LIST, HttpClient, Response
 from draas.client.port import (
-    Order,
     Capabilities,
     ControlPlaneError,
     Desired,
     FleetStates,
     GarbageError,
+    Order,
     RefusedError,
 )
 from draas.contract import routes

@@ -42,7 +42,9 @@ async def run(settings: DaemonSettings, data: Path) -> int:
             limit=settings.reconciliation.max_concurrent_reads,
         )
         try:
-            await _serve(settings, Daemon(settings, store, SqlLeases(store.engine, clock), clock), http)
+            await _serve(
+                settings, Daemon(settings, store, SqlLeases(store.engine, clock), clock), http
+            )
         finally:
             await http.close()
             await store.close()

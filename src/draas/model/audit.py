@@ -10,6 +10,16 @@ from typing import Any
 
 GENESIS = "sha256:" + "0" * 64
 """What the first entry is chained to."""
+BEGINNING = ("started",)
+ENDS = ("succeeded", "rolled-back", "failed", "superseded")
+
+
+def told_once(outcome: str) -> tuple[str, ...]:
+    """The outcomes of which an operation has one, if this is such: its beginning, its end.
+
+    A store that has told one does not tell another: the answer to the first write was lost.
+    """
+    return next((kind for kind in (BEGINNING, ENDS) if outcome in kind), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from draas.telemetry.logs import emit
 class Journal:
     """Open operations, memories and audit over a store; `audit` false leaves the audit out (R-124).
 
-    Every write may raise StoreError and then changed nothing, except as `save` says. `fence` is the
-    one under which an instance is held now; it raises LeaseLostError where it is not.
+    Every write may raise StoreError; then it may be made again. `fence` is the one under which an
+    instance is held now; it raises LeaseLostError where it is not.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Journal:
         self._fleet = fleet
         self._audit = audit
         self.open: dict[str, Operation] = {}
+        self._untold: dict[str, tuple[AuditEntry, ...]] = {}
 
     async def take_over(self, fences: Mapping[int, int]) -> None:
         """Read what earlier holders of some shards left, and keep them from writing."""
@@ -52,20 +53,28 @@ class Journal:
     async def save(self, operation: Operation, *entries: AuditEntry) -> None:
         """Keep an operation as it stands, before it is acted on.
 
-        Once something may have been stopped, a store that fails does not end the work: the
-        operation goes on from memory, and a crash meanwhile is healed as run-state drift.
+        A store that fails may have kept it: it counts as open, and what was to be told of it is
+        told with the next write. Nothing is done before the store has kept that it begins. Once
+        something may have been stopped, a store that fails does not end the work: the operation
+        goes on from memory, and a crash meanwhile is healed as run-state drift.
         """
+        told = (*self._untold.pop(operation.id, ()), *self._audited(entries))
+        self.open[operation.instance_id] = operation
         try:
-            await self._store.save_operation(operation, *self._audited(entries))
+            await self._store.save_operation(operation, *told)
         except StoreError as error:
-            if operation.phase is Phase.CHECKING or isinstance(error, LeaseLostError):
+            if isinstance(error, LeaseLostError):
+                raise
+            self._untold[operation.id] = told
+            if operation.phase is Phase.CHECKING:
                 raise
             emit(messages.STORE_ERROR, reason=error)
-        self.open[operation.instance_id] = operation
 
     async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
         """Close an operation."""
-        await self._store.finish(operation, memory, *self._audited(entries))
+        told = (*self._untold.get(operation.id, ()), *self._audited(entries))
+        await self._store.finish(operation, memory, *told)
+        self._untold.pop(operation.id, None)
         self.open.pop(operation.instance_id, None)
         self._fleet.remember(memory)
 

@@ -35,7 +35,11 @@ class AuditVerdict:
 
 
 class StoreError(Exception):
-    """The store cannot be read or written now; nothing of the call was kept."""
+    """The store cannot be read or written now.
+
+    All of the call was kept or nothing: a connection may be lost after a transaction was committed.
+    The same call may be made again; an operation is told to begin once, and to end once.
+    """
 
 
 class LeaseLostError(StoreError):
@@ -81,7 +85,7 @@ def event_of(operation: Operation) -> OperationEvent:
 
 
 class ReconciliationStore(Protocol):
-    """Durable and atomic by call. Every call may raise `StoreError`.
+    """Durable and atomic by call. Every call may raise `StoreError` and be repeated then.
 
     A write for an instance names the fence under which its shard is held; once a higher one has
     been seen there, it raises `LeaseLostError` and keeps nothing.

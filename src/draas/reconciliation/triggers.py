@@ -33,7 +33,8 @@ SLICE = 256
 class Triggers:
     """The event loop and the periodic loop, independent of each other (D-03).
 
-    What `owns` denies is known here and worked on elsewhere. With `acts` false nothing is enqueued but what is gone: the fleet is known, and people decide.
+    What `owns` denies is known here and worked on elsewhere. With `acts` false nothing is enqueued
+    but what is gone: the fleet is known, and people decide.
     """
 
     def __init__(

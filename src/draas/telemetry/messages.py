@@ -96,8 +96,8 @@ SHARDS_HELD = Message(_LOOP, _INFO, "Working on {held} of {total} shards; {membe
 OUTRANKED = Message(
     _LOOP,
     _ERROR,
-    "Another daemon, with a store of its own, works on the same instances ({shards}): they are left "
-    "to it until this daemon is started again; run one of the two, or give both one --Store",
+    "Another daemon, with a store of its own, works on the same instances ({shards}): they are "
+    "left to it until this daemon is started again; run one of the two, or give both one --Store",
 )
 LIMITED_CONTROL_PLANE = Message(
     _LOOP, _WARNING, "ControlPlane serves only the basic endpoints; not available: {missing}"

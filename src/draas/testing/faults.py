@@ -32,6 +32,7 @@ _KINDS = {
     "cut-control-plane": 2,
     "cut-store": 2,
     "lose-answers": 3,
+    "lose-store-answers": 2,
     "slow-answers": 2,
     "slow-starts": 1,
     "slow-looks": 2,
@@ -100,7 +101,7 @@ def _drawn(random: Random, number: int, at: float, instances: int) -> Fault:
             amount = float(random.choice((0, random.randrange(60), random.randrange(400))))
         case "kill-control-plane" | "freeze-control-plane" | "cut-control-plane" | "cut-store":
             seconds = random.choice(_OUTAGES)
-        case "lose-answers":
+        case "lose-answers" | "lose-store-answers":
             amount = float(random.randint(1, 3))
         case "slow-answers":
             amount = random.choice((0.1, 0.6, 2.0))

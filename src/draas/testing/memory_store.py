@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from draas.decide.assign import shard_of
-from draas.model.audit import GENESIS, AuditEntry, broken_at, chained
+from draas.model.audit import GENESIS, AuditEntry, broken_at, chained, told_once
 from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
 from draas.reconciliation.store import (
@@ -117,6 +117,8 @@ class MemoryReconciliationStore:
     def _append(self, entries: tuple[AuditEntry, ...]) -> None:
         self._available()
         for entry in entries:
+            if self._has_told(entry):
+                continue
             self._sequence += 1
             placed = chained(entry, self._sequence, self._head)
             self._head = placed.hash
@@ -129,6 +131,11 @@ class MemoryReconciliationStore:
     def _refuse_older(self, shard: int, fence: int) -> None:
         if fence < self._fences.get(shard, 0):
             raise LeaseLostError(f"shard {shard} was taken over: fence {fence} is old")
+
+    def _has_told(self, entry: AuditEntry) -> bool:
+        same = told_once(entry.outcome)
+        told = (each for each in self._audit if each.operation_id == entry.operation_id)
+        return entry.operation_id is not None and any(each.outcome in same for each in told)
 
     def _available(self) -> None:
         if self.broken:

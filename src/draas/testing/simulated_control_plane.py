@@ -13,6 +13,7 @@ from draas.contract.feed import MOST, Change, Changes, cursor, parse_cursor
 from draas.decide.hot_apply import settings_changed
 from draas.model.clock import timestamp
 from draas.model.instance import InstanceState, OperationInFlight
+from draas.testing.simulated_calls import Call, FirstAnswers
 from draas.testing.simulated_instances import SimulatedInstances
 from draas.testing.simulated_servers import SimulatedServer
 
@@ -26,6 +27,12 @@ class SimulatedControlPlane(SimulatedInstances):
     capabilities: Capabilities = field(
         default_factory=lambda: Capabilities(native=True, base="/api/servers")
     )
+    answers: FirstAnswers = field(default_factory=FirstAnswers)
+
+    def recover(self) -> None:
+        """See the instances; calls that were under way are not."""
+        self.answers.recover()
+        super().recover()
 
     # What the daemon asks
 
@@ -98,77 +105,121 @@ class SimulatedControlPlane(SimulatedInstances):
         self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """Run the document; fails for a digest in `failing`."""
-        server = self._server(instance_id)
-        self._refuse(instance_id, server, order)
-        wanted = self.digests.whole(document)
-        if server.running is not None:
-            if self.digests.whole(server.running) == wanted:
-                return
-            raise RefusedError(409, "instance-running", "it runs another configuration")
-        self.begun.append(instance_id)
-        async with self._holding(instance_id, server, "start", order):
-            await asyncio.sleep(self.start_seconds)
-            self.reach()
-            self.log.append(("start", instance_id))
-            server.starts += 1
-            failure = self.failing.get(wanted)
-            if failure:
-                server.status, server.reason = "Error", failure
-                raise RefusedError(500, "start-failed", failure)
-            self._run(instance_id, server, dict(document))
+        await self._order("start", instance_id, order, document)
 
     async def stop(self, instance_id: str, order: Order, within: float) -> bool:
         """End what runs."""
-        server = self._server(instance_id)
-        self._refuse(instance_id, server, order)
-        ran = server.running is not None
-        async with self._holding(instance_id, server, "stop", order):
-            self.log.append(("stop", instance_id))
-            self._end(server)
-        return ran
+        stopped: bool = await self._order("stop", instance_id, order)
+        return stopped
 
     async def apply(
         self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """Change what runs in place; not its own settings, and to nothing in `failing`."""
-        server = self._server(instance_id)
-        self._refuse(instance_id, server, order)
-        if server.running is None:
-            raise RefusedError(409, "instance-not-running", "nothing runs")
-        if settings_changed(server.running, document):
-            raise RefusedError(409, "restart-needed", "a setting of the server changed")
-        async with self._holding(instance_id, server, "apply", order):
-            self.log.append(("apply", instance_id))
-            if failure := self.failing.get(self.digests.whole(document)):
-                raise RefusedError(500, "hot-apply-failed", failure)
-            self._run(instance_id, server, dict(document))
+        await self._order("apply", instance_id, order, document)
+
+    async def call(self, call: Call, key: str | None = None) -> Any:
+        """Do what a lifecycle call asks for; once for all that come with the same key."""
+        self._server(call.instance_id)
+        acts = {"start": self._start, "stop": self._stop, "apply": self._apply}
+        if key is None:
+            return await acts[call.kind](call)
+        fingerprint = call.fingerprint
+        return await self.answers.give(
+            call.instance_id, key, fingerprint, lambda: acts[call.kind](call)
+        )
 
     # Inside
 
+    async def _order(
+        self,
+        kind: str,
+        instance_id: str,
+        order: Order,
+        document: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return await self.call(
+            Call(kind, instance_id, order.operation_id, order.fence, document or {}), order.key
+        )
+
+    async def _start(self, call: Call) -> None:
+        server = self._taken(call)
+        wanted = self.digests.whole(call.document)
+        if server.running is not None:
+            if self.digests.whole(server.running) == wanted:
+                return
+            raise RefusedError(409, "instance-running", "it runs another configuration")
+        self.begun.append(call.instance_id)
+        async with self._holding(call, server):
+            await asyncio.sleep(self.start_seconds)
+            self.reach()
+            self._done(call)
+            server.starts += 1
+            failure = self.failing.get(wanted)
+            if failure:
+                server.status, server.reason = "Error", failure
+                raise RefusedError(500, "start-failed", failure)
+            self._run(call.instance_id, server, dict(call.document))
+
+    async def _stop(self, call: Call) -> bool:
+        server = self._taken(call)
+        ran = server.running is not None
+        async with self._holding(call, server):
+            self._done(call)
+            self._end(server)
+        return ran
+
+    async def _apply(self, call: Call) -> None:
+        server = self._taken(call)
+        if server.running is None:
+            raise RefusedError(409, "instance-not-running", "nothing runs")
+        if settings_changed(server.running, call.document):
+            raise RefusedError(409, "restart-needed", "a setting of the server changed")
+        async with self._holding(call, server):
+            self._done(call)
+            if failure := self.failing.get(self.digests.whole(call.document)):
+                raise RefusedError(500, "hot-apply-failed", failure)
+            self._run(call.instance_id, server, dict(call.document))
+
+    def _done(self, call: Call) -> None:
+        self.log.append((call.kind, call.instance_id))
+
+    def _taken(self, call: Call) -> SimulatedServer:
+        """The server, if it is free for this call; from now on no older fence is."""
+        server = self._server(call.instance_id)
+        if call.instance_id in self.refusals:
+            raise self.refusals[call.instance_id]
+        self.check_fence(call.fence, server.fence)
+        self._free(call.instance_id, server)
+        server.fence = max(server.fence, call.fence or 0)
+        return server
+
+    def check_fence(self, fence: int | None, highest: int) -> None:
+        """Refuse who was taken over; a call without a fence is a person's.
+
+        Raises:
+            RefusedError: a newer fence came before (stale-fence).
+        """
+        if fence is not None and fence < highest:
+            members = {"fence": fence, "highest": highest}
+            raise RefusedError(
+                409, "stale-fence", f"fence {fence} is older than {highest}", members
+            )
+
     @contextlib.asynccontextmanager
-    async def _holding(
-        self, instance_id: str, server: SimulatedServer, kind: str, order: Order
-    ) -> AsyncIterator[None]:
+    async def _holding(self, call: Call, server: SimulatedServer) -> AsyncIterator[None]:
         at = timestamp(self.clock.now())
-        server.operation = OperationInFlight(kind, order.operation_id, "", at, order.fence)
-        if kind == "start":
+        server.operation = OperationInFlight(call.kind, call.operation_id, "", at, call.fence)
+        if call.kind == "start":
             server.status = "Starting"
-            self._tell(instance_id, "StatusChanged")
+            self._tell(call.instance_id, "StatusChanged")
         try:
             yield
         finally:
             server.operation = None
             if server.status == "Starting":
                 server.status = "Error"
-            self._tell(instance_id, "StatusChanged")
-
-    def _refuse(self, instance_id: str, server: SimulatedServer, order: Order) -> None:
-        if order.fence < server.fence:
-            raise RefusedError(409, "stale-fence", f"a newer fence than {order.fence} came before")
-        if instance_id in self.refusals:
-            raise self.refusals[instance_id]
-        self._free(instance_id, server)
-        server.fence = order.fence
+            self._tell(call.instance_id, "StatusChanged")
 
     def _server(self, instance_id: str) -> SimulatedServer:
         self.reach()

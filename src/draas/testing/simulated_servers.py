@@ -17,8 +17,9 @@ PROBATION_SECONDS = 60.0
 class SimulatedServer:
     """One instance: the history of its desired configurations and what runs.
 
-    `running` is the truth; the other levels are what the control plane last learned of it. `past`
-    has the states that were told, each with its time, for reads that come late.
+    `running` is the truth, `fence` the highest that any call came with; the other levels are what
+    the control plane last learned of it. `past` has the states that were told, each with its time,
+    for reads that come late.
     """
 
     history: list[dict[str, Any]]

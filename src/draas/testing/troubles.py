@@ -64,6 +64,8 @@ class Troubles:
                 self._set(member.store, "cut", True, False, fault)
             case "lose-answers":
                 self._set(member.plane, "lost", int(fault.amount), 0, fault, LOST_SECONDS)
+            case "lose-store-answers":
+                self._set(member.store, "lost", int(fault.amount), 0, fault, LOST_SECONDS)
             case "slow-answers":
                 self._set(member.plane, "slow", fault.amount, 0.0, fault)
             case "slow-starts":

@@ -12,6 +12,7 @@ from draas.client.control_plane import NativeControlPlane
 from draas.client.http import HttpClient
 from draas.contract import routes
 from tests.contract_suites.control_planes import ControlPlaneContract
+from tests.contract_suites.fencing import DOCUMENT, FencingContract
 from tests.support.control_plane import World, served
 
 INSTANCES = "/api/servers/instances"
@@ -20,8 +21,9 @@ INSTANCES = "/api/servers/instances"
 class ServedWorld:
     """A control plane over HTTP; people use its API, the world its platform."""
 
-    def __init__(self, world: World, plane: NativeControlPlane) -> None:
-        self.plane = plane
+    def __init__(self, world: World, http: HttpClient) -> None:
+        self.plane = NativeControlPlane(http)
+        self._http = http
         self._world = world
 
     async def create(self, instance_id: str, document: Mapping[str, Any]) -> None:
@@ -46,16 +48,31 @@ class ServedWorld:
     def doom(self, instance_id: str, document: Mapping[str, Any]) -> None:
         self._world.platform.fail_launches(instance_id, "no such plugin")
 
+    def spare(self, instance_id: str, document: Mapping[str, Any]) -> None:
+        self._world.platform.allow_launches(instance_id)
+
+    async def call(self, action: str, fence: int | None = None, key: str | None = None) -> None:
+        headers = {routes.FENCE: str(fence)} if fence is not None else {}
+        headers |= {routes.IDEMPOTENCY_KEY: key} if key is not None else {}
+        body = None if action == "stop" else DOCUMENT
+        path = routes.instance("a", action)
+        await self._http.request("POST", path, body=body, headers=headers)
+
+    async def status(self) -> str:
+        found = await self.plane.state("a")
+        assert found is not None
+        return found.status
+
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[ServedWorld]:
     async with served(tmp_path) as world:
         http = HttpClient(world.url, actor="daemon")
         try:
-            yield ServedWorld(world, NativeControlPlane(http))
+            yield ServedWorld(world, http)
         finally:
             await http.close()
 
 
-class TestControlPlane(ControlPlaneContract):
+class TestControlPlane(ControlPlaneContract, FencingContract):
     pass

@@ -12,6 +12,7 @@ from typing import Any
 
 from draas.adapters.clock import SystemClock
 from draas.adapters.store.engine import sqlite_url
+from draas.adapters.store.leases import SqlLeases
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
@@ -43,7 +44,9 @@ async def running_daemon(url: str, path: Path, **options: Any) -> AsyncIterator[
     async def find() -> ControlPlane:
         return await connect(http, poll_interval=0.1, concurrency=5)
 
-    daemon, stopping = Daemon(settings, store, MemoryLeases(clock, exclusive=True), clock), asyncio.Event()
+    clock = SystemClock()
+    daemon = Daemon(settings, store, SqlLeases(store.engine, clock), clock)
+    stopping = asyncio.Event()
     task = asyncio.create_task(daemon.run(find, stopping))
     try:
         yield daemon

@@ -50,7 +50,7 @@ async def test_writers_at_once_keep_one_chain(store_url: str) -> None:
     stores = [await SqlReconciliationStore.open(store_url) for _ in range(3)]
     await asyncio.gather(
         *(
-            store.remember(Memory(instance_id=f"i{number}"), entry(number))
+            store.remember(Memory(instance_id=f"i{number}"), entry(number), fence=1)
             for number, store in enumerate(stores * 4, 1)
         )
     )

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from draas.adapters.store.engine import DatabaseError, SchemaError, sqlite_url
 from draas.adapters.store.reconciliation import SqlReconciliationStore
+from draas.decide.assign import SHARDS, shard_of
 from draas.model.audit import AuditEntry
-from draas.model.reconciliation import Memory, Quarantine
-from draas.reconciliation.store import AuditQuery, ReconciliationStore, StoreError
+from draas.model.reconciliation import Memory, Outcome, Phase, Quarantine
+from draas.reconciliation.store import (
+    AuditQuery,
+    Inheritance,
+    LeaseLostError,
+    ReconciliationStore,
+    StoreError,
+)
 from draas.testing.memory_store import MemoryReconciliationStore
-from tests.unit.decide.test_plan import NOW, OPEN_OPERATION
+from tests.unit.decide.test_plan import NOW
+from tests.unit.decide.test_plan import OPEN_OPERATION as UNFENCED_OPERATION
+
+OPEN_OPERATION = replace(UNFENCED_OPERATION, fence=1)
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "memory"])
@@ -31,6 +42,10 @@ async def store(
         opened = MemoryReconciliationStore()
     yield opened
     await opened.close()
+
+
+async def everything(store: ReconciliationStore) -> Inheritance:
+    return await store.take_over(dict.fromkeys(range(SHARDS), 1))
 
 
 def entry(number: int, instance_id: str = "a", outcome: str = "succeeded") -> AuditEntry:
@@ -51,34 +66,105 @@ async def test_what_is_remembered_comes_back_as_it_was(store: ReconciliationStor
         quarantines=(Quarantine("d2", "why", NOW, "op"),),
         applied_document='{"port": 1}',
     )
-    await store.remember(memory)
-    assert await store.memories() == {"a": memory}
+    await store.remember(memory, fence=1)
+    assert await everything(store) == Inheritance(memories=(memory,))
+
+
+async def test_a_write_whose_answer_was_lost_is_repeated_without_telling_a_story_twice(
+    store: ReconciliationStore,
+) -> None:
+    began = replace(entry(1, outcome="started"), operation_id="op")
+    ended = replace(entry(2, outcome="succeeded"), operation_id="op")
+    other = replace(entry(3, outcome="failed"), operation_id="op")
+    for _ in range(2):
+        await store.save_operation(OPEN_OPERATION, began)
+    for end in (ended, other):
+        await store.finish(OPEN_OPERATION, Memory(instance_id="a"), end)
+    told = await store.audit(AuditQuery(operation_id="op"))
+    assert [each.outcome for each in told] == ["succeeded", "started"]
+    assert (await store.verify_audit()).intact
 
 
 async def test_an_open_operation_comes_back_until_it_is_finished(
     store: ReconciliationStore,
 ) -> None:
     await store.save_operation(OPEN_OPERATION, entry(1))
-    assert await store.open_operations() == {"a": OPEN_OPERATION}
+    assert await everything(store) == Inheritance(operations=(OPEN_OPERATION,))
     await store.finish(OPEN_OPERATION, Memory(instance_id="a", repairs=1), entry(2))
-    assert await store.open_operations() == {}
-    assert (await store.memories())["a"].repairs == 1
+    left = await everything(store)
+    assert (left.operations, left.memories[0].repairs) == ((), 1)
     assert [each.action for each in await store.audit(AuditQuery())] == ["action 2", "action 1"]
 
 
 async def test_the_forgotten_is_gone_and_its_audit_stays(store: ReconciliationStore) -> None:
     await store.save_operation(OPEN_OPERATION, entry(1))
-    await store.remember(Memory(instance_id="a"))
-    await store.forget("a", entry(2, outcome="gone"))
-    assert await store.memories() == {}
-    assert await store.open_operations() == {}
+    await store.remember(Memory(instance_id="a"), fence=1)
+    await store.forget("a", entry(2, outcome="gone"), fence=1)
+    assert await everything(store) == Inheritance()
     assert len(await store.audit(AuditQuery(instance_id="a"))) == 2
+
+
+FENCED: dict[str, Callable[[ReconciliationStore, int], Awaitable[None]]] = {
+    "save": lambda store, fence: store.save_operation(replace(OPEN_OPERATION, fence=fence)),
+    "finish": lambda store, fence: store.finish(
+        replace(OPEN_OPERATION, fence=fence), Memory(instance_id="a"), entry(3)
+    ),
+    "remember": lambda store, fence: store.remember(
+        Memory(instance_id="a", failures=9), entry(3), fence=fence
+    ),
+    "forget": lambda store, fence: store.forget("a", entry(3, outcome="gone"), fence=fence),
+}
+
+
+@pytest.mark.parametrize("write", FENCED.values(), ids=FENCED.keys())
+async def test_who_was_taken_over_writes_nothing(
+    store: ReconciliationStore, write: Callable[[ReconciliationStore, int], Awaitable[None]]
+) -> None:
+    await store.save_operation(replace(OPEN_OPERATION, fence=5), entry(1))
+    left = await store.take_over({shard_of("a"): 7})
+    with pytest.raises(LeaseLostError):
+        await write(store, 6)
+    assert await store.take_over({shard_of("a"): 7}) == left
+    assert len(await store.audit(AuditQuery())) == 1
+    await write(store, 7)
+
+
+async def test_shards_are_taken_over_all_or_none(store: ReconciliationStore) -> None:
+    await store.take_over({1: 5, 2: 5})
+    with pytest.raises(LeaseLostError):
+        await store.take_over({1: 9, 2: 4})
+    await store.take_over({1: 6})
+
+
+async def test_only_what_is_in_the_shards_is_inherited(store: ReconciliationStore) -> None:
+    names = [f"instance-{number}" for number in range(20)]
+    for name in names:
+        await store.remember(Memory(instance_id=name), fence=1)
+    shards = {shard_of(name) for name in names[:5]}
+    left = await store.take_over(dict.fromkeys(shards, 2))
+    inherited = {memory.instance_id for memory in left.memories}
+    assert inherited == {name for name in names if shard_of(name) in shards}
+
+
+async def test_the_steps_of_an_operation_are_kept_in_their_order(
+    store: ReconciliationStore,
+) -> None:
+    stopping = replace(OPEN_OPERATION, phase=Phase.STOPPING, fence=3)
+    over = replace(stopping, phase=Phase.FINISHED, outcome=Outcome.FAILED, error="no port")
+    await store.save_operation(OPEN_OPERATION)
+    await store.save_operation(stopping)
+    await store.finish(over, Memory(instance_id="a"))
+    steps = await store.operation_events(OPEN_OPERATION.id)
+    assert [each.phase for each in steps] == ["starting", "stopping", "finished"]
+    assert (steps[1].fence, steps[2].outcome, steps[2].error) == (3, Outcome.FAILED, "no port")
+    await store.expire_audit(NOW + timedelta(days=1))
+    assert await store.operation_events(OPEN_OPERATION.id) == []
 
 
 async def test_audit_queries(store: ReconciliationStore) -> None:
     for number in range(1, 8):
         who = "a" if number % 2 else "b"
-        await store.remember(Memory(instance_id=who), entry(number, who))
+        await store.remember(Memory(instance_id=who), entry(number, who), fence=1)
 
     async def found(query: AuditQuery) -> list[int]:
         return [each.sequence for each in await store.audit(query)]
@@ -93,12 +179,12 @@ async def test_audit_queries(store: ReconciliationStore) -> None:
 
 async def test_the_chain_holds_over_retention(store: ReconciliationStore) -> None:
     for number in range(1, 8):
-        await store.remember(Memory(instance_id="a"), entry(number))
+        await store.remember(Memory(instance_id="a"), entry(number), fence=1)
     assert (await store.verify_audit()).checked == 7
     assert await store.expire_audit(datetime(2026, 1, 4, tzinfo=UTC)) == 3
     verdict = await store.verify_audit()
     assert (verdict.intact, verdict.checked) == (True, 4)
-    await store.remember(Memory(instance_id="a"), entry(8))
+    await store.remember(Memory(instance_id="a"), entry(8), fence=1)
     assert (await store.verify_audit()).intact
 
 
@@ -116,7 +202,7 @@ async def test_tampering_shows(tampering: str, tmp_path: Path) -> None:
     path = tmp_path / "daemon.sqlite"
     store = await SqlReconciliationStore.open(sqlite_url(path))
     for number in range(1, 4):
-        await store.remember(Memory(instance_id="a"), entry(number))
+        await store.remember(Memory(instance_id="a"), entry(number), fence=1)
     with sqlite3.connect(path) as connection:
         connection.execute(tampering)
     verdict = await store.verify_audit()
@@ -140,11 +226,11 @@ async def test_a_lost_store_says_so_and_comes_back(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("alter table memories rename to hidden")
     with pytest.raises(StoreError):
-        await store.remember(Memory(instance_id="a"), entry(1))
+        await store.remember(Memory(instance_id="a"), entry(1), fence=1)
     with sqlite3.connect(path) as connection:
         connection.execute("alter table hidden rename to memories")
     assert await store.audit(AuditQuery()) == [], "nothing of the failed call was kept"
-    await store.remember(Memory(instance_id="a"), entry(1))
+    await store.remember(Memory(instance_id="a"), entry(1), fence=1)
     await store.close()
 
 
@@ -157,7 +243,7 @@ async def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path) -> None:
 
 async def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
     opened = await SqlReconciliationStore.open(sqlite_url(tmp_path / "daemon.sqlite"))
-    await opened.remember(Memory(instance_id="a"))
+    await opened.remember(Memory(instance_id="a"), fence=1)
     modes = modes_for_others(tmp_path)
     await opened.close()
     assert modes and set(modes.values()) == {0}, modes

@@ -36,7 +36,8 @@ class World:
     @contextlib.asynccontextmanager
     async def daemon(self) -> AsyncIterator[Daemon]:
         """A daemon until the end of the block, drained then."""
-        daemon, stopping = Daemon(self.settings, self.store, self.leases, self.clock), asyncio.Event()
+        daemon = Daemon(self.settings, self.store, self.leases, self.clock)
+        stopping = asyncio.Event()
         task = asyncio.create_task(daemon.run(self._connect, stopping))
         try:
             yield daemon

@@ -8,7 +8,8 @@ from datetime import timedelta
 from draas.client.port import RefusedError
 from draas.model.audit import AuditEntry
 from draas.model.configuration import digest
-from draas.model.reconciliation import Operation
+from draas.model.reconciliation import Memory, Operation
+from draas.reconciliation.store import StoreError
 from draas.testing.configurations import configuration
 from draas.testing.memory_store import MemoryReconciliationStore
 from tests.unit.reconciliation.scenarios import runs, simulated, starts
@@ -156,6 +157,41 @@ async def test_a_wait_is_over_in_a_later_life_though_the_clock_was_set_back() ->
 def _phase(world: World) -> str:
     operation = world.store._operations.get("a")
     return operation.phase if operation else ""
+
+
+class DeafStore(MemoryReconciliationStore):
+    """Keeps the first and the last write of an operation, and says that it could not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.denied: set[str] = set()
+
+    async def save_operation(self, operation: Operation, *entries: AuditEntry) -> None:
+        await super().save_operation(operation, *entries)
+        self._deny("save")
+
+    async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
+        await super().finish(operation, memory, *entries)
+        self._deny("finish")
+
+    def _deny(self, what: str) -> None:
+        if what not in self.denied:
+            self.denied.add(what)
+            raise StoreError("the connection was lost")
+
+
+@simulated
+async def test_a_story_is_told_once_though_the_store_denied_to_have_heard_it() -> None:
+    world = World()
+    world.store = DeafStore()
+    await world.running("a")
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", configuration(9090))
+        await asyncio.sleep(60)
+        assert daemon.journal.open == {}
+    assert world.store._operations == {}
+    assert [entry.outcome for entry in await world.audit("a")] == ["started", "succeeded"]
+    assert starts(world, "a") == 1
 
 
 class SlowStore(MemoryReconciliationStore):

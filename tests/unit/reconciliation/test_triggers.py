@@ -43,6 +43,7 @@ def triggers(control_plane: SimulatedControlPlane, fleet: Fleet, clock: VirtualC
         clock=clock,
         metrics=metrics,
         acts=True,
+        owns=lambda _: True,
     )
 
 

@@ -9,6 +9,7 @@ from draas.model.clock import Clock
 from draas.model.reconciliation import Budget, Memory, Operation, Phase, Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.journal import Journal
+from draas.reconciliation.leases import Leases
 from draas.reconciliation.options import DaemonSettings
 from draas.reconciliation.places import Places
 from draas.reconciliation.store import ReconciliationStore
@@ -28,9 +29,11 @@ class _HastyJournal(Journal):
 class HastyDaemon(Daemon):
     """Acts on a phase that it has not stored."""
 
-    def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
-        super().__init__(settings, store, clock)
-        self.journal = _HastyJournal(store, self.fleet, audit=True)
+    def __init__(
+        self, settings: DaemonSettings, store: ReconciliationStore, leases: Leases, clock: Clock
+    ) -> None:
+        super().__init__(settings, store, leases, clock)
+        self.journal = _HastyJournal(store, self.fleet, self.shards.fence, audit=True)
 
 
 class ForgetfulStore(MemoryReconciliationStore):
@@ -48,8 +51,10 @@ class _TimelessQueue(WorkQueue):
 class TimelessDaemon(Daemon):
     """Never comes back to an instance by itself, only when there is news of it."""
 
-    def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
-        super().__init__(settings, store, clock)
+    def __init__(
+        self, settings: DaemonSettings, store: ReconciliationStore, leases: Leases, clock: Clock
+    ) -> None:
+        super().__init__(settings, store, leases, clock)
         self.queue = _TimelessQueue(clock)
 
 
@@ -61,6 +66,8 @@ class _ClumsyPlaces(Places):
 class ClumsyDaemon(Daemon):
     """Fails in every pass, and its workers carry on as if nothing were wrong."""
 
-    def __init__(self, settings: DaemonSettings, store: ReconciliationStore, clock: Clock) -> None:
-        super().__init__(settings, store, clock)
+    def __init__(
+        self, settings: DaemonSettings, store: ReconciliationStore, leases: Leases, clock: Clock
+    ) -> None:
+        super().__init__(settings, store, leases, clock)
         self.places = _ClumsyPlaces(1, lambda *_: None)

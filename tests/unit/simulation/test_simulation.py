@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from draas.testing.faults import Plan, plan_of
-from draas.testing.invariants import ABANDONED
+from draas.testing.invariants import LEFT
 from draas.testing.shrink import shrunk
 from draas.testing.simulation import simulate
 from draas.testing.world import Parts
@@ -40,7 +40,7 @@ def test_two_thousand_worlds_hold() -> None:
 def test_a_world_replays_exactly() -> None:
     first, second = command("--replay", "7"), command("--replay", "7")
     assert first.stdout == second.stdout
-    assert "stores id-1" in first.stdout
+    assert "stores id-" in first.stdout
     assert first.stdout.endswith("all held\n")
 
 
@@ -56,7 +56,7 @@ def test_a_replay_may_leave_faults_out() -> None:
     [
         pytest.param(Parts(daemon=HastyDaemon), "acted on before it was stored", id="hasty"),
         pytest.param(Parts(store=ForgetfulStore), "the audit is not complete", id="forgetful"),
-        pytest.param(Parts(daemon=TimelessDaemon), ABANDONED, id="timeless"),
+        pytest.param(Parts(daemon=TimelessDaemon), LEFT, id="timeless"),
         pytest.param(Parts(daemon=ClumsyDaemon), "an error that nobody expected", id="clumsy"),
     ],
 )

@@ -129,7 +129,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
-        "busy_timeout=5000",
+        "busy_timeout=15000",
         "foreign_keys=ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")

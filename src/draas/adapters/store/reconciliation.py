@@ -24,7 +24,7 @@ from draas.adapters.store.reconciliation_tables import (
     SHARDS,
 )
 from draas.decide.assign import shard_of
-from draas.model.audit import AuditEntry, broken_at, chained
+from draas.model.audit import AuditEntry, broken_at, chained, told_once
 from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
 from draas.reconciliation.store import (
@@ -38,6 +38,7 @@ from draas.reconciliation.store import (
 )
 
 T = TypeVar("T")
+
 
 class SqlReconciliationStore:
     """`draas.reconciliation.store.ReconciliationStore` on an engine whose schema is in place."""
@@ -223,6 +224,8 @@ async def _append(connection: AsyncConnection, entries: tuple[AuditEntry, ...]) 
         return
     sequence, previous = await _end_of_chain(connection, "head")
     for entry in entries:
+        if await _has_told(connection, entry):
+            continue
         sequence += 1
         placed = chained(entry, sequence, previous)
         previous = placed.hash
@@ -236,6 +239,17 @@ async def _append(connection: AsyncConnection, entries: tuple[AuditEntry, ...]) 
         }
         await connection.execute(sa.insert(AUDIT).values(row))
     await _upsert(connection, CHAIN, {"name": "head", "sequence": sequence, "hash": previous})
+
+
+async def _has_told(connection: AsyncConnection, entry: AuditEntry) -> bool:
+    """Whether the operation has its beginning, or its end, already."""
+    outcomes = told_once(entry.outcome)
+    if entry.operation_id is None or not outcomes:
+        return False
+    told = sa.select(AUDIT.c.sequence).where(
+        AUDIT.c.operation_id == entry.operation_id, AUDIT.c.outcome.in_(outcomes)
+    )
+    return (await connection.execute(told.limit(1))).first() is not None
 
 
 async def _end_of_chain(connection: AsyncConnection, name: str) -> tuple[int, str]:
