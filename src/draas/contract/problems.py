@@ -13,6 +13,7 @@ STATUS: Mapping[str, int] = {
     "cross-site-request": 403,
     "instance-not-found": 404,
     "no-last-good": 404,
+    "operation-not-found": 404,
     "generation-not-found": 404,
     "route-not-found": 404,
     "method-not-allowed": 405,
@@ -36,6 +37,7 @@ STATUS: Mapping[str, int] = {
     "internal-error": 500,
     "control-plane-unreachable": 503,
     "instance-unobservable": 503,
+    "replica-unreachable": 503,
     "store-unavailable": 503,
     "ports-exhausted": 507,
 }

@@ -16,10 +16,13 @@ STATUS_UPDATES = "/api/status/updates"
 READY = "/ready"
 
 RECONCILED = "/api/reconciliation/instances"
+OPERATIONS = "/api/reconciliation/operations"
 AUDIT = "/api/reconciliation/audit"
 AUDIT_VERIFY = "/api/reconciliation/audit/verify"
 
 ACTOR = "Draas-Actor"
+FORWARDED = "Draas-Forwarded"
+"""Set on what one replica asks another: it is answered there, or not at all."""
 OPERATION = "Draas-Operation"
 FENCE = "Draas-Fence"
 IDEMPOTENCY_KEY = "Idempotency-Key"

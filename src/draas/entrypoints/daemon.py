@@ -17,6 +17,7 @@ from draas.entrypoints.exclusive import exclusive
 from draas.entrypoints.web_server import WebServer
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.app import application
+from draas.reconciliation.management.replicas import Replicas
 from draas.reconciliation.options import DaemonSettings
 from draas.reconciliation.request import DAEMON
 
@@ -65,11 +66,13 @@ async def _serve(settings: DaemonSettings, daemon: Daemon, http: HttpClient) -> 
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopping.set)
+    replicas = Replicas(daemon)
     server = WebServer(
-        application(daemon),
+        application(daemon, replicas),
         settings.management.host,
         settings.management.port,
         any_host=settings.management.allow_remote_access_without_authentication,
+        on_started=daemon.listens_at,
     )
     serving = asyncio.create_task(server.serve())
     working = asyncio.create_task(daemon.run(find, stopping))
@@ -80,3 +83,4 @@ async def _serve(settings: DaemonSettings, daemon: Daemon, http: HttpClient) -> 
     finally:
         server.end()
         await serving
+        await replicas.close()

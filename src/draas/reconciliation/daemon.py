@@ -104,7 +104,6 @@ class Daemon:
         self.shards = Shards(
             leases,
             clock,
-            settings.management.url,
             take=self._take,
             drop=self._drop,
             busy=self._busy,
@@ -247,6 +246,17 @@ class Daemon:
             self.heartbeats.beat("daemon", 6 * ALIVE_EVERY_SECONDS)
             self.look_at_fleet()
             await asyncio.sleep(ALIVE_EVERY_SECONDS)
+
+    def listens_at(self, url: str) -> None:
+        """Tell the other daemons where this one is managed: at `url`, or as the settings say."""
+        self.shards.url = self.settings.management.advertised_url.rstrip("/") or url
+
+    def measure(self) -> None:
+        """Bring the gauges up to date that nothing else sets."""
+        self.metrics.instances_drifting(self.fleet.drifting(self.shards.owns))
+        self.metrics.shards_held.set(len(self.shards.held))
+        self.metrics.replicas.set(len(self.shards.members))
+        self.metrics.leads.set(self.shards.leads)
 
     def look_at_fleet(self) -> Breaker:
         """The fleet's breaker now: decided by who leads, for all, from what all tell."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -94,12 +94,13 @@ class Fleet:
         state = self.states.get(instance_id)
         return detect(state) if state else Drift(unknown="not seen yet")
 
-    def drifting(self) -> dict[str, int]:
-        """How many instances drift in which way."""
+    def drifting(self, owns: Callable[[str], bool]) -> dict[str, int]:
+        """How many of the instances that `owns` names drift in which way."""
         counts = {kind.value: 0 for kind in DriftKind}
-        for drift in self._drifting.values():
-            for kind in drift.kinds:
-                counts[kind.value] += 1
+        for instance_id, drift in self._drifting.items():
+            if owns(instance_id):
+                for kind in drift.kinds:
+                    counts[kind.value] += 1
         return counts
 
     @property

@@ -163,13 +163,8 @@ class ManagementOptions:
     )
 
     advertised_url: str = setting(
-        "", help="Where other daemons and people reach this one; empty: http://Host:Port"
+        "", help="URL at which other daemons reach this one; empty: the address it listens on"
     )
-
-    @property
-    def url(self) -> str:
-        """Where this daemon is managed."""
-        return self.advertised_url.rstrip("/") or f"http://{self.host}:{self.port}"
 
     def __post_init__(self) -> None:
         require_loopback(self.host, self.allow_remote_access_without_authentication)

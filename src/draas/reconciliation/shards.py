@@ -24,16 +24,15 @@ LOCAL_SHARE = 0.8
 class Shards:
     """Keeps this daemon a member, and holds its share of the shards.
 
-    `take` is told the fences of shards that came, and reads what was left there; `drop` the shards
-    that went; `busy` says in which of some shards somebody is at work; `tell` is what the other
-    members are to know.
+    `url` is where the others reach this one, once that is known. `take` is told the fences of
+    shards that came, and reads what was left there; `drop` the shards that went; `busy` says in
+    which of some shards somebody is at work; `tell` is what the other members are to know.
     """
 
     def __init__(
         self,
         leases: Leases,
         clock: Clock,
-        url: str,
         *,
         take: Callable[[Mapping[int, int]], Awaitable[None]],
         drop: Callable[[Collection[int]], None],
@@ -42,7 +41,7 @@ class Shards:
     ) -> None:
         self._leases = leases
         self._clock = clock
-        self._url = url
+        self.url = ""
         self._take, self._drop, self._busy, self._tell = take, drop, busy, tell
         self._held: dict[str, int] = {}
         self._leaving: set[str] = set()
@@ -51,6 +50,7 @@ class Shards:
         self._valid_until = float("-inf")
         self.member_id = clock.new_id()
         self.members: tuple[Member, ...] = ()
+        self._dealt: dict[str, Member] = {}
 
     @property
     def held(self) -> list[int]:
@@ -60,13 +60,13 @@ class Shards:
     @property
     def leads(self) -> bool:
         """Whether this daemon does what one does for all."""
-        return FLEET in self._held and self._is_valid()
+        return FLEET in self._held and self.is_valid
 
     def owns(self, instance_id: str) -> bool:
         """Whether work on the instance may begin here."""
         name = shard_name(shard_of(instance_id))
         kept = name in self._held and name not in self._leaving | self._contested
-        return kept and self._is_valid()
+        return kept and self.is_valid
 
     def fence(self, instance_id: str) -> int:
         """The fence under which work on the instance goes on.
@@ -75,18 +75,22 @@ class Shards:
             LeaseLostError: it must not go on.
         """
         name = shard_name(shard_of(instance_id))
-        if name not in self._held or name in self._contested or not self._is_valid():
+        if name not in self._held or name in self._contested or not self.is_valid:
             raise LeaseLostError(f"{name} with instance {instance_id!r} is not held any more")
         return self._held[name]
 
     def owner_url(self, instance_id: str) -> str | None:
         """Where the instance is managed, `None` if that is here or nobody knows."""
-        name = shard_name(shard_of(instance_id))
-        if name in self._held:
-            return None
-        dealt = assignment([name], [member.id for member in self.members])
-        found = [member.url for member in self.members if member.id == dealt.get(name)]
-        return found[0] if found and found[0] != self._url else None
+        return self._place(shard_name(shard_of(instance_id)))
+
+    def leader_url(self) -> str | None:
+        """Where the daemon is managed that does what one does for all, `None` if that is here."""
+        return self._place(FLEET)
+
+    def other_urls(self) -> list[str]:
+        """Where the other members are reached."""
+        urls = {each.url for each in self.members} - {self.url, ""}
+        return sorted(urls)
 
     def told(self) -> list[dict[str, Any]]:
         """What the other live members tell."""
@@ -97,12 +101,6 @@ class Shards:
         name = shard_name(shard_of(instance_id))
         if self._held.get(name) == fence:
             self._contested.add(name)
-
-    def leader_url(self) -> str | None:
-        """Where the daemon is managed that does what one does for all, `None` if that is here."""
-        dealt = assignment([FLEET], [member.id for member in self.members])
-        found = [member.url for member in self.members if member.id == dealt.get(FLEET)]
-        return None if FLEET in self._held or not found or found[0] == self._url else found[0]
 
     async def beat_forever(self) -> None:
         """Beat until cancelled; while the store is away, what is held lapses by itself."""
@@ -119,12 +117,12 @@ class Shards:
         Raises:
             StoreError: nothing is known anew.
         """
-        if self._held and not self._is_valid():
+        if self._held and not self.is_valid:
             emit(messages.LEASES_LAPSED)
             self._forget(set(self._held))
             self.member_id = self._clock.new_id()
         began = self._clock.monotonic()
-        me = Member(self.member_id, self._url, json.dumps(self._tell()))
+        me = Member(self.member_id, self.url, json.dumps(self._tell()))
         standing = await self._leases.beat(me, TTL_SECONDS)
         self._valid_until = began + LOCAL_SHARE * TTL_SECONDS
         self.members = standing.members
@@ -139,7 +137,9 @@ class Shards:
         except StoreError as error:
             emit(messages.STORE_ERROR, reason=error)
 
-    def _is_valid(self) -> bool:
+    @property
+    def is_valid(self) -> bool:
+        """Whether the store was heard of lately enough to believe that what is held is held."""
         return self._leases.exclusive or self._clock.monotonic() < self._valid_until
 
     def _settle(self, held: Mapping[str, int]) -> None:
@@ -155,9 +155,15 @@ class Shards:
             self._outranked |= rivals
         self._contested &= self._outranked
 
+    def _place(self, name: str) -> str | None:
+        url = self._dealt[name].url if name in self._dealt and name not in self._held else ""
+        return None if url in ("", self.url) else url
+
     async def _share(self) -> None:
-        dealt = assignment([*NAMES, FLEET], [member.id for member in self.members])
-        mine = {name for name, member in dealt.items() if member == self.member_id}
+        by_id = {member.id: member for member in self.members}
+        dealt = assignment([*NAMES, FLEET], by_id)
+        self._dealt = {name: by_id[member_id] for name, member_id in dealt.items()}
+        mine = {name for name, member_id in dealt.items() if member_id == self.member_id}
         self._leaving = self._held.keys() - mine
         leaving = [NAMES[name] for name in self._leaving & NAMES.keys()]
         still = {shard_name(shard) for shard in self._busy(leaving)}

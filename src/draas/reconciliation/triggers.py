@@ -176,7 +176,7 @@ class Triggers:
             await self._take_in(fleet)
             self._etag, self._cursor = fleet.etag, fleet.cursor
         self._link.synced = True
-        self._metrics.instances_drifting(self._fleet.drifting())
+        self._metrics.instances_drifting(self._fleet.drifting(self._owns))
         return fleet.cursor
 
     async def _take_in(self, fleet: FleetStates) -> None:

@@ -77,6 +77,9 @@ class DaemonMetrics:
         self.breaker_open = _gauge(
             registry, "breaker_open", "1 while reconciliation is stopped for the whole fleet"
         )
+        self.shards_held = _gauge(registry, "shards_held", "Shards of the fleet worked on here")
+        self.replicas = _gauge(registry, "replicas", "Daemons that share the fleet")
+        self.leads = _gauge(registry, "leads", "1 where the fleet's breaker is decided")
 
     def cycle_completed(self) -> None:
         """One more periodic cycle."""

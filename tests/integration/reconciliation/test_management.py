@@ -15,6 +15,7 @@ import pytest
 from draas.model.configuration import digest
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.app import application
+from draas.reconciliation.management.replicas import Replicas
 from draas.testing import virtual_time
 from tests.unit.reconciliation.simulation import World, configuration
 
@@ -22,7 +23,9 @@ from tests.unit.reconciliation.simulation import World, configuration
 @asynccontextmanager
 async def managed(world: World) -> AsyncIterator[tuple[httpx.AsyncClient, Daemon]]:
     async with world.daemon() as daemon:
-        transport = httpx.ASGITransport(application(daemon), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(
+            application(daemon, Replicas(daemon)), raise_app_exceptions=False
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://daemon") as client:
             yield client, daemon
 
@@ -65,6 +68,7 @@ async def test_probes_follow_the_control_plane() -> None:
             "settings": True,
             "controlPlane": True,
             "firstSync": True,
+            "store": True,
         }
         world.control_plane.reachable = False
         await asyncio.sleep(60)

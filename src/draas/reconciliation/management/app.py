@@ -15,15 +15,18 @@ from starlette.requests import Request
 from draas.contract.problems import ProblemError
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.audit import audit_router, breaker_router
+from draas.reconciliation.management.fleet import fleet_router
 from draas.reconciliation.management.instances import instances_router, orders_router
+from draas.reconciliation.management.replicas import Replicas
 from draas.reconciliation.store import StoreError
 
 
-def application(daemon: Daemon) -> FastAPI:
+def application(daemon: Daemon, replicas: Replicas) -> FastAPI:
     """The daemon's endpoints: `/health`, `/ready`, `/metrics`, `/api/reconciliation/…`."""
     app = FastAPI(title="DRaaS reconciliation daemon", docs_url=None, redoc_url=None)
-    for router in (instances_router, orders_router, audit_router, breaker_router):
-        app.include_router(router(daemon))
+    for router in (fleet_router, instances_router, orders_router, breaker_router):
+        app.include_router(router(daemon, replicas))
+    app.include_router(audit_router(daemon))
     _probes(app, daemon)
     _problems(app)
     return app
@@ -43,7 +46,7 @@ def _probes(app: FastAPI, daemon: Daemon) -> None:
 
     @app.get("/ready")
     async def ready() -> JSONResponse:
-        """Able to do its work: settings valid, control plane reachable, first sync done."""
+        """Able to work: settings valid, control plane and store reachable, first sync done."""
         threshold = daemon.settings.reconciliation.control_plane_outage_threshold
         away = daemon.link.away_for()
         reachable = daemon.connected.is_set() and away <= threshold.total_seconds()
@@ -51,6 +54,7 @@ def _probes(app: FastAPI, daemon: Daemon) -> None:
             "settings": True,
             "controlPlane": reachable,
             "firstSync": daemon.link.synced,
+            "store": daemon.shards.is_valid,
         }
         is_ready = all(checks.values())
         body: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": checks}
@@ -61,7 +65,7 @@ def _probes(app: FastAPI, daemon: Daemon) -> None:
     @app.get("/metrics")
     async def metrics() -> Response:
         """Prometheus."""
-        daemon.metrics.instances_drifting(daemon.fleet.drifting())
+        daemon.measure()
         content = await asyncio.to_thread(daemon.metrics.render)
         return Response(content, media_type=CONTENT_TYPE_LATEST)
 

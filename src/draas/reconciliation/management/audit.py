@@ -9,10 +9,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
+from draas.contract.problems import ProblemError
 from draas.model.reconciliation import Outcome
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management import views
 from draas.reconciliation.management.parameters import moment, one_of
+from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.store import AuditQuery
 
 EXPORT_PAGE = 500
@@ -61,12 +63,22 @@ def audit_router(daemon: Daemon) -> APIRouter:
             "reason": verdict.reason,
         }
 
+    @routes.get("/operations/{operation_id}")
+    async def operation(operation_id: str) -> dict[str, Any]:
+        """The steps of an operation, oldest first, as long as the audit is kept."""
+        steps = await daemon.store.operation_events(operation_id)
+        if not steps:
+            raise ProblemError(
+                "operation-not-found", f"there is no operation {operation_id!r}, or not any more"
+            )
+        return {"operationId": operation_id, "steps": [views.step(each) for each in steps]}
+
     return routes
 
 
-def breaker_router(daemon: Daemon) -> APIRouter:
+def breaker_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     """The routes of `/api/reconciliation/breaker`."""
-    routes = APIRouter(prefix="/api/reconciliation", tags=["breaker"])
+    routes = router(replicas, "breaker")
 
     @routes.get("/breaker")
     async def breaker() -> dict[str, Any]:

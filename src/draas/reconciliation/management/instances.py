@@ -9,46 +9,19 @@ from fastapi.responses import JSONResponse
 
 from draas.contract.problems import ProblemError
 from draas.decide.strategies import AUTO, STRATEGIES
-from draas.model.reconciliation import DriftKind, Trigger
+from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.explain import as_records, explain
 from draas.reconciliation.management import views
-from draas.reconciliation.management.parameters import Actor, Limit, one_of
+from draas.reconciliation.management.parameters import Actor, one_of
+from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
 
-VERDICTS = ("in-sync", "drifted", "unknown")
 
-
-def instances_router(daemon: Daemon) -> APIRouter:
+def instances_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     """The routes that show `/api/reconciliation/instances`."""
-    routes = APIRouter(prefix="/api/reconciliation", tags=["reconciliation"])
-
-    @routes.get("/instances")
-    async def instances(
-        verdict: str | None = None,
-        kind: str | None = None,
-        after: str = "",
-        limit: Limit = 100,
-    ) -> dict[str, Any]:
-        """The drift state of each instance, by id; empty before the first sync."""
-        one_of("verdict", verdict, VERDICTS)
-        one_of("kind", kind, tuple(DriftKind))
-        known = sorted(daemon.fleet.states.keys() | daemon.fleet.unreadable.keys())
-        known_since = {"synced": daemon.link.synced}
-        found: list[dict[str, Any]] = []
-        for instance_id in known:
-            if instance_id <= after:
-                continue
-            line = views.summary(daemon, instance_id)
-            if verdict not in (None, line["drift"]["verdict"]):
-                continue
-            if kind is not None and kind not in line["drift"]["kinds"]:
-                continue
-            if len(found) == limit:
-                return {**known_since, "instances": found, "next": found[-1]["instanceId"]}
-            found.append(line)
-        return {**known_since, "instances": found, "next": None}
+    routes = router(replicas, "reconciliation")
 
     @routes.get("/instances/{instance_id}")
     async def instance(instance_id: str) -> dict[str, Any]:
@@ -59,9 +32,9 @@ def instances_router(daemon: Daemon) -> APIRouter:
     return routes
 
 
-def orders_router(daemon: Daemon) -> APIRouter:
+def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     """The routes by which a person gives orders about an instance."""
-    routes = APIRouter(prefix="/api/reconciliation", tags=["reconciliation"])
+    routes = router(replicas, "reconciliation")
 
     @routes.post("/instances/{instance_id}/reconcile")
     async def reconcile(

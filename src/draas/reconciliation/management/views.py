@@ -11,6 +11,7 @@ from draas.model.audit import AuditEntry
 from draas.model.clock import timestamp
 from draas.model.reconciliation import Drift, Gate, Operation, Plan
 from draas.reconciliation.daemon import Daemon
+from draas.reconciliation.store import OperationEvent
 
 
 def camel(name: str) -> str:
@@ -83,6 +84,11 @@ def operation(open_one: Operation) -> dict[str, Any]:
         "targetDigest": open_one.target_digest,
         "error": open_one.error,
     }
+
+
+def step(event: OperationEvent) -> dict[str, Any]:
+    """A step of an operation."""
+    return _camelled(asdict(event))
 
 
 def summary(daemon: Daemon, instance_id: str) -> dict[str, Any]:
