@@ -80,9 +80,7 @@ async def main(url: str, data: Path) -> None:
     queue = NotingQueue(clock)
     daemon.queue = queue
     stopping = asyncio.Event()
-    working = asyncio.create_task(
-        daemon.run(lambda: connect(http, poll_interval=2, concurrency=20), stopping)
-    )
+    working = asyncio.create_task(daemon.run(lambda: connect(http, poll_interval=2), stopping))
     await spare_the_collector(daemon)
 
     async def settle(_: str) -> dict[str, Any]:

@@ -94,7 +94,7 @@ async def main(url: str, kind: str) -> None:
     control_plane: ControlPlane = (
         NativeControlPlane(http)
         if native
-        else ForeignControlPlane(http, routes.SERVERS, poll_interval=2, concurrency=READS)
+        else ForeignControlPlane(http, routes.SERVERS, poll_interval=2)
     )
     watcher = Watcher(control_plane)
     try:

@@ -11,7 +11,7 @@ from draas.contract import routes
 NOT_FOUND = (404, 405)
 
 
-async def connect(http: HttpClient, *, poll_interval: float, concurrency: int) -> ControlPlane:
+async def connect(http: HttpClient, *, poll_interval: float) -> ControlPlane:
     """The control plane at the client's URL: ours if it has a change feed, else a foreign one.
 
     Raises:
@@ -31,7 +31,7 @@ async def connect(http: HttpClient, *, poll_interval: float, concurrency: int) -
             if error.status in NOT_FOUND:
                 continue
             raise
-        return ForeignControlPlane(http, base, poll_interval=poll_interval, concurrency=concurrency)
+        return ForeignControlPlane(http, base, poll_interval=poll_interval)
     raise GarbageError(
         f"{http.url} serves neither {routes.SERVERS}{routes.INSTANCES} nor "
         f"{routes.SERVERS_ALIAS}{routes.INSTANCES}: is ControlPlaneUrl right?"

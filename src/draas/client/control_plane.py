@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from draas.client.http import MAXIMUM_LIST, HttpClient, Response
+from draas.client.answers import Response
+from draas.client.http import MAXIMUM_LIST, HttpClient
 from draas.client.port import Capabilities, Desired, FleetStates, GarbageError, Order, RefusedError
 from draas.contract import routes
 from draas.contract.feed import Changes

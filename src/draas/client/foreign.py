@@ -11,7 +11,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from draas.client.http import MAXIMUM_LIST, HttpClient, Response
+from draas.client.answers import Response
+from draas.client.http import MAXIMUM_LIST, HttpClient
+from draas.client.many import Answer, Question
 from draas.client.port import (
     Capabilities,
     ControlPlaneError,
@@ -34,17 +36,16 @@ MISSING = (
     "configuration history (the last good one is what this daemon applied)",
 )
 NOT_FOUND = 404
+SLICE = 256
+"""So many answers are taken in before others get a turn."""
 
 
 class ForeignControlPlane:
     """`draas.client.port.ControlPlane` over the source document's endpoints alone."""
 
-    def __init__(
-        self, http: HttpClient, base: str, *, poll_interval: float, concurrency: int
-    ) -> None:
+    def __init__(self, http: HttpClient, base: str, *, poll_interval: float) -> None:
         self._http = http
         self._poll_interval = poll_interval
-        self._reads = asyncio.Semaphore(concurrency)
         self._digests: dict[str, tuple[str | None, bytes, str]] = {}
         self._reported: set[tuple[str, str, str]] = set()
         self.capabilities = Capabilities(native=False, base=base, missing=MISSING)
@@ -55,23 +56,19 @@ class ForeignControlPlane:
         listed = (await self._http.request("GET", path, maximum=MAXIMUM_LIST)).json()
         if not isinstance(listed, list):
             raise GarbageError("the list of instances is not an array")
-        unreadable: dict[str, str] = {}
-        results = await asyncio.gather(*(self._read(item, unreadable) for item in listed))
-        states = tuple(state for state in results if state is not None)
+        named = {each["id"]: each for each in listed if _has_id(each)}
+        unreadable = {} if all(map(_has_id, listed)) else {"?": "an instance without an id"}
+        answers = await self._http.get_all([self._question(instance_id) for instance_id in named])
+        states: list[InstanceState] = []
+        for number, (instance_id, answer) in enumerate(zip(named, answers, strict=True), 1):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+            try:
+                states.append(_state(named[instance_id], self._digest(instance_id, answer)))
+            except ControlPlaneError as error:
+                unreadable[instance_id] = str(error)
         self._digests = {s.id: self._digests[s.id] for s in states if s.id in self._digests}
-        return FleetStates(states, unreadable=unreadable)
-
-    async def _read(self, item: Any, unreadable: dict[str, str]) -> InstanceState | None:
-        instance_id = item.get("id") if isinstance(item, dict) else None
-        if not isinstance(instance_id, str):
-            unreadable["?"] = "an instance without an id"
-            return None
-        try:
-            async with self._reads:
-                return await self._state(instance_id, item)
-        except ControlPlaneError as error:
-            unreadable[instance_id] = str(error)
-            return None
+        return FleetStates(tuple(states), unreadable=unreadable)
 
     async def changes(self, after: str, wait: float) -> Changes:
         """One poll of recent-changes; with nothing new, the poll interval is waited out first.
@@ -120,27 +117,22 @@ class ForeignControlPlane:
         item = answer.json()
         if not isinstance(item, dict):
             raise GarbageError("the instance is not an object")
-        return await self._state(instance_id, item)
+        [read] = await self._http.get_all([self._question(instance_id)])
+        return _state({**item, "id": instance_id}, self._digest(instance_id, read))
 
-    async def _state(self, instance_id: str, item: Mapping[str, Any]) -> InstanceState:
-        status = InstanceStatus.parse_or_unknown(item.get("status"))
-        if status is InstanceStatus.CONFIGURATION_CHANGED:
-            status = InstanceStatus.RUNNING
-        wanted = status in (InstanceStatus.RUNNING, InstanceStatus.ERROR)
-        return InstanceState(
-            id=instance_id,
-            generation=0,
-            desired_digest=await self._digest(instance_id),
-            desired_run_state=(RunState.RUNNING if wanted else RunState.STOPPED).value,
-            status=status.value,
-        )
+    def _question(self, instance_id: str) -> Question:
+        etag, _, _ = self._digests.get(instance_id, (None, b"", ""))
+        return Question(routes.configuration(instance_id), etag)
 
-    async def _digest(self, instance_id: str) -> str:
-        """The digest of the desired configuration; the same bytes are not parsed twice."""
-        etag, raw_hash, known = self._digests.get(instance_id, (None, b"", ""))
-        headers = {"If-None-Match": etag} if etag else {}
-        path = routes.configuration(instance_id)
-        answer = await self._http.request("GET", path, headers=headers)
+    def _digest(self, instance_id: str, answer: Answer) -> str:
+        """The digest of the desired configuration; the same bytes are not parsed twice.
+
+        Raises:
+            ControlPlaneError: the answer is one, or makes no sense.
+        """
+        if isinstance(answer, ControlPlaneError):
+            raise answer
+        _, raw_hash, known = self._digests.get(instance_id, (None, b"", ""))
         if answer.status == 304:
             return known
         fresh_hash = hashlib.sha256(answer.body).digest()
@@ -187,6 +179,24 @@ class ForeignControlPlane:
 
     def _instance(self, instance_id: str, action: str = "") -> str:
         return routes.instance(instance_id, action, base=self.capabilities.base)
+
+
+def _has_id(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("id"), str)
+
+
+def _state(item: Mapping[str, Any], desired_digest: str) -> InstanceState:
+    status = InstanceStatus.parse_or_unknown(item.get("status"))
+    if status is InstanceStatus.CONFIGURATION_CHANGED:
+        status = InstanceStatus.RUNNING
+    wanted = status in (InstanceStatus.RUNNING, InstanceStatus.ERROR)
+    return InstanceState(
+        id=item["id"],
+        generation=0,
+        desired_digest=desired_digest,
+        desired_run_state=(RunState.RUNNING if wanted else RunState.STOPPED).value,
+        status=status.value,
+    )
 
 
 def _desired(answer: Response) -> Desired:

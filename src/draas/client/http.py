@@ -10,36 +10,16 @@ from typing import Any
 
 import aiohttp
 
-from draas.client.port import GarbageError, RefusedError, UnreachableError
-from draas.contract.problems import PREFIX
+from draas.client import many
+from draas.client.answers import MAXIMUM_BODY, Response, refusal
+from draas.client.port import GarbageError, UnreachableError
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
 Parameters = Mapping[str, str] | Sequence[tuple[str, str]]
 """A query; as pairs where a name may stand there more than once."""
 
-MAXIMUM_BODY = 8 * 1024 * 1024
 MAXIMUM_LIST = 256 * 1024 * 1024
-
-
-class Response:
-    """A complete answer: status, headers and body."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            GarbageError: it is not.
-        """
-        try:
-            return json.loads(self.body)
-        except ValueError as error:
-            raise GarbageError(f"the answer is not JSON: {error}") from error
 
 
 class HttpClient:
@@ -121,7 +101,13 @@ class HttpClient:
         )
         if response.status // 100 == 2 or response.status == 304:
             return response
-        raise _refusal(response)
+        raise refusal(response)
+
+    async def get_all(self, questions: Sequence[many.Question]) -> list[many.Answer]:
+        """The answers to many small reads; each is what it is, or what went wrong with it."""
+        return await many.get_all(
+            self.url, questions, actor=self._actor, seconds=self._timeout, limit=self._limit
+        )
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -145,18 +131,3 @@ def _why(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
         return os.strerror(error.os_error.errno)
     return str(error) or type(error).__name__
-
-
-def _refusal(response: Response) -> RefusedError:
-    try:
-        problem = json.loads(response.body)
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict):
-        text = response.body[:200].decode("utf-8", "replace")
-        problem = {"detail": text or f"status {response.status}"}
-    kind = str(problem.get("type", "")).removeprefix(PREFIX)
-    detail = str(problem.get("detail") or problem.get("title") or f"status {response.status}")
-    after = response.headers.get("Retry-After", "")
-    retry_after = float(after) if after.isdigit() else None
-    return RefusedError(response.status, kind, detail, problem, retry_after)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from draas.client.http import MAXIMUM_LIST, HttpClient, Response
+from draas.client.answers import Response
+from draas.client.http import MAXIMUM_LIST, HttpClient
 from draas.client.port import GarbageError, RefusedError
 from draas.contract import routes
 

@@ -72,7 +72,6 @@ async def _serve(settings: DaemonSettings, daemon: Daemon, http: HttpClient) -> 
         return await connect(
             http,
             poll_interval=options.event_poll_interval.total_seconds(),
-            concurrency=options.max_concurrent_reads,
         )
 
     stopping = asyncio.Event()

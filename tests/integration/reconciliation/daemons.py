@@ -42,7 +42,7 @@ async def running_daemon(url: str, path: Path, **options: Any) -> AsyncIterator[
     http = HttpClient(url, actor="daemon", timeout=2)
 
     async def find() -> ControlPlane:
-        return await connect(http, poll_interval=0.1, concurrency=5)
+        return await connect(http, poll_interval=0.1)
 
     clock = SystemClock()
     daemon = Daemon(settings, store, SqlLeases(store.engine, clock), clock)
