@@ -201,6 +201,12 @@ class World:
         async with self._session.get(f"http://127.0.0.1:{port}/health") as answer:
             return answer.status == 200
 
+    async def delete_components(self, port: int) -> None:
+        """Delete the query, and the reaction to it, through the API of the server at `port`."""
+        base = f"http://127.0.0.1:{port}/api/v1"
+        await self._request("DELETE", f"{base}/reactions/r", None, 200)
+        await self._request("DELETE", f"{base}/queries/q", None, 200)
+
     async def ready(self) -> bool:
         async with self._session.get(self._daemon_url + "/ready") as answer:
             return answer.status == 200
