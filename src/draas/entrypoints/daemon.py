@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 from draas.adapters.clock import SystemClock
-from draas.adapters.store.engine import sqlite_url
+from draas.adapters.store.engine import sqlite_file, sqlite_url
 from draas.adapters.store.leases import SqlLeases
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
@@ -28,14 +29,18 @@ async def run(settings: DaemonSettings, data: Path) -> int:
     """Run the daemon until SIGTERM or SIGINT; the exit code.
 
     Raises:
-        AlreadyRunningError: another daemon has the data directory.
+        AlreadyRunningError: another daemon has the data directory or the SQLite file.
         SchemaError: the store was written by a newer release.
         DatabaseError: the store cannot be used.
         OSError: the management port cannot be had.
     """
-    with exclusive(data, "daemon.lock"):
+    url = settings.store or sqlite_url(data / STORE_FILE)
+    with ExitStack() as locks:
+        locks.enter_context(exclusive(data, "daemon.lock"))
+        if (file := sqlite_file(url)) is not None:
+            locks.enter_context(exclusive(file.parent, f"{file.name}.lock"))
         clock = SystemClock()
-        store = await SqlReconciliationStore.open(settings.store or sqlite_url(data / STORE_FILE))
+        store = await SqlReconciliationStore.open(url)
         http = HttpClient(
             settings.control_plane_url,
             actor=DAEMON,

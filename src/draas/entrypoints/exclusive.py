@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class AlreadyRunningError(Exception):
-    """Another process works with the same data directory."""
+    """Another process works with the same data."""
 
 
 @contextmanager
@@ -27,6 +27,7 @@ def exclusive(directory: Path, name: str) -> Iterator[Path]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise AlreadyRunningError(
-                f"another process works with {directory}: stop it, or give another --data"
+                f"another process works with {directory}: stop it, or give another --data; any "
+                "number of them share a PostgreSQL, by --Store"
             ) from error
         yield directory.resolve()

@@ -31,6 +31,13 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file that the URL names, `None` for another kind of database."""
+    parsed = make_url(url)
+    is_file = parsed.get_backend_name() == "sqlite"
+    return Path(parsed.database) if is_file and parsed.database else None
+
+
 def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
     """An engine on `sqlite:///PATH` or `postgresql://…`, whose commits survive kill -9.
 
@@ -73,8 +80,8 @@ async def migrate(url: str, schema: str) -> None:
     """
     parsed, engine = make_url(url), open_engine(url)
     try:
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            _make_private(Path(parsed.database))
+        if (file := sqlite_file(url)) is not None:
+            _make_private(file)
         async with engine.begin() as connection:
             await connection.run_sync(_migrate, schema, parsed.render_as_string())
     except (SQLAlchemyError, OSError, sqlite3.Error, TimeoutError) as error:

@@ -25,7 +25,8 @@ class SqlLeases:
     """`draas.reconciliation.leases.Leases` on an engine whose schema is in place.
 
     On SQLite one process at a time has the file, by a lock: what an earlier one left is cleared at
-    the first beat, and nothing is waited for. There the clock is the machine's.
+    the first beat, nothing is waited for, and a beat writes only news. There the clock is the
+    machine's, and a member that is alone never expires.
     """
 
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
@@ -36,18 +37,10 @@ class SqlLeases:
     async def beat(self, me: Member, ttl: float) -> Standing:
         """See the port."""
         async with self._transaction() as connection:
-            now = await self._now(connection)
-            others = MEMBERS.c.id != me.id
-            over = others if self.exclusive else others & (MEMBERS.c.expires_at <= now)
-            await connection.execute(sa.delete(MEMBERS).where(over))
-            row = {"id": me.id, "url": me.url, "told": me.told, "expires_at": now + ttl}
-            known = sa.update(MEMBERS).where(MEMBERS.c.id == me.id).values(row)
-            if not (await connection.execute(known)).rowcount:
-                await connection.execute(sa.insert(MEMBERS).values(row))
-            live = await connection.execute(
-                sa.select(MEMBERS.c.id, MEMBERS.c.url, MEMBERS.c.told).order_by(MEMBERS.c.id)
-            )
-            members = tuple(Member(*found) for found in live)
+            members = await self._members(connection)
+            if not (self.exclusive and members == (me,)):
+                await self._enter(connection, me, ttl)
+                members = await self._members(connection)
             held = await connection.execute(
                 sa.select(LEASES.c.name, LEASES.c.fence).where(LEASES.c.holder == me.id)
             )
@@ -90,6 +83,20 @@ class SqlLeases:
             own = LEASES.c.holder == member_id
             await connection.execute(sa.update(LEASES).where(own).values(holder=_NOBODY))
             await connection.execute(sa.delete(MEMBERS).where(MEMBERS.c.id == member_id))
+
+    async def _members(self, connection: AsyncConnection) -> tuple[Member, ...]:
+        every = sa.select(MEMBERS.c.id, MEMBERS.c.url, MEMBERS.c.told).order_by(MEMBERS.c.id)
+        return tuple(Member(*row) for row in await connection.execute(every))
+
+    async def _enter(self, connection: AsyncConnection, me: Member, ttl: float) -> None:
+        now = await self._now(connection)
+        others = MEMBERS.c.id != me.id
+        over = others if self.exclusive else others & (MEMBERS.c.expires_at <= now)
+        await connection.execute(sa.delete(MEMBERS).where(over))
+        row = {"id": me.id, "url": me.url, "told": me.told, "expires_at": now + ttl}
+        known = sa.update(MEMBERS).where(MEMBERS.c.id == me.id).values(row)
+        if not (await connection.execute(known)).rowcount:
+            await connection.execute(sa.insert(MEMBERS).values(row))
 
     async def _now(self, connection: AsyncConnection) -> float:
         if self.exclusive:
