@@ -47,7 +47,8 @@ def addresses(
     context.obj = Addresses(control_plane.rstrip("/"), daemon.rstrip("/"))
 
 
-def _run(context: typer.Context, work: Callable[[Session], Awaitable[Code]]) -> None:
+def run(context: typer.Context, work: Callable[[Session], Awaitable[Code]]) -> None:
+    """Do a command's work and end with its exit code."""
     from draas.cli.session import talk
 
     raise typer.Exit(talk(context.obj, work))
@@ -71,7 +72,7 @@ def get(
     """Show instances; with an ID also its configuration (json, yaml)."""
     from draas.cli import show
 
-    _run(context, lambda session: show.get(session, instance_id, output, watch, label or []))
+    run(context, lambda session: show.get(session, instance_id, output, watch, label or []))
 
 
 @app.command()
@@ -88,7 +89,7 @@ def apply(
     """Create or change instances, so that they are as a file says."""
     from draas.cli import apply as command
 
-    _run(context, lambda session: command.apply(session, file, dry_run, output))
+    run(context, lambda session: command.apply(session, file, dry_run, output))
 
 
 @app.command()
@@ -115,7 +116,7 @@ def patch(
     """Change an instance's configuration; the daemon brings the server to it."""
     from draas.cli import change
 
-    _run(context, lambda session: change.patch(session, instance_id, assignments, operations, file))
+    run(context, lambda session: change.patch(session, instance_id, assignments, operations, file))
 
 
 @app.command()
@@ -139,7 +140,7 @@ def restart(context: typer.Context, instance_ids: Ids) -> None:
 def _lifecycle(context: typer.Context, instance_ids: list[str], action: str) -> None:
     from draas.cli import change
 
-    _run(context, lambda session: change.lifecycle(session, instance_ids, action))
+    run(context, lambda session: change.lifecycle(session, instance_ids, action))
 
 
 @app.command()
@@ -152,7 +153,7 @@ def delete(
     from draas.cli import change
 
     change.require_consent(instance_ids, yes)
-    _run(context, lambda session: change.delete(session, instance_ids))
+    run(context, lambda session: change.delete(session, instance_ids))
 
 
 @app.command()
@@ -162,7 +163,7 @@ def drift(
     """Show drift; exit code 2 if there is any, 3 if something is unknown, 0 if all is in sync."""
     from draas.cli import drift as command
 
-    _run(context, lambda session: command.drift(session, instance_id, output))
+    run(context, lambda session: command.drift(session, instance_id, output))
 
 
 @app.command()
@@ -170,7 +171,7 @@ def explain(context: typer.Context, instance_id: Id, output: Output = Format.TAB
     """Say what the daemon thinks of an instance: drift, gates, plan, next look."""
     from draas.cli import drift as command
 
-    _run(context, lambda session: command.explain(session, instance_id, output))
+    run(context, lambda session: command.explain(session, instance_id, output))
 
 
 @app.command()
@@ -189,7 +190,7 @@ def reconcile(
     """Have the daemon look at an instance now, without waiting for back-off."""
     from draas.cli import reconcile as command
 
-    _run(
+    run(
         context,
         lambda session: command.reconcile(session, instance_id, strategy, dry_run, wait, timeout),
     )
@@ -200,7 +201,7 @@ def release(context: typer.Context, instance_id: Id) -> None:
     """Lift the quarantine of a configuration that failed, so that it is tried again."""
     from draas.cli import reconcile as command
 
-    _run(context, lambda session: command.release(session, instance_id))
+    run(context, lambda session: command.release(session, instance_id))
 
 
 @app.command()
@@ -220,7 +221,7 @@ def audit(
     """Show what was done and why, newest first."""
     from draas.cli import audit as command
 
-    _run(context, lambda session: command.audit(session, instance_id, limit, output, verify))
+    run(context, lambda session: command.audit(session, instance_id, limit, output, verify))
 
 
 @app.command()

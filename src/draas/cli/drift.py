@@ -121,10 +121,16 @@ def explanation(explained: dict[str, Any]) -> list[str]:
     if plan["steps"]:
         towards = "the last good configuration" if plan["restoresLastGood"] else "the desired one"
         lines.append(f"Plan: {cell(plan['strategy'])}, towards {towards}")
+        if any(gate["name"] == "approval" and not gate["passed"] for gate in plan["gates"]):
+            lines.append(f"  `{_approval(explained['instanceId'], plan)}` lets it go on")
         lines += [f"  {n}. {printable(step)}" for n, step in enumerate(plan["steps"], 1)]
     next_look = plan["nextLook"] or state.get("nextLook")
     when = local_time(next_look) if next_look else "at a change, or at the next periodic check"
     return [*lines, f"Next look: {when}"]
+
+
+def _approval(instance_id: str, plan: dict[str, Any]) -> str:
+    return printable(f"draas approve {instance_id} --plan {plan['digest']}")
 
 
 def _under_way(state: dict[str, Any]) -> list[str]:

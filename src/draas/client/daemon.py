@@ -24,10 +24,22 @@ class Reconciliation:
 
     async def drift(self) -> list[Document]:
         """The drift state of every instance, by id."""
+        return await self._lines({})
+
+    async def waiting_for_approval(self) -> list[Document]:
+        """The drift state of those whose plan waits for a person."""
+        return await self._lines({"blockedBy": "approval"})
+
+    async def judge(self, instance_id: str, verdict: str, body: Document, actor: str) -> Document:
+        """Tell what a person decided about a plan: `approve` or `reject`."""
+        path, headers = routes.reconciled(instance_id, verdict), {routes.ACTOR: actor}
+        return as_object(await self.http.request("POST", path, body=body, headers=headers))
+
+    async def _lines(self, query: dict[str, str]) -> list[Document]:
         found: list[Document] = []
         after = ""
         while True:
-            params = {"after": after, "limit": str(PAGE)}
+            params = query | {"after": after, "limit": str(PAGE)}
             answer = await self.http.request("GET", routes.RECONCILED, params=params)
             page = as_object(answer)
             found += _objects(page.get("instances"))

@@ -24,6 +24,8 @@ STATUS: Mapping[str, int] = {
     "patch-test-failed": 409,
     "restart-needed": 409,
     "stale-fence": 409,
+    "plan-changed": 409,
+    "nothing-to-approve": 409,
     "platform-unavailable": 409,
     "precondition-failed": 412,
     "body-too-large": 413,

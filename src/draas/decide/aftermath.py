@@ -21,7 +21,7 @@ def remember(
     now: datetime,
     jitter: float,
 ) -> Memory:
-    """The memory of an instance after `operation` finished.
+    """The memory of an instance after `operation` finished; an approval counts once.
 
     A digest that is proven bad, and that there is something better for, is quarantined at once.
     One that failed with nothing to go back to, or that was only kept from starting, is retried
@@ -29,6 +29,7 @@ def remember(
     itself is never quarantined: there is nothing better to run. One that comes up and ends, again
     and again, is: that matters as soon as something else counts as the last good one.
     """
+    memory = replace(memory, approval=None)
     if operation.outcome is Outcome.SUPERSEDED:
         return memory
     same = memory.worked_digest == operation.target_digest

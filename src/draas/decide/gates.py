@@ -21,6 +21,7 @@ def gates(
     trigger: Trigger,
     rules: Rules,
     now: datetime,
+    approval: Gate,
 ) -> tuple[Gate, ...]:
     """Every gate in order, passed or not. A person's call passes back-off and breaker, no other."""
     by_hand = trigger is Trigger.MANUAL
@@ -29,6 +30,7 @@ def gates(
         _status_rule(state, rules),
         _quarantine(snapshot, state, target),
         _validation(snapshot, state, target),
+        approval,
         _backoff(snapshot, target, now, by_hand),
         _breaker(snapshot, drift, by_hand),
         _budget(snapshot),

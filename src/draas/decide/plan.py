@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from draas.decide.approval import MANUAL, agreed, approval_gate, plan_digest
 from draas.decide.detect import detect
 from draas.decide.gates import gates, held_quarantine
 from draas.decide.rules import Rules
@@ -132,9 +133,15 @@ def _act_or_hold(
     trigger: Trigger,
     strategy: str | None,
 ) -> Plan:
-    passed = gates(snapshot, state, drift, target, trigger, rules, now)
+    digest = plan_digest(state, drift, target)
+    wanted, approval = strategy or rules.strategy, agreed(snapshot, digest, now)
+    needs_approval = MANUAL in (wanted, rules.strategy)
+    if wanted == MANUAL:
+        wanted = (approval.strategy if approval else "") or rules.approved_strategy
+    gate = approval_gate(snapshot, needs_approval, digest, now)
+    passed = gates(snapshot, state, drift, target, trigger, rules, now, gate)
     blocked = next((gate for gate in passed if not gate.passed), None)
-    use, why = chosen(strategy or rules.strategy, state, drift)
+    use, why = chosen(wanted, state, drift)
     return Plan(
         decision=Decision.HELD if blocked else Decision.BEGIN,
         drift=drift,
@@ -143,6 +150,8 @@ def _act_or_hold(
         strategy_reason=why,
         steps=use.steps(state, target, rules),
         target_digest=target,
+        digest=digest,
+        approved_by=approval.actor if approval and needs_approval else "",
         restores_last_good=target != state.desired_digest,
         reason=blocked.reason if blocked else drift.cause,
         next_look=blocked.until if blocked else None,

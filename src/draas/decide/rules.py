@@ -15,6 +15,7 @@ class Rules:
     """
 
     strategy: str = "Restart"
+    approved_strategy: str = "Restart"
     attempts: int = 3
     retry_delay: timedelta = timedelta(seconds=10)
     restart_delay: timedelta = timedelta(seconds=2)

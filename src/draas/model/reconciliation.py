@@ -67,9 +67,9 @@ class Operation:
     """One reconciliation of one instance by one strategy: a row that a crash leaves behind.
 
     `target_digest` is the configuration that it brings; `fence` is that of who works on it;
-    `attempt` counts from 1 (D-04); `steps` is
-    the plan in words; `fell_back` says why another strategy than the one it began with carries it
-    on; `differences` and `summary` are masked already. Until `wake_at` there is
+    `attempt` counts from 1 (D-04); `steps` is the plan in words; `fell_back` says why another
+    strategy than the one it began with carries it on; `differences` and `summary` are masked
+    already. One that was approved brings its target and nothing newer. Until `wake_at` there is
     nothing to do. `inconclusive` says why a verification whose time is over cannot be judged: the
     operation is then held as it stands until it can be.
     """
@@ -86,6 +86,7 @@ class Operation:
     target_generation: int | None
     previous_digest: str | None
     previous_generation: int | None = None
+    approved: bool = False
     started_at: datetime
     deadline: datetime
     phase_since: datetime
@@ -114,12 +115,29 @@ class Quarantine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a person decided about one plan: granted or not, by whom, until when it counts.
+
+    `strategy` is how the approver wants it done; empty: as the settings say.
+    """
+
+    plan_digest: str
+    granted: bool
+    actor: str
+    at: datetime
+    until: datetime
+    reason: str = ""
+    strategy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What the daemon remembers of an instance between passes.
 
     `repairs` counts operations towards `worked_digest` since the instance was last left alone for
     long enough: it survives success, so that a fight between two writers slows down (B-47).
-    `held_audited` is the gate and digest that the audit has already been told of;
+    `held_audited` is the gate and digest that the audit has already been told of; `approval` the
+    last decision of a person, until something was done;
     `worked_generation` the newest that was worked on: an older one is another instance. The rest is
     for control planes that do not keep it: what this daemon last sent, the last document that
     proved good, and whether it was this daemon that stopped the instance.
@@ -134,6 +152,7 @@ class Memory:
     failures: int = 0
     quarantines: tuple[Quarantine, ...] = ()
     held_audited: str = ""
+    approval: Approval | None = None
     applied_digest: str | None = None
     applied_document: str | None = None
     good_document: str | None = None
@@ -219,6 +238,7 @@ class Plan:
     """What would be done now and why: one value, shown by dry run and explain.
 
     `target_digest` is the desired digest, or the last good one while the desired is in quarantine.
+    `digest` is the plan's own, by which a person approves it; `approved_by` says who did.
     `next_look` is when to decide again without any news; `None`: at the next resync.
     """
 
@@ -229,6 +249,8 @@ class Plan:
     strategy_reason: str = ""
     steps: tuple[str, ...] = ()
     target_digest: str = ""
+    digest: str = ""
+    approved_by: str = ""
     restores_last_good: bool = False
     reason: str = ""
     next_look: datetime | None = None

@@ -154,7 +154,7 @@ class Executor:
         state = await self._wanted(operation)
         target = await self._target(operation)
         if target is None:
-            error = "the last good configuration is gone"
+            error = "the configuration that it is to run is not kept any more"
             return Result(error=error, error_class=ErrorClass.PERMANENT)
         if target.digest != operation.target_digest:
             return _other(operation, target)
@@ -168,7 +168,7 @@ class Executor:
         state = await self._wanted(operation)
         target = await self._target(operation)
         if target is None or state.status != InstanceStatus.RUNNING:
-            error = "nothing runs any more" if target else "the last good configuration is gone"
+            error = "nothing runs any more" if target else "its configuration is not kept any more"
             return Result(error=error, error_class=ErrorClass.PERMANENT)
         if target.digest != operation.target_digest:
             return _other(operation, target)
@@ -182,11 +182,27 @@ class Executor:
         return Result(digest=target.digest, generation=target.generation)
 
     async def _target(self, operation: Operation) -> Desired | None:
-        """The desired configuration, or the last good one if the desired is in quarantine."""
+        """The desired configuration, or the last good one if the desired is in quarantine.
+
+        What was approved is brought as it was, even if something newer is desired by now.
+        """
         desired = await self._control_plane.desired(operation.instance_id)
+        if operation.approved and desired.digest != operation.target_digest:
+            return await self._approved(operation)
         if self._fleet.memory(operation.instance_id).quarantine_of(desired.digest) is None:
             return desired
         return await self._last_good(operation.instance_id)
+
+    async def _approved(self, operation: Operation) -> Desired | None:
+        """The target of an operation that must bring nothing else, as far as it is kept."""
+        good = await self._last_good(operation.instance_id)
+        if good is not None and good.digest == operation.target_digest:
+            return good
+        number = operation.target_generation
+        if number is None:
+            return None
+        document = await self._control_plane.generation(operation.instance_id, number)
+        return None if document is None else Desired(document, operation.target_digest, number)
 
     async def _last_good(self, instance_id: str) -> Desired | None:
         return await last_good(self._control_plane, self._fleet.memory(instance_id))
@@ -230,7 +246,7 @@ class Executor:
     async def _replacement(self, operation: Operation, state: InstanceState) -> Desired | None:
         """The desired configuration, if it is to be tried instead of the target."""
         held = self._fleet.memory(state.id).quarantine_of(state.desired_digest)
-        if held or state.desired_digest == operation.target_digest:
+        if operation.approved or held or state.desired_digest == operation.target_digest:
             return None
         desired = await self._control_plane.desired(state.id)
         same = desired.digest == operation.target_digest

@@ -51,6 +51,7 @@ def rules_of(settings: DaemonSettings) -> Rules:
     options = settings.reconciliation
     return Rules(
         strategy=options.default_strategy,
+        approved_strategy=settings.approval.strategy,
         attempts=options.attempts,
         retry_delay=options.retry_delay,
         restart_delay=options.restart_delay,

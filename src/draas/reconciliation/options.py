@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from draas.contract.urls import is_base_url
+from draas.decide.approval import MANUAL
 from draas.decide.strategies import AUTO, STRATEGIES
 from draas.settings import InvalidSettingError, load, require_loopback, setting
 from draas.telemetry.levels import LoggingSettings
@@ -151,6 +152,16 @@ class AuditOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalOptions:
+    """The section `Approval`: what follows where `Manual` waits for a person."""
+
+    strategy: str = setting("Restart", help="How an approved plan is carried out")
+    lifetime: timedelta = setting(
+        timedelta(hours=1), minimum=_INSTANT, help="How long an approval counts"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ManagementOptions:
     """The section `Management`: where the daemon itself listens."""
 
@@ -186,6 +197,7 @@ class DaemonSettings:
     reconciliation: ReconciliationOptions = field(default_factory=ReconciliationOptions)
     breaker: BreakerOptions = field(default_factory=BreakerOptions)
     audit: AuditOptions = field(default_factory=AuditOptions)
+    approval: ApprovalOptions = field(default_factory=ApprovalOptions)
     management: ManagementOptions = field(default_factory=ManagementOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
@@ -213,5 +225,8 @@ def load_daemon_settings(
         environ=environ,
         arguments=arguments,
         also=also,
-        choices={"Reconciliation:DefaultStrategy": available_strategies},
+        choices={
+            "Reconciliation:DefaultStrategy": (*available_strategies, MANUAL),
+            "Approval:Strategy": available_strategies,
+        },
     )

@@ -7,15 +7,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from draas.client.port import ControlPlane
+from draas.decide.approval import APPROVAL
 from draas.decide.detect import detect
 from draas.decide.gates import BUDGET
 from draas.decide.plan import plan as decide
 from draas.decide.rules import Rules
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Breaker, Decision, Memory, Plan, Snapshot, Trigger
+from draas.model.reconciliation import Approval, Breaker, Decision, Memory, Plan, Snapshot, Trigger
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import applied
+from draas.reconciliation.explain import explain
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.observe import Observation, Observer
@@ -155,7 +157,7 @@ class Reconciler:
             self._places.wait(state.id, request)
             return
         self._metrics.skipped(gate.name)
-        told = f"{gate.name}:{state.desired_digest}"
+        told = f"{gate.name}:{plan.digest if gate.name == APPROVAL else state.desired_digest}"
         memory = self._fleet.memory(state.id)
         if gate.until is not None or memory.held_audited == told:
             return
@@ -169,6 +171,10 @@ class Reconciler:
             state=state,
             drift_detected=True,
         )
+        if gate.name == APPROVAL:
+            desired = await self._control_plane.desired(state.id)
+            found = await explain(self._control_plane, state, plan.drift, desired, memory)
+            entry = record.detailed(entry, plan, found)
         memory = replace(memory, held_audited=told)
         await self._journal.remember(memory, entry)
 
@@ -178,6 +184,22 @@ class Reconciler:
         now = self._clock.now()
         entry = record.noted(instance_id, now, action="The instance was deleted", outcome="gone")
         await self._journal.forget(instance_id, entry)
+
+    async def judge(self, instance_id: str, approval: Approval) -> None:
+        """Keep what a person decided about a plan; the next pass acts on it."""
+        verdict = "Approved" if approval.granted else "Rejected"
+        because = f": {approval.reason}" if approval.reason else ""
+        entry = record.noted(
+            instance_id,
+            self._clock.now(),
+            action=f"{verdict} the plan {approval.plan_digest}{because}",
+            outcome=verdict.lower(),
+            state=self._fleet.states.get(instance_id),
+            actor=approval.actor,
+            drift_detected=True,
+        )
+        memory = replace(self._fleet.memory(instance_id), approval=approval)
+        await self._journal.remember(memory, entry)
 
     async def release(self, instance_id: str, actor: str) -> bool:
         """Lift the quarantines of an instance by a person's word; whether there were any."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
+from draas.decide.compare import Comparison
 from draas.model.audit import AuditEntry
 from draas.model.clock import timestamp
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Memory, Operation, Outcome
+from draas.model.reconciliation import Memory, Operation, Outcome, Plan
+from draas.reconciliation.explain import as_records
 
 
 def began(operation: Operation, now: datetime) -> AuditEntry:
@@ -40,6 +43,18 @@ def finished(operation: Operation, memory: Memory, now: datetime) -> AuditEntry:
         outcome=operation.outcome.value if operation.outcome else "",
         quarantined=quarantine.digest if quarantine else None,
         ended=True,
+    )
+
+
+def detailed(entry: AuditEntry, plan: Plan, found: Comparison) -> AuditEntry:
+    """The entry with all that a person needs to decide on the plan (R-080)."""
+    return replace(
+        entry,
+        drift_kinds=tuple(kind.value for kind in plan.drift.kinds),
+        summary=found.summary,
+        differences=as_records(found),
+        strategy=plan.strategy,
+        plan=(f"plan {plan.digest}", *plan.steps),
     )
 
 

@@ -35,6 +35,7 @@ SKIP_REASONS = Labels(
         "status",
         "quarantine",
         "validation",
+        "approval",
         "back-off",
         "breaker",
         "stopped",

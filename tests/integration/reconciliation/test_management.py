@@ -130,6 +130,7 @@ async def test_an_explanation_has_every_gate_in_order() -> None:
             "status",
             "quarantine",
             "validation",
+            "approval",
             "back-off",
             "breaker",
             "budget",

@@ -84,7 +84,7 @@ def test_retries_are_attempts_in_all(retries: int, attempts: int) -> None:
 
 
 def test_a_strategy_must_exist() -> None:
-    with pytest.raises(SettingsError, match=r"'Canary'.*expected one of Restart$"):
+    with pytest.raises(SettingsError, match=r"'Canary'.*expected one of Restart, Manual$"):
         daemon(["--Reconciliation:DefaultStrategy=Canary"])
     settings = daemon(["--Reconciliation:DefaultStrategy=canary"], ("Restart", "Canary"))
     assert settings.reconciliation.default_strategy == "Canary"

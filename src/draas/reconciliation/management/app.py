@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from draas.contract.problems import ProblemError
 from draas.reconciliation.daemon import Daemon
+from draas.reconciliation.management.approvals import approvals_router
 from draas.reconciliation.management.audit import audit_router, breaker_router
 from draas.reconciliation.management.fleet import fleet_router
 from draas.reconciliation.management.instances import instances_router, orders_router
@@ -24,7 +25,13 @@ from draas.reconciliation.store import StoreError
 def application(daemon: Daemon, replicas: Replicas) -> FastAPI:
     """The daemon's endpoints: `/health`, `/ready`, `/metrics`, `/api/reconciliation/…`."""
     app = FastAPI(title="DRaaS reconciliation daemon", docs_url=None, redoc_url=None)
-    for router in (fleet_router, instances_router, orders_router, breaker_router):
+    for router in (
+        fleet_router,
+        instances_router,
+        orders_router,
+        approvals_router,
+        breaker_router,
+    ):
         app.include_router(router(daemon, replicas))
     app.include_router(audit_router(daemon))
     _probes(app, daemon)

@@ -18,7 +18,7 @@ from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.store import AuditQuery
 
 EXPORT_PAGE = 500
-OUTCOMES = ("started", *Outcome, "held", "adopted", "released", "gone")
+OUTCOMES = ("started", *Outcome, "held", "adopted", "released", "approved", "rejected", "gone")
 
 
 def audit_router(daemon: Daemon) -> APIRouter:

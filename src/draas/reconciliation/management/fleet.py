@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 
 from draas.contract.routes import FORWARDED
 from draas.decide.assign import SHARDS
@@ -25,6 +25,7 @@ def fleet_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     async def instances(
         verdict: str | None = None,
         kind: str | None = None,
+        blocked_by: Annotated[str | None, Query(alias="blockedBy")] = None,
         after: str = "",
         limit: Limit = 100,
         forwarded: Annotated[str | None, Header(alias=FORWARDED)] = None,
@@ -36,7 +37,13 @@ def fleet_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
         """
         one_of("verdict", verdict, VERDICTS)
         one_of("kind", kind, tuple(DriftKind))
-        given = {"verdict": verdict, "kind": kind, "after": after, "limit": str(limit)}
+        given = {
+            "verdict": verdict,
+            "kind": kind,
+            "blockedBy": blocked_by,
+            "after": after,
+            "limit": str(limit),
+        }
         params = {name: value for name, value in given.items() if value is not None}
         pages = {} if forwarded else await replicas.pages(params)
         answered = {url for url, page in pages.items() if page is not None}
@@ -53,7 +60,8 @@ def fleet_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
                 continue
             line = views.summary(daemon, instance_id)
             of_verdict = verdict in (None, line["drift"]["verdict"])
-            if of_verdict and (kind is None or kind in line["drift"]["kinds"]):
+            of_kind = kind is None or kind in line["drift"]["kinds"]
+            if of_verdict and of_kind and blocked_by in (None, line["blockedBy"]):
                 found[instance_id] = line
         more = any(page and page.get("next") for page in pages.values())
         for page in pages.values():

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
 
 from draas.contract.problems import ProblemError
+from draas.decide.approval import MANUAL
 from draas.decide.strategies import AUTO, STRATEGIES
 from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
@@ -26,7 +27,7 @@ def instances_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     @routes.get("/instances/{instance_id}")
     async def instance(instance_id: str) -> dict[str, Any]:
         """One instance, read now: differences, every gate, the plan, the next look."""
-        reconciler = _connected(daemon)
+        reconciler = connected(daemon)
         return await _explained(daemon, reconciler, instance_id, Request(Trigger.RESYNC))
 
     return routes
@@ -46,12 +47,12 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
 
         A person's call does not wait for back-off or the breaker; `strategy` chooses another one.
         """
-        reconciler = _connected(daemon)
+        reconciler = connected(daemon)
         wanted = body or {}
         for key in wanted:
             one_of("key of the body", key, ("strategy", "dryRun"))
         strategy, dry_run = wanted.get("strategy"), wanted.get("dryRun", False)
-        one_of("strategy", strategy, (*STRATEGIES, AUTO))
+        one_of("strategy", strategy, (*STRATEGIES, AUTO, MANUAL))
         if not isinstance(dry_run, bool):
             raise ProblemError("invalid-parameter", f"dryRun is {dry_run!r}; give true or false")
         request = Request(Trigger.MANUAL, actor, strategy)
@@ -63,9 +64,9 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     @routes.post("/instances/{instance_id}/release")
     async def release(instance_id: str, actor: Actor = "api") -> dict[str, Any]:
         """Lift the quarantine of an instance's configurations and look at it again."""
-        reconciler = _connected(daemon)
+        reconciler = connected(daemon)
         if instance_id not in daemon.fleet.states:
-            raise _unknown(instance_id)
+            raise unknown(instance_id)
         lifted = await reconciler.release(instance_id, actor)
         if lifted and daemon.workers is not None:
             daemon.workers.ask(instance_id, Request(Trigger.MANUAL, actor))
@@ -80,7 +81,7 @@ async def _explained(
     plan, observation = await reconciler.look(instance_id, request)
     snapshot = observation.snapshot
     if snapshot.gone:
-        raise _unknown(instance_id)
+        raise unknown(instance_id)
     answer: dict[str, Any] = {
         "instanceId": instance_id,
         "plan": views.plan(plan),
@@ -98,7 +99,12 @@ async def _explained(
     return answer
 
 
-def _connected(daemon: Daemon) -> Reconciler:
+def connected(daemon: Daemon) -> Reconciler:
+    """The reconciler.
+
+    Raises:
+        ProblemError: the control plane was not reached yet.
+    """
     if daemon.reconciler is None:
         raise ProblemError(
             "control-plane-unreachable",
@@ -108,5 +114,6 @@ def _connected(daemon: Daemon) -> Reconciler:
     return daemon.reconciler
 
 
-def _unknown(instance_id: str) -> ProblemError:
+def unknown(instance_id: str) -> ProblemError:
+    """The problem of an id that is not there."""
     return ProblemError("instance-not-found", f"there is no instance {instance_id!r}")

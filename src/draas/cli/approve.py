@@ -1,0 +1,61 @@
+"""`draas approvals`, `draas approve` and `draas reject`."""
+
+from __future__ import annotations
+
+import getpass
+
+from draas.cli import output
+from draas.cli.exit_codes import Code
+from draas.cli.output import Format
+from draas.cli.session import Session
+from draas.cli.text import printable
+from draas.client.operators import Document
+
+COLUMNS = ("INSTANCE", "DRIFT", "PLAN")
+
+
+async def approvals(session: Session, form: Format) -> Code:
+    """List the plans that wait for a person."""
+    waiting = await session.daemon.waiting_for_approval()
+    if form is Format.TABLE and not waiting:
+        output.lines("No plan waits for an approval.")
+    elif form is Format.TABLE:
+        rows = [(each["instanceId"], _kinds(each), each["planDigest"] or "") for each in waiting]
+        output.console().print(output.table(COLUMNS, rows))
+    else:
+        output.document(waiting, form)
+    return Code.OK
+
+
+async def approve(
+    session: Session,
+    instance_id: str,
+    plan: str,
+    strategy: str | None,
+    reason: str,
+    seconds: float | None,
+    by: str | None,
+) -> Code:
+    """Agree to exactly this plan."""
+    body: Document = {"plan": plan, "reason": reason}
+    if strategy is not None:
+        body["strategy"] = strategy
+    if seconds is not None:
+        body["expiresInSeconds"] = seconds
+    answer = await session.daemon.judge(instance_id, "approve", body, by or getpass.getuser())
+    print(printable(f"{instance_id}: the plan is approved until {answer['until']}"))
+    return Code.OK
+
+
+async def reject(
+    session: Session, instance_id: str, plan: str, reason: str, by: str | None
+) -> Code:
+    """Refuse this plan: it is held until something about it changes."""
+    body = {"plan": plan, "reason": reason}
+    await session.daemon.judge(instance_id, "reject", body, by or getpass.getuser())
+    print(printable(f"{instance_id}: the plan is rejected, and held until it changes"))
+    return Code.OK
+
+
+def _kinds(line: Document) -> str:
+    return ", ".join(line["drift"]["kinds"])
