@@ -24,6 +24,7 @@ from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.client.connect import connect
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlane
+from draas.entrypoints.daemon import spare_the_collector
 from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.options import BreakerOptions, DaemonSettings
@@ -82,8 +83,7 @@ async def main(url: str, data: Path) -> None:
     working = asyncio.create_task(
         daemon.run(lambda: connect(http, poll_interval=2, concurrency=20), stopping)
     )
-    while not daemon.link.synced:
-        await asyncio.sleep(0.02)
+    await spare_the_collector(daemon)
 
     async def settle(_: str) -> dict[str, Any]:
         while len(queue) or queue.active or daemon.fleet.drifting_count:

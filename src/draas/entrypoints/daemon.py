@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -57,6 +58,13 @@ async def run(settings: DaemonSettings, data: Path) -> int:
     return 0
 
 
+async def spare_the_collector(daemon: Daemon) -> None:
+    """Once the fleet is known, keep it out of full collections: at 10,000 each would take 20 ms."""
+    await daemon.link.first_sync.wait()
+    gc.collect()
+    gc.freeze()
+
+
 async def _serve(settings: DaemonSettings, daemon: Daemon, http: HttpClient) -> None:
     options = settings.reconciliation
 
@@ -81,11 +89,13 @@ async def _serve(settings: DaemonSettings, daemon: Daemon, http: HttpClient) -> 
     )
     serving = asyncio.create_task(server.serve())
     working = asyncio.create_task(daemon.run(find, stopping))
+    sparing = asyncio.create_task(spare_the_collector(daemon))
     try:
         await asyncio.wait([serving, working], return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
         await working
     finally:
         server.end()
+        sparing.cancel()
         await serving
         await replicas.close()

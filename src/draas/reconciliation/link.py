@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from draas.model.clock import Clock
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -16,7 +18,12 @@ class Link:
         self._metrics = metrics
         self._away_since: float | None = None
         self.reason = "not reached yet"
-        self.synced = False
+        self.first_sync = asyncio.Event()
+
+    @property
+    def synced(self) -> bool:
+        """Whether the whole fleet was seen once."""
+        return self.first_sync.is_set()
 
     def up(self) -> None:
         """It answered."""

@@ -175,7 +175,7 @@ class Triggers:
                 return self._cursor
             await self._take_in(fleet)
             self._etag, self._cursor = fleet.etag, fleet.cursor
-        self._link.synced = True
+        self._link.first_sync.set()
         self._metrics.instances_drifting(self._fleet.drifting(self._owns))
         return fleet.cursor
 

@@ -6,15 +6,15 @@ import json
 import logging
 import math
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from io import TextIOWrapper
-from typing import Any, TextIO
-
-import structlog
-from structlog.typing import Processor
+from types import MappingProxyType
+from typing import TextIO
 
 from draas.settings import format_timespan
 from draas.telemetry.levels import LogFormat, LoggingSettings, LogLevel
@@ -22,8 +22,7 @@ from draas.telemetry.messages import Message, catalogue
 
 _OURS = ("DRaaS", "Microsoft")
 _INDENT = "      "
-_FIRST = ("timestamp", "level", "category", "message")
-_NOT_CONTEXT = {"event", "exc_info", "event_id", "fields", "_record", "_from_structlog"}
+_CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("context", default=MappingProxyType({}))
 
 
 def configure(settings: LoggingSettings, stream: TextIO) -> None:
@@ -35,17 +34,8 @@ def configure(settings: LoggingSettings, stream: TextIO) -> None:
     """
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
-    render = _console if settings.format is LogFormat.CONSOLE else _json
-    chain: list[Processor] = [structlog.contextvars.merge_contextvars]
-    structlog.configure(
-        processors=[*chain, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processors=[render], foreign_pre_chain=chain)
-    )
+    handler.setFormatter(_Console() if settings.format is LogFormat.CONSOLE else _Json())
     root = logging.getLogger()
     root.handlers = [handler]
     for name in list(root.manager.loggerDict):
@@ -67,12 +57,24 @@ def emit(message: Message, error: BaseException | None = None, /, **fields: obje
 
     Fields beyond those of the text are kept in JSON. Raises KeyError if one of the text is missing.
     """
-    if not logging.getLogger(message.category).isEnabledFor(message.level.number):
+    logger, level = logging.getLogger(message.category), message.level.number
+    if not logger.isEnabledFor(level):
         return
     text = message.template.format_map({name: clean(_plain(fields[name])) for name in fields})
-    structlog.stdlib.get_logger(message.category).log(
-        message.level.number, text, exc_info=error, event_id=message.event_id, fields=fields
-    )
+    trace = None if error is None else (type(error), error, error.__traceback__)
+    record = logging.LogRecord(message.category, level, "", 0, text, (), trace)
+    record.event_id, record.fields = message.event_id, fields
+    logger.handle(record)
+
+
+@contextmanager
+def context(**fields: object) -> Iterator[None]:
+    """Puts the fields into every JSON line that is written meanwhile."""
+    token = _CONTEXT.set({**_CONTEXT.get(), **fields})
+    try:
+        yield
+    finally:
+        _CONTEXT.reset(token)
 
 
 def clean(text: str) -> str:
@@ -82,39 +84,36 @@ def clean(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
-def _console(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-    record: logging.LogRecord = event["_record"]
-    head = f"{_level(record.levelno).short}: {record.name}[{event.get('event_id', 0)}]"
-    body = [*str(event["event"]).splitlines(), *_trace(event).splitlines()]
-    return "\n".join([clean(head), *(_INDENT + clean(line) for line in body)])
+class _Console(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        head = f"{_level(record.levelno).short}: {record.name}[{getattr(record, 'event_id', 0)}]"
+        body = [*record.getMessage().splitlines(), *_trace(record).splitlines()]
+        return "\n".join([clean(head), *(_INDENT + clean(line) for line in body)])
 
 
-def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-    record: logging.LogRecord = event["_record"]
-    context = {name: value for name, value in event.items() if name not in _NOT_CONTEXT}
-    line = {
-        _camel(name): _value(each) for name, each in (context | event.get("fields", {})).items()
-    }
-    line |= {
-        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-        "level": _level(record.levelno).value,
-        "category": record.name,
-        "message": str(event["event"]),
-    }
-    trace = _trace(event)
-    if trace:
-        line["exception"] = trace
-    order = sorted(line, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
-    return json.dumps({name: line[name] for name in order}, ensure_ascii=True)
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        told = {**_CONTEXT.get(), **getattr(record, "fields", {})}
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, str | int | float | None] = {
+            "timestamp": at,
+            "level": _level(record.levelno).value,
+            "category": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {
+            name: _value(each)
+            for field, each in told.items()
+            if (name := _camel(field)) not in line
+        }
+        if trace := _trace(record):
+            line["exception"] = trace
+        return json.dumps(line, ensure_ascii=True)
 
 
-def _trace(event: Mapping[str, Any]) -> str:
-    error = event.get("exc_info")
-    if isinstance(error, tuple):
-        error = error[1]
-    if not isinstance(error, BaseException):
-        return ""
-    return "".join(traceback.format_exception(error)).rstrip("\n")
+def _trace(record: logging.LogRecord) -> str:
+    error = record.exc_info[1] if record.exc_info else None
+    return "" if error is None else "".join(traceback.format_exception(error)).rstrip("\n")
 
 
 @cache

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import structlog
 
 from draas.reconciliation.store import AuditQuery
 from draas.testing.faults import SOUND, Plan
@@ -103,37 +100,31 @@ async def _have_told_all(world: World) -> None:
     await world.sleep(0)
 
 
-class _Ear:
+class _Ear(logging.Handler):
     """Hears what daemons log: of a world only an error that nobody expected is of use."""
 
-    def __init__(self) -> None:
-        self.world: World | None = None
+    world: World | None = None
 
-    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
-        error = event.get("exc_info")
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell the world of an error that nobody expected."""
+        error = record.exc_info[1] if record.exc_info else None
         if self.world is not None and isinstance(error, Exception):
             at = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{error!r} in {at.name}, {at.filename}:{at.lineno}"
             self.world.broken("an error that nobody expected", where)
-        raise structlog.DropEvent
 
 
 @contextmanager
 def _listening() -> Iterator[_Ear]:
     """Nothing is printed of what daemons log."""
-    before = {name: logging.getLogger(name).level for name in _LEVELS}
-    configuration = structlog.get_config()
-    ear = _Ear()
-    structlog.configure(
-        processors=[ear],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
+    root, ear = logging.getLogger(), _Ear()
+    handlers, before = root.handlers, {name: logging.getLogger(name).level for name in _LEVELS}
+    root.handlers = [ear]
     for name, level in _LEVELS.items():
         logging.getLogger(name).setLevel(level)
     try:
         yield ear
     finally:
-        structlog.configure(**configuration)
+        root.handlers = handlers
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from draas.model.configuration import digest
 from draas.telemetry import logs
@@ -32,7 +31,6 @@ def _restored_logging() -> Iterator[None]:
     logs.configure(LoggingSettings(log_level={}), io.StringIO())
     root.handlers = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def said(scenario: Scenario) -> list[tuple[str, str, str]]:

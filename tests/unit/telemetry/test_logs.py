@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +26,6 @@ def _restored_logging() -> Iterator[None]:
     logs.configure(LoggingSettings(log_level={}), io.StringIO())
     root.handlers = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def configured(log_format: LogFormat = LogFormat.CONSOLE, **levels: LogLevel) -> io.StringIO:
@@ -70,7 +68,7 @@ def test_an_error_follows_its_message_indented() -> None:
 
 def test_json_is_one_object_a_line_with_the_fields() -> None:
     stream = configured(LogFormat.JSON)
-    with structlog.contextvars.bound_contextvars(operation_id="op-1"):
+    with logs.context(operation_id="op-1"):
         logs.emit(
             messages.CYCLE_COMPLETE,
             checked=12,

@@ -7,12 +7,11 @@ from collections.abc import Callable
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
 
 from draas.contract.problems import ProblemError
 from draas.model.clock import Clock
 from draas.telemetry import messages
-from draas.telemetry.logs import emit
+from draas.telemetry.logs import context, emit
 
 
 class Unexpected:
@@ -38,7 +37,7 @@ class Unexpected:
             await send(message)
 
         request_id = self._clock.new_id()
-        with bound_contextvars(request_id=request_id):
+        with context(request_id=request_id):
             try:
                 await self._app(scope, receive, noted)
             except Exception as error:
