@@ -43,13 +43,19 @@ class Cell:
 
     @property
     def starts(self) -> int:
-        """How often a server is started on the way, with nothing done twice."""
-        return 0 if self.strategy == "HotApply" else 2 if self.goes_back else 1
+        """How often a server is started on the way, with nothing done twice.
 
-    def doomed(self, made: World, how: signal.Signals, name: str) -> Program:
+        What failed is tried again where it was not stored that it failed.
+        """
+        forgotten = self.phase is Phase.RESTORING and self.moment == "storing"
+        return 0 if self.strategy == "HotApply" else 1 + self.goes_back + forgotten
+
+    def doomed(
+        self, made: World, how: signal.Signals, name: str = "daemon", port: int | None = None
+    ) -> Program:
         """The daemon that gets the signal there."""
         words = ("-m", "tests.support.doomed_daemon", self.phase.value, self.moment, how.name)
-        return made.another_daemon(port=free_port(), name=name, command=(sys.executable, *words))
+        return made.another_daemon(port=port, name=name, command=(sys.executable, *words))
 
 
 def cells(*moments: str, quick: Collection[str] | None = None) -> list[Any]:

@@ -51,7 +51,7 @@ async def test_killed(made: World, cell: Cell) -> None:
     await made.create("a")
     async with changing(made, cell, "a") as change:
         await change.order()
-        doomed = cell.doomed(made, signal.SIGKILL, "daemon")
+        doomed = cell.doomed(made, signal.SIGKILL)
         await doomed.spawn()
         async with asyncio.timeout(30):
             assert await doomed.ended() == -signal.SIGKILL
@@ -67,7 +67,7 @@ async def test_frozen_for_longer_than_a_lease(made: World, cell: Cell) -> None:
     await made.create("a")
     async with changing(made, cell, "a") as change:
         await change.order()
-        made.daemon = cell.doomed(made, signal.SIGSTOP, "daemon")
+        made.daemon = cell.doomed(made, signal.SIGSTOP)
         await made.daemon.spawn()
         frozen = psutil.Process(made.daemon.process_id)
         await eventually(lambda: _is_stopped(frozen), within=30)
