@@ -69,8 +69,7 @@ async def test_a_query_deleted_on_the_server_comes_back(tmp_path: Path) -> None:
         await made.create("test")
         port = (await made.configuration("test"))["port"]
         base = f"http://127.0.0.1:{port}/api/v1"
-        await made._request("DELETE", f"{base}/reactions/r", None, 200)
-        await made._request("DELETE", f"{base}/queries/q", None, 200)
+        await made.delete_components(port)
         await eventually(lambda: _succeeded(made, "test"), within=20)
         story = await made.audit("test")
         assert "observed" in story[0]["driftKinds"]

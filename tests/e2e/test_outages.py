@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,82 @@ async def test_the_daemon_waits_for_the_control_plane_and_catches_up(tmp_path: P
 
 async def _not(probe: object) -> bool:
     return not await probe()  # type: ignore[operator]
+
+
+OUTAGE_SECONDS = 30.0
+
+
+async def test_half_a_minute_without_the_control_plane_is_made_up_for(tmp_path: Path) -> None:
+    quickly = "--Reconciliation:PollingInterval=00:00:02"
+    async with world(tmp_path, settings=(quickly,)) as made:
+        names = ["half-way", "changed", "killed", "tampered", "late", "quiet", "calm"]
+        await asyncio.gather(*(made.create(name) for name in names))
+        before = {name: await made.process_of(name) for name in names}
+        ports = {name: free_port() for name in ("half-way", "changed", "late")}
+        await _move(made, "half-way", ports)
+        await eventually(lambda: _is_down(made, "half-way"), every=0.01)
+        await _move(made, "changed", ports)
+        tampered = (await made.configuration("tampered"))["port"]
+
+        await made.control_plane.end(signal.SIGKILL)
+        ending = time.monotonic() + OUTAGE_SECONDS
+        await eventually(lambda: _is_missed(made), within=5)
+        cycles = await made.metric("reconciliation_cycles_total")
+        os.kill(before["killed"], signal.SIGKILL)
+        await made.delete_components(tampered)
+        await eventually(lambda: _not(made.ready), within=15)
+        while time.monotonic() < ending:
+            await _says_nothing_false(made, len(names), cycles)
+            await asyncio.sleep(1)
+
+        await made.control_plane.start()
+        adopted = ("tampered", "late", "quiet", "calm")
+        assert {name: await made.process_of(name) for name in adopted} == {
+            name: before[name] for name in adopted
+        }
+        await _move(made, "late", ports)
+        for name in names:
+            await eventually(lambda name=name: made.settled(name, ports.get(name)), within=30)  # type: ignore[misc]
+        for name in names[:5]:
+            await eventually(lambda name=name: _told(made, name), within=15)  # type: ignore[misc]
+        await eventually(made.ready)
+        causes = {name: (await made.audit(name))[0]["cause"] for name in names[:5]}
+        assert {causes[name] for name in ports} == {"the desired configuration changed"}
+        assert "crash" in causes["killed"]
+        assert "changed behind our back" in causes["tampered"]
+        for name in ("quiet", "calm"):
+            assert await made.audit(name) == []
+            assert await made.process_of(name) == before[name]
+        assert len(made.servers()) == len(names)
+
+
+async def _move(made: World, name: str, ports: dict[str, int]) -> None:
+    await made.patch(name, {"op": "replace", "path": "/port", "value": ports[name]})
+
+
+async def _is_down(made: World, name: str) -> bool:
+    return (await made.instance(name))["status"] == "Stopped"
+
+
+async def _is_missed(made: World) -> bool:
+    return await made.metric("reconciliation_control_plane_up") == 0
+
+
+async def _says_nothing_false(made: World, count: int, cycles: float) -> None:
+    """Nothing is called in order, done or checked while nobody can know."""
+    assert not await made.ready()
+    listed = (await made.ask_daemon("/api/reconciliation/instances"))["instances"]
+    assert [line["drift"]["verdict"] for line in listed] == ["unknown"] * count
+    assert all("control plane" in line["drift"]["reason"] for line in listed)
+    assert "in-sync" not in {line["decision"] for line in listed}
+    told = (await made.ask_daemon("/api/reconciliation/audit"))["entries"]
+    assert {entry["outcome"] for entry in told} == {"started"}
+    assert await made.metric("reconciliation_cycles_total") == cycles
+    assert (await made.ask_daemon("/health"))["status"] == "ok"
+
+
+async def _told(made: World, name: str) -> bool:
+    return await made.outcomes(name) == ["started", "succeeded"]
 
 
 async def test_a_second_daemon_on_the_same_data_is_refused(tmp_path: Path) -> None:

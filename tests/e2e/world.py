@@ -123,13 +123,20 @@ class World:
         self._daemon_url = f"http://127.0.0.1:{self._daemon_port}"
         self.daemon = self.another_daemon()
 
-    def another_daemon(self, *settings: str, port: int | None = None) -> Program:
-        """The daemon's program, with further settings or on another port."""
+    def another_daemon(
+        self,
+        *settings: str,
+        port: int | None = None,
+        name: str = "daemon",
+        command: tuple[str, ...] = DRAAS,
+    ) -> Program:
+        """The daemon's program, with further settings, on another port or with data of its own."""
         return Program(
-            self.directory / "daemon.log",
-            *("daemon", "--data", str(self.directory / "daemon")),
+            self.directory / f"{name}.log",
+            *("daemon", "--data", str(self.directory / name)),
             *("--port", str(port or self._daemon_port)),
             *(f"--ControlPlaneUrl={self._url}", *self._settings, *settings),
+            command=command,
         )
 
     async def ask(self, method: str, path: str, body: Any = None, expect: int | None = None) -> Any:
@@ -139,6 +146,19 @@ class World:
     async def ask_daemon(self, path: str, *, expect: int | None = 200) -> Any:
         """An answer of the daemon as JSON."""
         return await self._request("GET", self._daemon_url + path, None, expect)
+
+    async def replica(self, url: str) -> dict[str, Any]:
+        """What the daemon at a URL says of itself and of those that it shares the fleet with."""
+        found: dict[str, Any] = await self._request(
+            "GET", f"{url}/api/reconciliation/replicas", None, 200
+        )
+        return found
+
+    async def changes(self, after: str = "") -> dict[str, Any]:
+        """What the control plane wrote down since a cursor; without one, the present cursor."""
+        path = f"/api/changes?wait=0&after={after}" if after else "/api/changes"
+        found: dict[str, Any] = await self.ask("GET", path, None, 200)
+        return found
 
     async def order_daemon(self, path: str, body: Any = None) -> Any:
         """An order to the daemon."""
@@ -200,6 +220,12 @@ class World:
     async def healthy(self, port: int) -> bool:
         async with self._session.get(f"http://127.0.0.1:{port}/health") as answer:
             return answer.status == 200
+
+    async def delete_components(self, port: int) -> None:
+        """Delete the query, and the reaction to it, through the API of the server at `port`."""
+        base = f"http://127.0.0.1:{port}/api/v1"
+        await self._request("DELETE", f"{base}/reactions/r", None, 200)
+        await self._request("DELETE", f"{base}/queries/q", None, 200)
 
     async def ready(self) -> bool:
         async with self._session.get(self._daemon_url + "/ready") as answer:

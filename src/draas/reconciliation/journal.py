@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
+from draas.decide.assign import shard_of
 from draas.model.audit import AuditEntry
 from draas.model.reconciliation import Memory, Operation, Phase
 from draas.reconciliation.fleet import Fleet
@@ -15,35 +17,68 @@ from draas.telemetry.logs import emit
 class Journal:
     """Open operations, memories and audit over a store; `audit` false leaves the audit out (R-124).
 
-    Every write may raise StoreError; then it may be made again. `fence` is the one under which an
-    instance is held now; it raises LeaseLostError where it is not.
+    Every write may raise StoreError; then it may be made again. `held` tells the fence under which
+    an instance is held now, and raises LeaseLostError where it is not.
     """
 
     def __init__(
         self,
         store: ReconciliationStore,
         fleet: Fleet,
-        fence: Callable[[str], int],
+        held: Callable[[str], int],
         *,
         audit: bool,
     ) -> None:
-        self.fence = fence
+        self._held = held
         self._store = store
         self._fleet = fleet
         self._audit = audit
         self.open: dict[str, Operation] = {}
         self._untold: dict[str, tuple[AuditEntry, ...]] = {}
+        self._passes: dict[str, int] = {}
+
+    @contextmanager
+    def pass_over(self, instance_id: str) -> Iterator[None]:
+        """Hold everything that is done of the instance meanwhile to the fence of now.
+
+        A shard may go and come back while somebody waits for an answer; what others did to the
+        instance in between is not known to who began before.
+
+        Raises:
+            LeaseLostError: it is not held.
+        """
+        self._passes[instance_id] = self._held(instance_id)
+        try:
+            yield
+        finally:
+            del self._passes[instance_id]
+
+    def fence(self, instance_id: str) -> int:
+        """The fence under which the instance is worked on.
+
+        Raises:
+            LeaseLostError: it is not held, or not any more since the pass over it began.
+        """
+        now = self._held(instance_id)
+        if now != self._passes.get(instance_id, now):
+            raise LeaseLostError(f"instance {instance_id!r} was with others meanwhile")
+        return now
 
     async def take_over(self, fences: Mapping[int, int]) -> None:
         """Read what earlier holders of some shards left, and keep them from writing."""
         left = await self._store.take_over(fences)
+        for instance_id in self.open.keys() | self._fleet.memories.keys():
+            if shard_of(instance_id) in fences:
+                self.drop(instance_id)
         for memory in left.memories:
             self._fleet.remember(memory)
         self.open |= {operation.instance_id: operation for operation in left.operations}
 
     def drop(self, instance_id: str) -> None:
         """Know nothing of an instance that others work on now."""
-        self.open.pop(instance_id, None)
+        operation = self.open.pop(instance_id, None)
+        if operation is not None:
+            self._untold.pop(operation.id, None)
         self._fleet.disown(instance_id)
 
     def memory(self, instance_id: str) -> Memory:
@@ -58,17 +93,24 @@ class Journal:
         something may have been stopped, a store that fails does not end the work: the operation
         goes on from memory, and a crash meanwhile is healed as run-state drift.
         """
+        self.fence(operation.instance_id)
         told = (*self._untold.pop(operation.id, ()), *self._audited(entries))
         self.open[operation.instance_id] = operation
         try:
             await self._store.save_operation(operation, *told)
+        except LeaseLostError:
+            if self.open.get(operation.instance_id) is operation:
+                self.drop(operation.instance_id)
+            raise
         except StoreError as error:
-            if isinstance(error, LeaseLostError):
-                raise
             self._untold[operation.id] = told
             if operation.phase is Phase.CHECKING:
                 raise
             emit(messages.STORE_ERROR, reason=error)
+
+    def owes(self, operation: Operation) -> bool:
+        """Whether the store failed when the operation was to be kept as it stands."""
+        return operation.id in self._untold
 
     async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
         """Close an operation."""

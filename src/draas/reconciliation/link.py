@@ -41,6 +41,11 @@ class Link:
             emit(messages.CONTROL_PLANE_LOST, reason=error)
             self._metrics.control_plane_up.set(0)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it did not answer the last time."""
+        return self._away_since is not None
+
     def away_for(self) -> float:
         """Seconds since it was lost; 0 while it answers."""
         since = self._away_since

@@ -63,7 +63,6 @@ class Operations:
         self._places = places
         self._clock = clock
         self._metrics = metrics
-        self._worked_on: set[str] = set()
 
     async def begin(
         self, state: InstanceState, plan: Plan, observation: Observation, request: Request
@@ -111,23 +110,22 @@ class Operations:
             return None
 
     async def resume(self, operation: Operation) -> datetime | None:
-        """Go on with an operation; one that a crash left is first given back its time.
+        """Go on with an operation; one that others left is first given back its time.
 
         So is one that seems to begin in the future: the clock was set back.
         """
-        now = self._clock.now()
-        if operation.instance_id not in self._worked_on or now < operation.phase_since:
-            fence = self._journal.fence(operation.instance_id)
+        now, fence = self._clock.now(), self._journal.fence(operation.instance_id)
+        if operation.fence != fence or now < operation.phase_since:
             operation = replace(resumed(operation, now), wake_at=None, fence=fence)
+            await self._journal.save(operation)
+        elif self._journal.owes(operation):
             await self._journal.save(operation)
         return await self._carry_on(operation)
 
     async def _carry_on(self, operation: Operation) -> datetime | None:
         """Work through the phases, as far as it goes now; when to go on."""
-        self._worked_on.add(operation.instance_id)
         while operation.phase is not Phase.FINISHED:
-            fence = self._journal.fence(operation.instance_id)
-            operation = replace(operation, fence=fence)
+            self._journal.fence(operation.instance_id)
             strategy = STRATEGIES[operation.strategy]
             command = strategy.command(operation, self._rules)
             result = await self._executor.carry_out(command, operation)
@@ -189,7 +187,7 @@ class Operations:
 
     async def _finish(self, operation: Operation) -> datetime | None:
         now = self._clock.now()
-        operation = replace(operation, fence=self._journal.fence(operation.instance_id))
+        self._journal.fence(operation.instance_id)
         memory = remember(
             self._journal.memory(operation.instance_id),
             operation,
@@ -208,7 +206,6 @@ class Operations:
         except StoreError as error:
             emit(messages.STORE_ERROR, reason=error)
             return now + STORE_RETRY
-        self._worked_on.discard(operation.instance_id)
         self._places.release(operation.instance_id)
         self._counts.finished(succeeded=operation.outcome is Outcome.SUCCEEDED)
         announce.end(operation, memory, self._rules, now, self._metrics)
@@ -224,7 +221,6 @@ class Operations:
         why = "the instance is gone"
         over = replace(operation, outcome=Outcome.SUPERSEDED, error=why, fence=fence)
         await self._journal.finish(over, memory, record.finished(over, memory, now))
-        self._worked_on.discard(instance_id)
 
     async def _good_digest(self, operation: Operation) -> str | None:
         try:

@@ -70,7 +70,15 @@ class Reconciler:
         return plan, observation
 
     async def reconcile(self, instance_id: str, request: Request) -> datetime | None:
-        """Make a pass; when to make the next one without any news."""
+        """Make a pass; when to make the next one without any news.
+
+        Raises:
+            LeaseLostError: others work on the instance.
+        """
+        with self._journal.pass_over(instance_id):
+            return await self._pass(instance_id, request)
+
+    async def _pass(self, instance_id: str, request: Request) -> datetime | None:
         plan, observation = await self.look(instance_id, request)
         seen = observation.snapshot.state
         if seen is not None and self._fleet.is_another(seen):
@@ -79,6 +87,7 @@ class Reconciler:
         snapshot = observation.snapshot
         if plan.decision is Decision.IN_SYNC and self._was_told_otherwise(snapshot):
             return self._clock.now() + self._rules.transition_recheck
+        self._journal.fence(instance_id)
         self._note(plan, snapshot)
         self._note_stopped(plan, request, instance_id)
         if plan.decision in (Decision.BEGIN, Decision.RESUME):

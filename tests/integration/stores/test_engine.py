@@ -7,10 +7,16 @@ import os
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from draas.adapters.store.engine import DatabaseError, migrate, sqlite_url
 from draas.adapters.store.reconciliation import SqlReconciliationStore
+from draas.adapters.store.reconciliation_tables import SHARDS
+from draas.decide.assign import shard_of
 from draas.model.reconciliation import Memory
+from draas.reconciliation.shards import LOCAL_SHARE, TTL_SECONDS
+from draas.reconciliation.store import LeaseLostError
 from tests.integration.stores.test_reconciliation_store import entry
 
 
@@ -57,4 +63,24 @@ async def test_writers_at_once_keep_one_chain(store_url: str) -> None:
     verdict = await stores[0].verify_audit()
     assert (verdict.intact, verdict.checked) == (True, 12)
     for store in stores:
+        await store.close()
+
+
+async def test_who_freezes_while_writing_is_waited_for_no_longer_than_a_lease_lives(
+    postgres_url: str,
+) -> None:
+    frozen, other = [await SqlReconciliationStore.open(postgres_url) for _ in range(2)]
+    memory = Memory(instance_id="a")
+    shard = shard_of("a")
+    await other.take_over({shard: 1})
+    async with frozen.engine.connect() as connection:
+        await connection.execute(sa.select(SHARDS).with_for_update())
+        async with asyncio.timeout(LOCAL_SHARE * TTL_SECONDS):
+            await other.take_over({shard: 2})
+        with pytest.raises(SQLAlchemyError):
+            await connection.execute(sa.update(SHARDS).values(fence=9))
+    with pytest.raises(LeaseLostError):
+        await frozen.remember(memory, fence=1)
+    await other.remember(memory, fence=2)
+    for store in (frozen, other):
         await store.close()

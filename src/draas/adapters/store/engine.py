@@ -14,6 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_SECONDS = 5
+PAUSE_MILLISECONDS = 2500
+"""After so long without a word in the middle of a transaction, PostgreSQL takes it back.
+
+Who froze there holds locks that the others wait for, and they must still be heard of by the time
+their own leases end.
+"""
 _MIGRATION_LOCK = 0x64726161
 """The key under which PostgreSQL lets one process migrate at a time."""
 
@@ -42,7 +48,8 @@ def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
     """An engine on `sqlite:///PATH` or `postgresql://…`, whose commits survive kill -9.
 
     SQLite commits to the disk each time (synchronous=FULL); one that only reads takes no write
-    lock. PostgreSQL connections are tried before use, so that a restart of it is survived.
+    lock. PostgreSQL connections are tried before use, so that a restart of it is survived, and a
+    transaction that pauses is taken back.
 
     Raises:
         DatabaseError: the URL names another kind of database.
@@ -62,7 +69,12 @@ def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
                 parsed.set(drivername="postgresql+asyncpg"),
                 hide_parameters=True,
                 pool_pre_ping=True,
-                connect_args={"timeout": CONNECT_SECONDS},
+                connect_args={
+                    "timeout": CONNECT_SECONDS,
+                    "server_settings": {
+                        "idle_in_transaction_session_timeout": str(PAUSE_MILLISECONDS)
+                    },
+                },
             )
         case other:
             raise DatabaseError(f"{other!r} is no database that can be used here; {URLS}")

@@ -6,10 +6,12 @@ held. Two members can believe in one lease for as long as a beat at most; the fe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -19,6 +21,10 @@ from draas.reconciliation.leases import Member, Standing
 from draas.reconciliation.store import StoreError
 
 _NOBODY = ""
+_INSERTS: dict[str, Callable[[sa.Table], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
 
 
 class SqlLeases:
@@ -52,24 +58,26 @@ class SqlLeases:
         async with self._transaction() as connection:
             now = await self._now(connection)
             live = sa.select(MEMBERS.c.id).where(MEMBERS.c.expires_at > now)
-            found = await connection.execute(
-                sa.select(LEASES).where(LEASES.c.name.in_(list(names))).with_for_update()
-            )
-            present = {row.name: row for row in found}
+            rows = await self._locked(connection, names)
             alive = {row.id for row in await connection.execute(live)} - {member_id}
-            for name in sorted(names):
-                row = present.get(name)
-                if row is not None and row.holder in alive:
+            for row in rows:
+                if row.holder in alive:
                     continue
-                fence = max(row.fence + 1 if row else 1, int(now * 1000))
-                values = {"name": name, "holder": member_id, "fence": fence}
-                await connection.execute(
-                    sa.insert(LEASES).values(values)
-                    if row is None
-                    else sa.update(LEASES).where(LEASES.c.name == name).values(values)
-                )
-                taken[name] = fence
+                fence = max(row.fence + 1, int(now * 1000))
+                own = sa.update(LEASES).where(LEASES.c.name == row.name)
+                await connection.execute(own.values(holder=member_id, fence=fence))
+                taken[row.name] = fence
         return taken
+
+    async def _locked(
+        self, connection: AsyncConnection, names: Collection[str]
+    ) -> Sequence[sa.Row[Any]]:
+        """The rows of the names, made where missing; in one order, lest two wait for each other."""
+        free = [{"name": name, "holder": _NOBODY, "fence": 0} for name in sorted(names)]
+        insert = _INSERTS[connection.dialect.name](LEASES).on_conflict_do_nothing()
+        await connection.execute(insert, free)
+        rows = sa.select(LEASES).where(LEASES.c.name.in_(list(names))).order_by(LEASES.c.name)
+        return (await connection.execute(rows.with_for_update())).all()
 
     async def release(self, member_id: str, names: Collection[str]) -> None:
         """See the port."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from draas.model.audit import AuditEntry
 from draas.model.clock import timestamp
-from draas.model.reconciliation import Drift, Gate, Operation, Plan
+from draas.model.reconciliation import Decision, Drift, Gate, Operation, Plan
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.store import OperationEvent
 
@@ -92,6 +92,17 @@ def step(event: OperationEvent) -> dict[str, Any]:
     return _camelled(asdict(event))
 
 
+def last_seen(daemon: Daemon, instance_id: str) -> Drift:
+    """The drift by the latest state; Unknown as long as the control plane does not answer."""
+    seen = daemon.fleet.drift(instance_id)
+    if not daemon.link.is_away:
+        return seen
+    return Drift(
+        unknown=f"the control plane does not answer for {daemon.link.away_for():.0f} s "
+        f"({daemon.link.reason}); the last that was seen was {drift(seen)['verdict']}"
+    )
+
+
 def summary(daemon: Daemon, instance_id: str) -> dict[str, Any]:
     """A line of the list: an instance's drift state and what is done about it."""
     state = daemon.fleet.states.get(instance_id)
@@ -99,10 +110,12 @@ def summary(daemon: Daemon, instance_id: str) -> dict[str, Any]:
     under_way = daemon.journal.open.get(instance_id)
     memory = daemon.fleet.memory(instance_id)
     quarantine = memory.quarantine_of(state.desired_digest) if state else None
+    seen = last_seen(daemon, instance_id)
+    nothing = Decision.UNKNOWN if seen.unknown else Decision.IN_SYNC
     return {
         "instanceId": instance_id,
-        "drift": drift(daemon.fleet.drift(instance_id)),
-        "decision": "working" if under_way else made.decision.value if made else "in-sync",
+        "drift": drift(seen),
+        "decision": "working" if under_way else (made.decision if made else nothing).value,
         "blockedBy": made.blocked_by.name if made and made.blocked_by else None,
         "planDigest": made.digest or None if made else None,
         "status": state.status if state else "Unknown",

@@ -1,0 +1,133 @@
+"""One of two daemons over one PostgreSQL killed with -9, or frozen, in every phase.
+
+The other one takes over within ten seconds and finishes what was begun, once. The frozen one does
+no harm when it thaws: what it still does is refused, and it shares the fleet again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from draas.decide.assign import SHARDS, shard_of
+from draas.model.reconciliation import Phase
+from tests.e2e.matrix import Cell, cells, changing
+from tests.e2e.world import Program, World, free_port, world
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.timeout(180)
+TAKEN_OVER_WITHIN = 10.0
+
+
+@dataclass
+class Pair:
+    """A control plane, a daemon that survives, and one that is doomed."""
+
+    made: World
+    survivor: str
+    doomed: Program
+    doomed_url: str
+
+    async def is_shared(self) -> bool:
+        """Whether both daemons are members, and hold all shards between them."""
+        told = [await self.made.replica(url) for url in (self.survivor, self.doomed_url)]
+        first, second = (each["shards"]["held"] for each in told)
+        alive = [len(each["replicas"]) for each in told]
+        complete = sorted(first + second) == list(range(SHARDS))
+        return alive == [2, 2] and bool(first) and bool(second) and complete
+
+    async def is_taken_over(self) -> bool:
+        """Whether the survivor holds everything."""
+        return len((await self.made.replica(self.survivor))["shards"]["held"]) == SHARDS
+
+    async def instances_of(self, url: str) -> list[str]:
+        """New instances, two of them, that the daemon at `url` works on."""
+        held = (await self.made.replica(url))["shards"]["held"]
+        names = [name for n in range(1000) if shard_of(name := f"i{n}") in held][:2]
+        await asyncio.gather(*(self.made.create(name) for name in names))
+        return names
+
+
+@asynccontextmanager
+async def pair(directory: Path, store: str, cell: Cell, how: signal.Signals) -> AsyncIterator[Pair]:
+    settings = (
+        f"--Store={store}",
+        "--Reconciliation:RestartDelay=00:00:00.3",
+        f"--Reconciliation:DefaultStrategy={cell.strategy}",
+    )
+    async with world(directory, daemon=False, settings=settings) as made:
+        doomed = cell.doomed(made, how, "doomed", free_port())
+        try:
+            survivor, url = await asyncio.gather(made.daemon.start(), doomed.start())
+            found = Pair(made, survivor, doomed, url)
+            await eventually(found.is_shared, within=15)
+            yield found
+        finally:
+            await doomed.end(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("cell", cells("after", "before", quick=["Restart-starting-after"]))
+async def test_killed_with_a_standby(cell: Cell, postgres_url: str, tmp_path: Path) -> None:
+    async with pair(tmp_path, postgres_url, cell, signal.SIGKILL) as both:
+        name, calm = await both.instances_of(both.doomed_url)
+        process = await both.made.process_of(calm)
+        async with changing(both.made, cell, name) as change:
+            await change.order()
+            async with asyncio.timeout(30):
+                assert await both.doomed.ended() == -signal.SIGKILL
+            await eventually(both.is_taken_over, within=TAKEN_OVER_WITHIN)
+            await eventually(change.is_told, within=15)
+            await change.check()
+        assert await both.made.process_of(calm) == process
+        assert await both.made.audit(calm) == []
+
+
+QUICK = ["Restart-stopping-calling", "Restart-verifying-before"]
+
+
+@pytest.mark.parametrize("cell", cells("after", "calling", "before", "storing", quick=QUICK))
+async def test_frozen_with_a_standby(cell: Cell, postgres_url: str, tmp_path: Path) -> None:
+    async with pair(tmp_path, postgres_url, cell, signal.SIGSTOP) as both:
+        name, calm = await both.instances_of(both.doomed_url)
+        processes = {calm: await both.made.process_of(calm)}
+        async with changing(both.made, cell, name) as change:
+            await change.order()
+            frozen = psutil.Process(both.doomed.process_id)
+            await eventually(lambda: _is_stopped(frozen), within=30)
+            await eventually(both.is_taken_over, within=TAKEN_OVER_WITHIN)
+            await eventually(change.is_told, within=15)
+            await change.check()
+            processes[name] = await both.made.process_of(name)
+            os.kill(frozen.pid, signal.SIGCONT)
+            await eventually(both.is_shared, within=15)
+            await change.check()
+        assert _refusal(cell) in both.doomed.log.read_text()
+        assert await both.made.audit(calm) == []
+        found = {each: await both.made.process_of(each) for each in processes}
+        assert found == processes, "nothing was restarted"
+        port = free_port()
+        await both.made.patch(name, {"op": "replace", "path": "/port", "value": port})
+        await eventually(lambda: both.made.settled(name, port), within=15)
+
+
+def _refusal(cell: Cell) -> str:
+    """What the thawed daemon says of the instance that it still worked on."""
+    if cell.moment == "after" and cell.phase in (Phase.STARTING, Phase.FINISHED):
+        return "The leases could not be renewed in time"
+    if cell.moment == "storing":
+        return "The daemon's own store cannot be used"
+    if cell.moment == "calling":
+        return "The control plane refused an order"
+    return "Leaving instance"
+
+
+async def _is_stopped(process: psutil.Process) -> bool:
+    return process.status() == psutil.STATUS_STOPPED
