@@ -39,6 +39,11 @@ def instance(instance_id: str, action: str = "", *, base: str = SERVERS) -> str:
     return f"{path}/{action}" if action else path
 
 
+def slots(instance_id: str, part: str = "", *, base: str = SERVERS) -> str:
+    """The path of an instance's slots: all of them, `plan`, one by name, or `NAME/switch`."""
+    return instance(instance_id, f"slots/{part}" if part else "slots", base=base)
+
+
 def configuration(instance_id: str, part: str = "") -> str:
     """The path of an instance's desired configuration, or of a part such as `last-good`."""
     path = f"{CONFIGURATION}/{quote(instance_id, safe='')}"
