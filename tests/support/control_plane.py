@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from draas.adapters.clock import SystemClock
+from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.engine import sqlite_url
@@ -67,8 +68,17 @@ async def served(
     platform = SimulatedPlatform(clock, fleet)
     database = data / "control-plane.sqlite"
     store = await SqlControlPlaneStore.open(sqlite_url(database), clock)
+    handover = HandoverClient()
     plane = ControlPlane(
-        store, Platforms([platform]), platform, platform, clock, settings, can_bind, metrics()
+        store,
+        Platforms([platform]),
+        platform,
+        platform,
+        clock,
+        settings,
+        can_bind,
+        metrics(),
+        handover=handover,
     )
     await plane.open()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -88,3 +98,4 @@ async def served(
         server.end()
         await serving
         await plane.close()
+        await handover.close()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
+from draas.contract.slots import MAIN, SECOND
 from draas.control_plane.fleet import Fleet, Transition
-from draas.control_plane.monitor import running_of
+from draas.control_plane.monitor import running_in
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Running
-from draas.control_plane.records import SLOT, Cause, Record, put, stamp
+from draas.control_plane.records import Cause, Record, Slot, put, slots_of, stamp
 from draas.control_plane.status import transition
-from draas.control_plane.transitions import ended, located
+from draas.control_plane.transitions import ended, halted, located
 from draas.model.clock import Clock
 from draas.model.status import InstanceStatus, RunState
 
@@ -32,32 +34,40 @@ async def adopt_all(fleet: Fleet, platforms: Platforms, clock: Clock) -> int:
 
     unsettled = (InstanceStatus.RUNNING, InstanceStatus.STARTING, InstanceStatus.STOPPING)
     names = [status.value for status in unsettled]
-    concerned = [each for each in fleet if each.slot or each.instance.status in names]
+    concerned = [each for each in fleet if slots_of(each) or each.instance.status in names]
     return sum(await asyncio.gather(*(one(record) for record in concerned)))
 
 
 async def _adopt(fleet: Fleet, platforms: Platforms, record: Record, cause: Cause) -> bool:
     instance_id = record.instance.id
     platform = platforms.find(record.instance.platform_type)
-    running: Running | None = None
+    found: dict[str, Running] = {}
     if platform is not None:
-        running = await platform.adopt(running_of(record), instance_id, SLOT)
-        if running is not None and record.instance.status == InstanceStatus.STOPPING.value:
-            await platform.stop(instance_id, SLOT)
-            running = None
+        known = {slot.name: running_in(record, slot.name) for slot in slots_of(record)}
+        stopping = record.instance.status == InstanceStatus.STOPPING.value
+        for name in (MAIN, SECOND):
+            running = await platform.adopt(known.get(name), instance_id, name)
+            if running is not None and (stopping or name not in known):
+                await platform.stop(instance_id, name)
+            elif running is not None:
+                found[name] = running
 
     def decide(present: Record | None) -> Transition:
-        return Transition(None) if present is None else settled(present, running, cause)
+        return Transition(None) if present is None else settled(present, found, cause)
 
     await fleet.change(instance_id, decide)
-    return running is not None
+    return bool(found)
 
 
-def settled(record: Record, running: Running | None, cause: Cause) -> Transition:
-    """The instance as it was found: running, or not running and why."""
+def settled(record: Record, found: Mapping[str, Running], cause: Cause) -> Transition:
+    """The instance as it was found: which of its slots run, or why none does."""
+    spare = record.spare and located_or_gone(record.spare, found)
+    role = record.instance.second_slot if spare else None
+    seen = put(record, spare=spare, second_slot=role)
+    running = found.get(record.slot.name) if record.slot else None
     if running is not None and record.slot is not None:
         after = put(
-            record,
+            seen,
             status=InstanceStatus.RUNNING.value,
             slot=located(record.slot, running),
             started_at=record.started_at or cause.at,
@@ -66,5 +76,10 @@ def settled(record: Record, running: Running | None, cause: Cause) -> Transition
         return transition(record, after, cause)
     status, wanted = record.instance.status, record.instance.desired_run_state
     if status == InstanceStatus.STOPPING.value or wanted != RunState.RUNNING.value:
-        return ended(record, InstanceStatus.STOPPED, None, cause)
-    return ended(record, InstanceStatus.ERROR, NOT_RUNNING, cause)
+        return halted(record, cause)
+    return transition(record, ended(seen, InstanceStatus.ERROR, NOT_RUNNING, cause).record, cause)
+
+
+def located_or_gone(slot: Slot, found: Mapping[str, Running]) -> Slot | None:
+    """A slot as it was found, `None` where nothing runs in it."""
+    return located(slot, found[slot.name]) if slot.name in found else None

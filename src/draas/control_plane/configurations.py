@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from draas.contract.problems import ProblemError
+from draas.contract.slots import MAIN
 from draas.control_plane.documents import Document, document, invalid, stored
 from draas.control_plane.fleet import Fleet, Transition, absent
-from draas.control_plane.records import SLOT, Cause, Generation, Record, Slot, put
+from draas.control_plane.records import Cause, Generation, Record, Slot, put
 from draas.control_plane.status import transition
 from draas.control_plane.store import Store, StoreError
 from draas.model.configuration import Configuration, ConfigurationError
@@ -125,7 +126,7 @@ class Configurations:
             known = (each.generation for each in history if each.digest == what.digest)
             generation = next(known, None)  # type: ignore[assignment]
         slot = Slot(
-            name=SLOT,
+            name=MAIN,
             host=what.host,
             port=what.port,
             digest=what.digest,

@@ -8,17 +8,25 @@ from collections.abc import Callable
 from draas.control_plane.adoption import adopt_all
 from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
+from draas.control_plane.exits import Exits
 from draas.control_plane.finisher import Finisher
 from draas.control_plane.first_answers import FirstAnswers
 from draas.control_plane.fleet import Fleet
+from draas.control_plane.handover import Handover
 from draas.control_plane.hot_apply import HotApply
 from draas.control_plane.instances import Instances
+from draas.control_plane.leadership import Leadership
 from draas.control_plane.lifecycle import Lifecycle
 from draas.control_plane.monitor import Monitor
 from draas.control_plane.options import ControlPlaneSettings
+from draas.control_plane.parity import ParityCheck
+from draas.control_plane.placing import Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Editor, Observer
+from draas.control_plane.router import TrafficRouter
+from draas.control_plane.slots import Slots
 from draas.control_plane.store import Store
+from draas.control_plane.traffic import Traffic
 from draas.model.clock import Clock
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -38,6 +46,9 @@ class ControlPlane:
         settings: ControlPlaneSettings,
         can_bind: Callable[[str, int], bool],
         metrics: ControlPlaneMetrics,
+        *,
+        handover: Handover,
+        router: TrafficRouter | None = None,
     ) -> None:
         ports = range(settings.process.first_port, settings.process.last_port + 1)
         interval = settings.monitor_interval.total_seconds()
@@ -51,7 +62,13 @@ class ControlPlane:
         self.configurations = Configurations(self.fleet, store)
         self.instances = Instances(self.fleet, platforms, clock, ports, can_bind)
         self._finisher = Finisher(self.fleet)
-        calls = Calls(self._finisher, clock, metrics.operated)
+        exits = Exits(self.fleet, self._finisher, clock, metrics.operated)
+        platforms.watch(exits.came)
+        calls = Calls(self._finisher, clock, operated=metrics.operated, freed=exits.freed)
+        inside = range(settings.slots.first_port, settings.slots.last_port + 1) if router else None
+        placing = Placing(self.fleet, inside, can_bind)
+        self.traffic = Traffic(router)
+        self.handover = handover
         self.hot_apply = HotApply(
             self.fleet,
             calls,
@@ -59,6 +76,8 @@ class ControlPlane:
             self.configurations,
             observer,
             editor,
+            placing,
+            self.traffic,
             restarts_queries=settings.process.executable_path != "",
             applied=self.monitor.soon,
         )
@@ -68,10 +87,22 @@ class ControlPlane:
             self._finisher,
             self.configurations,
             platforms,
-            clock,
+            placing,
+            self.traffic,
             started=self.monitor.soon,
-            operated=metrics.operated,
         )
+        self.slots = Slots(
+            self.fleet,
+            calls,
+            self._finisher,
+            self.configurations,
+            platforms,
+            placing,
+            self.traffic,
+            Leadership(handover),
+            switched=self.monitor.soon,
+        )
+        self.parity = ParityCheck(self.fleet, handover, observer)
         self.first_answers = FirstAnswers(store, self._finisher)
         self.adopted = False
         self._loops: list[asyncio.Task[None]] = []
@@ -81,12 +112,14 @@ class ControlPlane:
 
         Raises:
             StoreError: the store cannot be read or written.
+            RouterError: there is to be a router, and it cannot be had.
         """
         await self.fleet.load()
         loop = asyncio.get_running_loop()
         self._loops.append(loop.create_task(self.fleet.write_forever()))
         adopted = await adopt_all(self.fleet, self.platforms, self.clock)
         emit(messages.ADOPTED_AT_START, adopted=adopted, instances=len(self.fleet))
+        await self.traffic.open(self.fleet)
         self._loops.append(loop.create_task(self.monitor.watch_forever()))
         self.adopted = True
 
@@ -98,5 +131,6 @@ class ControlPlane:
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.traffic.close()
         await self.platforms.close()
         await self.store.close()

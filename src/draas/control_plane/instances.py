@@ -11,7 +11,7 @@ from draas.control_plane.documents import DEFAULT_HOST, document
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.port_allocation import PortsExhaustedError, choose_port
-from draas.control_plane.records import Cause, Generation, Record
+from draas.control_plane.records import Cause, Generation, Record, slots_of
 from draas.control_plane.status import transition
 from draas.model.clock import Clock
 from draas.model.instance import Instance
@@ -111,8 +111,8 @@ class Instances:
         taken = set(self._promised)
         for record in self._fleet:
             taken.add(record.port)
-            if record.slot is not None:
-                taken.add(record.slot.port)
+            for slot in slots_of(record):
+                taken.update({slot.port, *(place.port for place in slot.placement.values())})
         try:
             return choose_port(self._ports, taken, lambda port: self._can_bind(DEFAULT_HOST, port))
         except PortsExhaustedError as error:

@@ -68,6 +68,28 @@ class ProcessOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotsOptions:
+    """The section `Slots`: the copies of an instance behind the router."""
+
+    first_port: int = setting(
+        20_000,
+        minimum=1,
+        maximum=65_535,
+        help="First of the ports at which slots listen behind the router",
+    )
+    last_port: int = setting(
+        29_999,
+        minimum=1,
+        maximum=65_535,
+        help="Last of the ports at which slots listen behind the router",
+    )
+
+    def __post_init__(self) -> None:
+        if self.last_port < self.first_port:
+            raise InvalidSettingError("last_port", "no less than Slots:FirstPort")
+
+
+@dataclass(frozen=True, slots=True)
 class ChangesOptions:
     """The section `Changes`: the feed of changes."""
 
@@ -84,6 +106,12 @@ class ControlPlaneSettings:
         help="Where the control plane keeps instances and configurations: `sqlite:///PATH` or "
         "`postgresql://USER@HOST/DATABASE`; empty for a file in the data directory",
     )
+    router: str = setting(
+        "envoy",
+        choices=("envoy", "haproxy", "none"),
+        help="What shares the traffic of an instance between its slots: `envoy`, `haproxy`, or "
+        "`none`, where servers are reached directly and strategies with two slots are refused",
+    )
     monitor_interval: timedelta = setting(
         timedelta(seconds=2),
         minimum=timedelta(milliseconds=100),
@@ -91,5 +119,6 @@ class ControlPlaneSettings:
     )
     api: ApiOptions = field(default_factory=ApiOptions)
     process: ProcessOptions = field(default_factory=ProcessOptions)
+    slots: SlotsOptions = field(default_factory=SlotsOptions)
     changes: ChangesOptions = field(default_factory=ChangesOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)

@@ -34,6 +34,8 @@ def transition(
         kinds = [("Created", {"new_status": after.instance.status})]
     else:
         kinds = list(_differences(before.instance, after.instance))
+        if (after.slot, after.spare) != (before.slot, before.spare) and not kinds:
+            kinds = [("SlotsChanged", {})]
         if not kinds and after.fence > before.fence:
             kinds = [("Fenced", {})]
     told = before or after
@@ -83,6 +85,8 @@ def _differences(before: Instance, after: Instance) -> Iterator[tuple[str, dict[
         yield "HealthChanged", {"metadata": why}
     if after.observed_components_digest != before.observed_components_digest:
         yield "ObservedChanged", {}
+    if after.second_slot != before.second_slot:
+        yield "SlotsChanged", {"metadata": {"SecondSlot": after.second_slot or "none"}}
     if after.last_good_generation != before.last_good_generation:
         yield "LastGood", {"metadata": {"Generation": str(after.last_good_generation)}}
 

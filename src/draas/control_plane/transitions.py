@@ -136,6 +136,8 @@ def changed(record: Record, slot: Slot, cause: Cause) -> Transition:
     present = record.slot
     now = msgspec.structs.replace(
         slot,
+        name=present.name,
+        weight=present.weight,
         host=present.host,
         port=present.port,
         process_id=present.process_id,
@@ -185,6 +187,15 @@ def ended(
         operation=operation,
         stopped_at=cause.at,
     )
+    return transition(record, after, cause)
+
+
+def halted(
+    record: Record, cause: Cause, *, operation: OperationInFlight | None = None
+) -> Transition:
+    """Stopped as told, with every slot."""
+    alone = put(record, spare=None, second_slot=None)
+    after = ended(alone, InstanceStatus.STOPPED, None, cause, operation=operation).record
     return transition(record, after, cause)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from draas.adapters.clock import SystemClock
 from draas.adapters.platforms.drasi_client import DrasiClient
+from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.platforms.process import INCLUDED, ProcessPlatform
 from draas.adapters.store.control_plane import SqlControlPlaneStore
@@ -42,16 +43,19 @@ async def run(
 async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[str], None]) -> int:
     clock = SystemClock()
     client = DrasiClient(clock)
+    handover = HandoverClient()
     store = await SqlControlPlaneStore.open(settings.store or sqlite_url(data / STORE_FILE), clock)
     plane = ControlPlane(
         store=store,
-        platforms=Platforms([_processes(settings.process, data, client)]),
+        platforms=Platforms([_processes(settings.process, data, client, handover)]),
         observer=client,
         editor=client,
         clock=clock,
         settings=settings,
         can_bind=can_bind,
         metrics=metrics(),
+        handover=handover,
+        router=_router(settings, data),
     )
     server = WebServer(
         application(plane),
@@ -69,13 +73,27 @@ async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[st
     finally:
         await plane.close()
         await client.close()
+        await handover.close()
     return 0 if server.started else 1
 
 
-def _processes(options: ProcessOptions, data: Path, client: DrasiClient) -> ProcessPlatform:
+def _router(settings: ControlPlaneSettings, data: Path) -> TrafficRouter | None:
+    match settings.router:
+        case "envoy":
+            return EnvoyRouter(data / "envoy")
+        case "haproxy":
+            return HaproxyRouter(data / "haproxy")
+        case _:
+            return None
+
+
+def _processes(
+    options: ProcessOptions, data: Path, client: DrasiClient, handover: HandoverClient
+) -> ProcessPlatform:
     return ProcessPlatform(
         data,
         client,
+        handover,
         command=(options.executable_path,) if options.executable_path else INCLUDED,
         plugins_directory=options.plugins_directory,
         shutdown_timeout=float(options.shutdown_timeout_seconds),

@@ -22,6 +22,8 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=
 
     Digests are those of `draas.model.configuration`; `None` means not known (or, for `applied…`,
     that nothing runs). Enumerations travel as their names, so that a new one breaks nobody.
+    `second_slot` says what else runs beside the serving slot: a `candidate`, or one that is
+    `retired`.
     """
 
     id: str
@@ -36,6 +38,7 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=
     observed_components_digest: str | None = None
     last_good_generation: int | None = None
     reason: str | None = None
+    second_slot: str | None = None
     operation: OperationInFlight | None = None
 
 

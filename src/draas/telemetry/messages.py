@@ -223,6 +223,12 @@ CONTROL_PLANE_STORE_FAILED = Message(
 ADOPTED_AT_START = Message(
     _CONTROL_PLANE, _INFO, "Took over {adopted} running servers of {instances} instances"
 )
+ROUTE_FAILED = Message(_CONTROL_PLANE, _ERROR, "Route {route} cannot be opened: {reason}")
+DATA_NOT_KEPT = Message(
+    _CONTROL_PLANE,
+    _WARNING,
+    "What the sources of instance {instance_id} brought is not kept: {reason}",
+)
 
 
 def catalogue() -> dict[str, Message]:

@@ -50,6 +50,7 @@ class SimulatedPlatform:
     """
 
     type = PlatformType.PROCESS
+    hands_over = False
 
     def __init__(self, clock: Clock, fleet: SimulatedFleet | None = None) -> None:
         self._clock = clock
@@ -123,7 +124,7 @@ class SimulatedPlatform:
         self._held.add(key)
         return running
 
-    async def stop(self, instance_id: str, slot: str) -> bool:
+    async def stop(self, instance_id: str, slot: str, *, keep_data: bool = False) -> bool:
         """See `Platform.stop`."""
         if self._take(instance_id, slot) is None:
             return False

@@ -21,7 +21,17 @@ from draas.adapters.store.control_plane_tables import (
 )
 from draas.adapters.store.engine import migrate, open_engine
 from draas.contract.feed import Change
-from draas.control_plane.records import Answer, Generation, Loaded, Record, Slot, Write, applied
+from draas.contract.slots import SERVING
+from draas.control_plane.records import (
+    Answer,
+    Generation,
+    Loaded,
+    Place,
+    Record,
+    Slot,
+    Write,
+    applied,
+)
 from draas.control_plane.store import StoreError
 from draas.model.clock import Clock
 from draas.model.instance import Instance
@@ -65,10 +75,7 @@ class SqlControlPlaneStore:
         """Read what a control plane holds in memory."""
         async with self._connection() as connection:
             head = (await connection.execute(select(meta.c.epoch, meta.c.sequence))).one()
-            taken = {
-                row.pop("instance_id"): Slot(**row)
-                for row in _dicts(await connection.execute(select(slots)))
-            }
+            taken = _by_instance(_dicts(await connection.execute(select(slots))))
             rows = _dicts(await connection.execute(select(instances).order_by(instances.c.id)))
         return Loaded(head.epoch, head.sequence, [_record(row, taken) for row in rows])
 
@@ -203,15 +210,37 @@ def _dicts(result: Any) -> Iterable[dict[str, Any]]:
     return [dict(row) for row in result.mappings()]
 
 
-def _record(row: dict[str, Any], taken: dict[str, Slot]) -> Record:
+def _by_instance(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Slot]]:
+    """Instance → role → slot."""
+    found: dict[str, dict[str, Slot]] = {}
+    for row in rows:
+        role, instance_id = row.pop("role"), row.pop("instance_id")
+        row["placement"] = {part: Place(*place) for part, place in row["placement"].items()}
+        found.setdefault(instance_id, {})[role] = Slot(**row)
+    return found
+
+
+def _record(row: dict[str, Any], taken: dict[str, dict[str, Slot]]) -> Record:
     rest = {name: row.pop(name) for name in _RECORD_COLUMNS}
-    slot = taken.get(row["id"])
-    return Record(instance=Instance(**row, **applied(slot)), slot=slot, **rest)
+    own = dict(taken.get(row["id"], {}))
+    slot = own.pop(SERVING, None)
+    role, spare = next(iter(own.items()), (None, None))
+    instance = Instance(**row, **applied(slot), second_slot=role)
+    return Record(instance=instance, slot=slot, spare=spare, **rest)
+
+
+def _slot_rows(record: Record) -> list[dict[str, Any]]:
+    rows = ((SERVING, record.slot), (record.instance.second_slot, record.spare))
+    return [
+        msgspec.structs.asdict(slot) | {"role": role, "instance_id": record.instance.id}
+        for role, slot in rows
+        if slot is not None
+    ]
 
 
 def _row(record: Record) -> dict[str, Any]:
     row = msgspec.structs.asdict(record.instance)
-    for name in (*applied(None), "operation"):
+    for name in (*applied(None), "second_slot", "operation"):
         del row[name]
     return row | {name: getattr(record, name) for name in _RECORD_COLUMNS}
 
@@ -237,7 +266,6 @@ async def _write_records(connection: AsyncConnection, writes: Sequence[Write]) -
     kept = {key: record for key, record in last.items() if record is not None}
     found = await connection.execute(select(instances.c.id).where(instances.c.id.in_(list(last))))
     present = {row.id for row in found} - deleted.keys()
-    taken = [(key, record.slot) for key, record in kept.items() if record.slot is not None]
     for statement, rows in (
         (delete(instances).where(instances.c.id == _KEY), _keys(deleted)),
         (insert(instances), [_row(kept[key]) for key in kept if key not in present]),
@@ -250,10 +278,7 @@ async def _write_records(connection: AsyncConnection, writes: Sequence[Write]) -
             [msgspec.structs.asdict(each) for every in made.values() for each in every],
         ),
         (delete(slots).where(slots.c.instance_id == _KEY), _keys(kept)),
-        (
-            insert(slots),
-            [{"instance_id": key} | msgspec.structs.asdict(slot) for key, slot in taken],
-        ),
+        (insert(slots), [row for record in kept.values() for row in _slot_rows(record)]),
     ):
         if rows:
             await connection.execute(statement, rows)

@@ -72,6 +72,9 @@ slots = Table(
     Column("at", String(40), nullable=False),
     Column("process_id", Integer),
     Column("process_started", Float(53)),
+    Column("role", String(32), nullable=False),
+    Column("weight", Integer, nullable=False),
+    Column("placement", JSON, nullable=False),
 )
 
 configurations = Table(

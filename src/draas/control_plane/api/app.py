@@ -17,6 +17,7 @@ from draas.control_plane.api import (
     instances,
     itself,
     lifecycle,
+    slots,
 )
 from draas.control_plane.api.failures import Unexpected
 from draas.control_plane.api.schema import describe
@@ -27,7 +28,7 @@ from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import ControlPlaneMetrics
 
-_PARTS = (instances, lifecycle, configurations, changes, itself, docs)
+_PARTS = (instances, lifecycle, slots, configurations, changes, itself, docs)
 
 
 def application(control_plane: ControlPlane) -> FastAPI:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -18,10 +19,12 @@ from draas.control_plane.api.requests import (
     instance_id,
     optional_body,
 )
+from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.monitor import components_digest, running_of
 from draas.control_plane.outcome import Outcome
-from draas.control_plane.records import Record, stamp
-from draas.model.configuration import from_snapshot
+from draas.control_plane.placement import unplaced
+from draas.control_plane.records import Record, address, stamp
+from draas.model.configuration import Configuration, from_snapshot
 from draas.model.secrets import mask
 
 router = APIRouter(tags=["Lifecycle"])
@@ -77,8 +80,9 @@ async def observed(request: Request) -> Response:
     """What the running server reports now, secrets masked."""
     plane = control_plane(request)
     wanted = instance_id(request)
-    running = running_of(plane.fleet.get(wanted))
-    if running is None:
+    record = plane.fleet.get(wanted)
+    running = running_of(record)
+    if running is None or record.slot is None:
         raise ProblemError(
             "instance-not-running", f"instance {wanted!r} does not run; start it first"
         )
@@ -89,19 +93,22 @@ async def observed(request: Request) -> Response:
         raise ProblemError(
             "instance-unobservable", f"instance {wanted!r} cannot be read now: {why}"
         )
+    host, port = address(record.slot)
     return answer(
         request,
         {
             "instanceId": wanted,
             "at": stamp(seen.at),
-            "configuration": mask(from_snapshot(seen.snapshot)),
+            "configuration": mask(
+                await _as_configured(plane, record, from_snapshot(seen.snapshot))
+            ),
             "componentsDigest": digest,
             "components": [
                 {"kind": each.kind, "id": each.id, "status": each.status, "error": each.error}
                 for each in seen.components
             ],
-            "host": running.host,
-            "port": running.port,
+            "host": host,
+            "port": port,
             "unobservable": ["logLevel"],
         },
     )
@@ -113,6 +120,15 @@ async def runtime_status(request: Request) -> Response:
     """What runs, as the platform knows it."""
     record = control_plane(request).fleet.get(instance_id(request))
     return answer(request, runtime_info(record))
+
+
+async def _as_configured(plane: ControlPlane, record: Record, seen: Configuration) -> Configuration:
+    """What the server reports, in the addresses and names that its configuration has."""
+    slot = record.slot
+    if slot is None or not slot.placement or slot.generation is None:
+        return seen
+    applied = await plane.configurations.generation(record.instance.id, slot.generation)
+    return unplaced(seen, msgspec.json.decode(applied.document), slot.placement, slot.name)
 
 
 def runtime_info(record: Record) -> dict[str, object]:

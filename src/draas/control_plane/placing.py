@@ -1,0 +1,81 @@
+"""Gives slots the ports at which they listen behind the router."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import msgspec
+
+from draas.contract.problems import ProblemError
+from draas.control_plane.documents import Document
+from draas.control_plane.fleet import Fleet
+from draas.control_plane.placement import INTERNAL_HOST, listeners, placed
+from draas.control_plane.port_allocation import PortsExhaustedError, choose_port
+from draas.control_plane.records import SERVER, Place, Slot, slots_of
+from draas.model.configuration import Configuration, observable_digest
+
+
+class Placing:
+    """Places slots; `ports` are for them alone, and without any they listen where clients ask."""
+
+    def __init__(
+        self, fleet: Fleet, ports: range | None, can_bind: Callable[[str, int], bool]
+    ) -> None:
+        self._fleet = fleet
+        self._ports = ports
+        self._can_bind = can_bind
+        self._promised: set[int] = set()
+
+    @contextmanager
+    def placed(
+        self, slot: Slot, what: Document, keep: Mapping[str, Place] | None = None
+    ) -> Iterator[tuple[Slot, Configuration]]:
+        """The slot with its ports, and what it is started with; kept free until the end.
+
+        Until then the slot must have been recorded. Parts in `keep` stay where they are.
+
+        Raises:
+            ProblemError: ports-exhausted.
+        """
+        if self._ports is None:
+            yield slot, what.configuration
+            return
+        placement: dict[str, Place] = {}
+        chosen: list[int] = []
+        try:
+            for part, host, port in listeners(what.configuration):
+                known = (keep or {}).get(part)
+                if known is None:
+                    chosen.append(self._choose())
+                placement[part] = Place(host, port, known.internal if known else chosen[-1])
+            configuration = placed(what.configuration, placement, slot.name)
+            yield (
+                msgspec.structs.replace(
+                    slot,
+                    host=INTERNAL_HOST,
+                    port=placement[SERVER].internal,
+                    components_digest=observable_digest(configuration),
+                    placement=placement,
+                ),
+                configuration,
+            )
+        finally:
+            self._promised.difference_update(chosen)
+
+    def _choose(self) -> int:
+        assert self._ports is not None
+        taken = set(self._promised)
+        for record in self._fleet:
+            for slot in slots_of(record):
+                taken.update(place.internal for place in slot.placement.values())
+        try:
+            port = choose_port(self._ports, taken, lambda port: self._can_bind(INTERNAL_HOST, port))
+        except PortsExhaustedError:
+            raise ProblemError(
+                "ports-exhausted",
+                f"no port of {self._ports.start}-{self._ports.stop - 1} is free for another slot; "
+                "widen the range with Slots:FirstPort and Slots:LastPort",
+            ) from None
+        self._promised.add(port)
+        return port
