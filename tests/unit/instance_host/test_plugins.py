@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from draas.adapters.clock import SystemClock
+from draas.instance_host.change_log import ChangeLog
 from draas.instance_host.engine import PluginError
 from draas.instance_host.errors import ApiError
 from draas.instance_host.journal import Journal
@@ -65,7 +66,7 @@ class World:
         self.registry = Registry()
         clock = SystemClock()
         around = Surroundings(self.engine, self.registry, Journal(clock), clock, {"PW": "secret"})
-        self.sources = SourceSet(around)
+        self.sources = SourceSet(around, ChangeLog("first"))
         self.queries = QuerySet(around)
         self.reactions = ReactionSet(around, self.queries)
 
