@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -44,15 +45,21 @@ FORWARD_SECONDS = 30.0
 HOPS = 4
 """Between how many hosts a push may be sent, before it is taken for going in circles."""
 
+_log = logging.getLogger("draas.instance")
+
 
 class Handover:
-    """The role of this host; without a second one it leads from start to end."""
+    """The role of this host; without a second one it leads from start to end.
+
+    `changing` is held while the role changes: components stay as they are meanwhile.
+    """
 
     def __init__(
         self,
         registry: Registry,
         log: ChangeLog,
         new_term: Callable[[], str],
+        changing: asyncio.Lock,
         sources: SourceSet,
         queries: QuerySet,
         reactions: ReactionSet,
@@ -67,7 +74,7 @@ class Handover:
         self._reactions = reactions
         self._following: Following | None = None
         self._turn = asyncio.Event()
-        self._changing = asyncio.Lock()
+        self._changing = changing
         self._successor_leads = False
         self._watch: asyncio.Task[None] | None = None
         sources.intake = self.take
@@ -180,6 +187,9 @@ class Handover:
             if self.role == FOLLOWER:
                 raise wrong_role("this host follows: seal its leader")
             if self.role == LEADER:
+                with suppress(TimeoutError):  # deliver what there is before pushes have to wait
+                    async with asyncio.timeout(SETTLE_SECONDS):
+                        await self._reactions.settle()
                 self._become(SEALED, successor)
                 async with self._or_lead_on():
                     await self._sources.rest()
@@ -199,10 +209,15 @@ class Handover:
             if self.role == FOLLOWER:
                 raise wrong_role("this host follows: promote it")
             if self.role == SEALED:
+                if await self._leads(self.peer):
+                    raise wrong_role("the successor leads: let this host follow it")
                 await self._lead()
 
     async def promote(self, sequence: int | None) -> None:
-        """Lead after change `sequence` of the sealed leader; after whatever is here if None.
+        """Lead after change `sequence` of the sealed leader.
+
+        None is for a leader that is dead: this host leads with what it has, and what the dead one
+        had not passed on is lost. It is refused while that one answers that it leads.
 
         Reactions get the results of later changes only. `ApiError` leaves it a follower.
         """
@@ -213,6 +228,8 @@ class Handover:
                 return
             if sequence is not None:
                 await self._following.reach(sequence, SETTLE_SECONDS)
+            elif await self._leads(self.peer):
+                raise wrong_role("the leader is alive: seal it, and promote with its last change")
             await self._following.stop()
             try:
                 async with asyncio.timeout(SETTLE_SECONDS):
@@ -249,6 +266,8 @@ class Handover:
 
     def _become(self, role: str, peer: str | None) -> None:
         self.role, self.peer = role, peer
+        where = f", with {peer}" if peer else ""
+        _log.info("this host is %s at change %s%s", role, self.log.sequence, where)
         self._successor_leads = False
         self._wake()
 
@@ -271,13 +290,21 @@ class Handover:
     async def _watch_successor(self, successor: str) -> None:
         """Let waiting pushes go as soon as the successor leads, whoever promotes it."""
         while not self._successor_leads:
-            with suppress(OSError, TimeoutError, ValueError):
-                status, body = await _ask("GET", successor, "", b"", 1.0)
-                if status == 200 and parse_json(body)["data"]["role"] == LEADER:
-                    self._successor_leads = True
-                    self._wake()
-                    return
-            await asyncio.sleep(POLL_SECONDS)
+            if await self._leads(successor):
+                self._successor_leads = True
+                self._wake()
+            else:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _leads(self, peer: str | None) -> bool:
+        """Whether another host says that it leads."""
+        if peer is None:
+            return False
+        try:
+            status, body = await _ask("GET", peer, "", b"", 1.0)
+            return status == 200 and bool(parse_json(body)["data"]["role"] == LEADER)
+        except (OSError, TimeoutError, ValueError, KeyError, TypeError):
+            return False
 
     async def _stop_watching(self) -> None:
         if self._watch is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from draas.contract.drasi_server import CROSS_SITE, FOLLOWER, HANDOVER
 from draas.instance_host.change_log import line_of
@@ -20,6 +20,8 @@ from draas.instance_host.values import text_of, whole_of
 
 NDJSON = "application/x-ndjson"
 HEARTBEAT_SECONDS = 1.0
+
+_LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 
 Act = Callable[..., Awaitable[Response]]
 Add = Callable[[str, str, Act], None]
@@ -97,11 +99,9 @@ class HandoverApi:
         document = document_of(request)
         if not isinstance(document, dict):
             raise invalid("the body must be an object with `successor`, or an empty one")
-        successor = document.get("successor")
-        sequence = await self._handover.seal(
-            None if successor is None else _url(document, "successor")
-        )
-        return _success({"sequence": sequence})
+        known = document.get("successor") is not None
+        successor = _url(document, "successor") if known else None
+        return _success({"sequence": await self._handover.seal(successor)})
 
     async def _unseal(self, request: Request) -> Response:
         await self._handover.unseal()
@@ -142,9 +142,8 @@ def _guarded(act: Act) -> Act:
 def _refuse_pages(request: Request) -> None:
     """403 for what a browser sends: these routes hand out data and stop an instance."""
     headers = request.headers
-    host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
     is_page = "origin" in headers or headers.get("sec-fetch-site", "none") != "none"
-    is_here = host in ("localhost", "::1") or host.startswith("127.")
+    is_here = _LOOPBACK.fullmatch(headers.get("host", "")) is not None
     if is_page or not is_here:
         raise ApiError(CROSS_SITE, "the hand-over is not for web pages, and only for this machine")
 

@@ -49,17 +49,23 @@ class Instance:
         self.registry = Registry()
         self.journal = Journal(clock)
         surroundings = Surroundings(engine, self.registry, self.journal, clock, environment)
+        self._changes = asyncio.Lock()
         log = ChangeLog(clock.new_id())
         self.sources = SourceSet(surroundings, log)
         self.queries = QuerySet(surroundings)
         self.reactions = ReactionSet(surroundings, self.queries)
         self.handover = Handover(
-            self.registry, log, clock.new_id, self.sources, self.queries, self.reactions
+            self.registry,
+            log,
+            clock.new_id,
+            self._changes,
+            self.sources,
+            self.queries,
+            self.reactions,
         )
         self._engine = engine
         self._file = file
         self._settings = settings
-        self._changes = asyncio.Lock()
 
     async def load(self) -> None:
         """Add what the file configures, and start it; feeders last, so that nothing is missed.

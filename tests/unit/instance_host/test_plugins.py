@@ -54,6 +54,9 @@ class PluginEngine:
         self.components[id] = (kind, queries, config)
         return id
 
+    async def latest(self, engine_id: str) -> int:
+        return 0
+
     async def remove_reaction(self, engine_id: str) -> None:
         del self.components[engine_id]
 
@@ -133,3 +136,17 @@ async def test_a_plugin_reaction_enters_the_engine_while_it_runs() -> None:
     with pytest.raises(ApiError, match="not running"):
         await world.reactions.start(reaction)
     assert reaction.status == "Error"
+
+
+async def test_a_plugin_reaction_is_out_of_the_engine_while_it_is_held() -> None:
+    world = World()
+    await world.sources.add(DATABASE)
+    await world.queries.add(QUERY)
+    reaction = await world.reactions.add(PROCEDURE)
+    world.reactions.held = True
+    await world.reactions.start(reaction)
+    assert (reaction.status, "p" in world.engine.components) == ("Running", False)
+    await world.reactions.release()
+    assert "p" in world.engine.components
+    await world.reactions.hold()
+    assert (reaction.status, "p" in world.engine.components) == ("Running", False)
