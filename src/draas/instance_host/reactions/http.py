@@ -81,6 +81,11 @@ class HttpSink:
                 if self._dropped & (self._dropped - 1) == 0:  # at 1, 2, 4, 8, …
                     self._warn(f"the receiver is too slow: {self._dropped} rows dropped so far")
 
+    async def settle(self) -> None:
+        """Return when every queued call has been made."""
+        if self._worker is not None:
+            await self._queue.join()
+
     async def _work(self) -> None:
         while True:
             result, row = await self._queue.get()
@@ -90,6 +95,8 @@ class HttpSink:
                     self._warn(f"the receiver answered {status}")
             except (OSError, TimeoutError, ValueError) as error:
                 self._warn(f"a call failed: {type(error).__name__}")
+            finally:
+                self._queue.task_done()
 
     async def _send(self, result: Result, row: dict[str, Any]) -> int:
         query_id = result["query_id"]

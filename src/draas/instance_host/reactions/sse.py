@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 from draas.instance_host.errors import invalid
@@ -29,6 +30,7 @@ DEFAULT_PORT = 8080
 DEFAULT_PATH = "/events"
 DEFAULT_HEARTBEAT_MS = 30_000
 CLIENT_BACKLOG = 1024
+SETTLE_SECONDS = 1.0
 
 
 class SseSink:
@@ -70,7 +72,15 @@ class SseSink:
             for client in self._clients:
                 if client.full():
                     client.get_nowait()
+                    client.task_done()
                 client.put_nowait(message)
+
+    async def settle(self) -> None:
+        """Return when every client was sent all of it; one that reads too slowly gets it later."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                for client in list(self._clients):
+                    await client.join()
 
     def _messages(self, result: Result) -> list[bytes]:
         query_id = result["query_id"]
@@ -107,8 +117,10 @@ class SseSink:
                     async with asyncio.timeout(self._heartbeat):
                         message = await client.get()
                 except TimeoutError:
-                    message = event({"type": "heartbeat", "ts": self._now_ms()})
+                    yield event({"type": "heartbeat", "ts": self._now_ms()})
+                    continue
                 yield message
+                client.task_done()
         finally:
             self._clients.discard(client)
 
