@@ -27,12 +27,15 @@ def other(name: str) -> str:
 
 
 class Followed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How far a slot is with the changes of its instance: who leads, and by how much it lags."""
+    """How far a slot is with the changes of its instance: who leads, and by how much it lags.
+
+    `lag` is `None` while the leader does not answer.
+    """
 
     role: str = ""
     sequence: int = 0
     leader: str | None = None
-    lag: int = 0
+    lag: int | None = 0
     error: str | None = None
     sources: dict[str, dict[str, Any]] = {}
 

@@ -7,10 +7,6 @@ from typing import Any, Protocol
 from draas.contract.slots import Followed
 from draas.control_plane.ports import Running
 
-LEADER = "leader"
-SEALED = "sealed"
-FOLLOWER = "follower"
-
 
 class HandoverError(Exception):
     """The server refused, or did not answer; what it says names no data."""

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from draas.control_plane.handover import (
-    FOLLOWER,
-    LEADER,
-    SEALED,
-    Handover,
-    HandoverError,
-)
+from draas.contract.drasi_server import FOLLOWER, LEADER, SEALED
+from draas.control_plane.handover import Handover, HandoverError
 from draas.control_plane.monitor import running_in
 from draas.control_plane.ports import Running
 from draas.control_plane.records import Record, slots_of

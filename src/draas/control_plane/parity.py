@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from draas.contract.drasi_server import LEADER
 from draas.contract.slots import MOST_ROWS, Parity, QueryParity
 from draas.control_plane.fleet import Fleet
-from draas.control_plane.handover import LEADER, Handover, HandoverError
+from draas.control_plane.handover import Handover, HandoverError
 from draas.control_plane.monitor import running_in, running_of
 from draas.control_plane.ports import Observer, Running
 from draas.model.configuration import ConfigurationError, from_snapshot

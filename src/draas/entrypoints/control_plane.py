@@ -18,6 +18,7 @@ from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings, ProcessOptions
 from draas.control_plane.platforms import Platforms
+from draas.control_plane.router import TrafficRouter
 from draas.entrypoints.exclusive import exclusive
 from draas.entrypoints.web_server import WebServer
 
@@ -78,13 +79,7 @@ async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[st
 
 
 def _router(settings: ControlPlaneSettings, data: Path) -> TrafficRouter | None:
-    match settings.router:
-        case "envoy":
-            return EnvoyRouter(data / "envoy")
-        case "haproxy":
-            return HaproxyRouter(data / "haproxy")
-        case _:
-            return None
+    return None
 
 
 def _processes(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from draas.contract.drasi_server import FOLLOWER, LEADER, SEALED
 from draas.contract.slots import Followed
-from draas.control_plane.handover import FOLLOWER, LEADER, SEALED, HandoverError
+from draas.control_plane.handover import HandoverError
 from draas.control_plane.ports import Running
 
 

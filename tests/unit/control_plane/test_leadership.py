@@ -2,8 +2,9 @@
 
 import pytest
 
+from draas.contract.drasi_server import FOLLOWER, LEADER, SEALED
 from draas.contract.slots import CANDIDATE, MAIN, SECOND
-from draas.control_plane.handover import FOLLOWER, LEADER, SEALED, HandoverError
+from draas.control_plane.handover import HandoverError
 from draas.control_plane.leadership import Leadership
 from draas.control_plane.records import Record, put
 from draas.testing.simulated_handover import SimulatedHandover, SimulatedServer
