@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.monitor import running_of
 from draas.control_plane.platforms import Platforms
@@ -16,6 +18,11 @@ from draas.model.status import InstanceStatus, RunState
 
 NOT_RUNNING = "was not running when the control plane started"
 AT_ONCE = 8
+_UNSETTLED = (
+    InstanceStatus.RUNNING.value,
+    InstanceStatus.STARTING.value,
+    InstanceStatus.STOPPING.value,
+)
 
 
 async def adopt_all(fleet: Fleet, platforms: Platforms, clock: Clock) -> int:
@@ -30,9 +37,7 @@ async def adopt_all(fleet: Fleet, platforms: Platforms, clock: Clock) -> int:
         async with at_once:
             return await _adopt(fleet, platforms, record, Cause(stamp(clock.now())))
 
-    unsettled = (InstanceStatus.RUNNING, InstanceStatus.STARTING, InstanceStatus.STOPPING)
-    names = [status.value for status in unsettled]
-    concerned = [each for each in fleet if each.slot or each.instance.status in names]
+    concerned = [each for each in fleet if fleet.is_here(each) and _is_unsettled(each)]
     return sum(await asyncio.gather(*(one(record) for record in concerned)))
 
 
@@ -47,19 +52,32 @@ async def _adopt(fleet: Fleet, platforms: Platforms, record: Record, cause: Caus
             running = None
 
     def decide(present: Record | None) -> Transition:
-        return Transition(None) if present is None else settled(present, running, cause)
+        if present is None or not fleet.is_here(present):
+            return Transition(present)
+        return settled(present, running, cause, fleet.host)
 
     await fleet.change(instance_id, decide)
     return running is not None
 
 
-def settled(record: Record, running: Running | None, cause: Cause) -> Transition:
-    """The instance as it was found: running, or not running and why."""
+def _is_unsettled(record: Record) -> bool:
+    held = record.slot is not None or record.instance.operation is not None
+    return held or record.instance.status in _UNSETTLED
+
+
+def settled(
+    record: Record, running: Running | None, cause: Cause, host: str | None = None
+) -> Transition:
+    """The instance as it was found on this host: running, or not running and why."""
+    if record.slot is None and record.instance.status not in _UNSETTLED:
+        return transition(record, put(record, operation=None), cause)
     if running is not None and record.slot is not None:
+        slot = msgspec.structs.replace(located(record.slot, running), host_id=host)
         after = put(
             record,
             status=InstanceStatus.RUNNING.value,
-            slot=located(record.slot, running),
+            slot=slot,
+            operation=None,
             started_at=record.started_at or cause.at,
             reason=None,
         )

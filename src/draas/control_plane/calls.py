@@ -18,20 +18,30 @@ T = TypeVar("T")
 class Calls:
     """Names each call and lets it go on to its end, though its client goes away (B-94).
 
-    `operated` is told each call and its outcome.
+    `operated` is told each call and its outcome; `host` is where they are carried out.
     """
 
     def __init__(
-        self, finisher: Finisher, clock: Clock, operated: Callable[[str, str], None]
+        self,
+        finisher: Finisher,
+        clock: Clock,
+        operated: Callable[[str, str], None],
+        host: str | None = None,
     ) -> None:
         self._finisher = finisher
+        self._host = host
         self._clock = clock
         self._operated = operated
 
     def begun(self, kind: str, cause: Cause) -> OperationInFlight:
         """What holds the instance while the call is under way."""
         return OperationInFlight(
-            kind, cause.operation_id or self._clock.new_id(), cause.actor, cause.at, cause.fence
+            kind,
+            cause.operation_id or self._clock.new_id(),
+            cause.actor,
+            cause.at,
+            cause.fence,
+            self._host,
         )
 
     def cause(self, mine: OperationInFlight) -> Cause:

@@ -253,7 +253,10 @@ class Lifecycle:
         """A slot ended by itself; a start under way looks for it in `_exits` when it is ready."""
         if exited.instance_id not in self._fleet:
             return
-        if self._fleet.get(exited.instance_id).instance.operation is not None:
+        record = self._fleet.get(exited.instance_id)
+        if not self._fleet.is_here(record):
+            return
+        if record.instance.operation is not None:
             self._exits[exited.instance_id] = exited
             return
         self._operated("crash", "failure")

@@ -31,7 +31,8 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A slot that runs or is being started, and what it was started with.
 
     It is written before the start, so that a control plane that dies meanwhile finds it:
-    `process_id` is `None` until the platform has answered.
+    `process_id` is `None` until the platform has answered. `host_id` is that of the control plane
+    whose process it is, where there can be several.
     """
 
     name: str
@@ -43,10 +44,11 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at: str
     process_id: int | None = None
     process_started: float | None = None
+    host_id: str | None = None
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance as the store keeps it; `instance.operation` alone lives in memory only.
+    """An instance as the store keeps it; alone on a store, `instance.operation` is in memory only.
 
     `fence` is the highest that any call on the instance came with.
     """
@@ -98,6 +100,22 @@ class Loaded(msgspec.Struct, frozen=True):
     epoch: str
     sequence: int
     records: list[Record]
+
+
+class News(msgspec.Struct, frozen=True):
+    """What others wrote up to `sequence`: the changes, and how their instances are now."""
+
+    sequence: int
+    changes: list[Change]
+    records: dict[str, Record | None]
+
+
+class Host(msgspec.Struct, frozen=True, gc=False):
+    """A control plane with the processes that it runs; `is_alive`: it was heard of lately."""
+
+    id: str
+    url: str
+    is_alive: bool = True
 
 
 _RECORD = frozenset(Record.__struct_fields__)

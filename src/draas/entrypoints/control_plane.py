@@ -1,4 +1,4 @@
-"""`draas control-plane`: the control plane on SQLite, with servers as processes, over HTTP."""
+"""`draas control-plane`: the control plane with servers as processes, over HTTP."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from draas.control_plane.options import ControlPlaneSettings, ProcessOptions
 from draas.control_plane.platforms import Platforms
 from draas.entrypoints.exclusive import exclusive
 from draas.entrypoints.web_server import WebServer
+from draas.model.clock import Clock
 
 STORE_FILE = "control-plane.sqlite"
+HOST_FILE = "host-id"
+"""Whose processes those below the data directory are, where control planes share a store."""
 
 
 async def run(
@@ -52,13 +55,19 @@ async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[st
         settings=settings,
         can_bind=can_bind,
         metrics=metrics(),
+        host=_host(data, clock) if store.shared else None,
     )
+
+    def listens(url: str) -> None:
+        plane.hosts.listens_at(settings.api.advertised_url or url)
+        ready(url)
+
     server = WebServer(
         application(plane),
         settings.api.host,
         settings.api.port,
         any_host=settings.api.allow_remote_access_without_authentication,
-        on_started=ready,
+        on_started=listens,
         on_ending=plane.fleet.end_polls,
     )
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -70,6 +79,16 @@ async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[st
         await plane.close()
         await client.close()
     return 0 if server.started else 1
+
+
+def _host(data: Path, clock: Clock) -> str:
+    """The identity of the data directory, made at first."""
+    file = data / HOST_FILE
+    if not file.exists():
+        whole = file.with_suffix(".new")
+        whole.write_text(clock.new_id())
+        whole.replace(file)
+    return file.read_text().strip()
 
 
 def _processes(options: ProcessOptions, data: Path, client: DrasiClient) -> ProcessPlatform:

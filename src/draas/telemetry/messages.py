@@ -223,6 +223,12 @@ CONTROL_PLANE_STORE_FAILED = Message(
 ADOPTED_AT_START = Message(
     _CONTROL_PLANE, _INFO, "Took over {adopted} running servers of {instances} instances"
 )
+HOST_GONE = Message(
+    _CONTROL_PLANE,
+    _WARNING,
+    "Host {host_id} at {url} is not heard of: nobody knows what its instances do",
+)
+HOST_BACK = Message(_CONTROL_PLANE, _INFO, "Host {host_id} at {url} is heard of again")
 
 
 def catalogue() -> dict[str, Message]:
