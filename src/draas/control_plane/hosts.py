@@ -31,6 +31,8 @@ class Hosts:
         self._store = store
         self._clock = clock
         self._members: dict[str, Host] = {}
+        self._gone: dict[str, Host] = {}
+        self._beaten = self._steady_since = float("-inf")
         self._url = ""
         self._listening = asyncio.Event()
 
@@ -54,7 +56,7 @@ class Hosts:
             ProblemError: it is not heard of (host-unreachable).
         """
         host = self._members.get(host_id)
-        if host is None or not host.is_alive:
+        if host is None or host_id in self._gone:
             raise unreachable(host_id, host.url if host else "", "it is not heard of")
         return host.url
 
@@ -69,29 +71,38 @@ class Hosts:
     async def beat(self) -> None:
         """Stay a member; say of what hosts ran that are gone that nobody knows.
 
+        Who was away itself, or the store was, first lets the others beat again.
+
         Raises:
             StoreError: it could not be stored.
         """
         if self._fleet.host is None:
             return
-        before = self._members
         found = await self._store.beat(self._fleet.host, self._url, TTL_SECONDS)
+        now = self._clock.monotonic()
+        if now - self._beaten > TTL_SECONDS:
+            self._steady_since = now
+        self._beaten = now
         self._members = {each.id: each for each in found}
-        for each in found:
-            known = before.get(each.id)
-            if known is not None and known.is_alive != each.is_alive:
-                told = messages.HOST_BACK if each.is_alive else messages.HOST_GONE
-                emit(told, host_id=each.id, url=each.url)
-        await self._judge({each.id: each for each in found if not each.is_alive})
+        is_steady = now - self._steady_since > TTL_SECONDS
+        self._learn({each.id: each for each in found if is_steady and not each.is_alive})
+        await self._judge()
 
-    async def _judge(self, gone: dict[str, Host]) -> None:
+    def _learn(self, gone: dict[str, Host]) -> None:
+        for each in self._members.values():
+            if (each.id in gone) != (each.id in self._gone):
+                told = messages.HOST_GONE if each.id in gone else messages.HOST_BACK
+                emit(told, host_id=each.id, url=each.url)
+        self._gone = gone
+
+    async def _judge(self) -> None:
         """Every member does this, and whoever is first has done it."""
         cause = Cause(stamp(self._clock.now()))
         changes = []
         for record in self._fleet:
             decide: Decide | None = None
-            if (has_it := owner(record)) in gone:
-                decide = partial(lost, host=gone[has_it], cause=cause)
+            if (has_it := owner(record)) in self._gone:
+                decide = partial(lost, host=self._gone[has_it], cause=cause)
             elif has_it == self._fleet.host:
                 decide = partial(found_again, cause=cause)
             if decide is not None and decide(record).changes:
@@ -108,9 +119,11 @@ class Hosts:
         host = self._members.get(host_id)
         if host is None:
             raise ProblemError("host-not-found", f"no host {host_id[:128]!r} is a member")
-        if host.is_alive:
+        if host_id not in self._gone:
             raise ProblemError(
-                "host-alive", f"host {host_id} is heard of at {host.url}; end its control plane"
+                "host-alive",
+                f"host {host_id} was heard of lately at {host.url}; end its control plane, and "
+                "try again when it is not heard of any more",
             )
         decide = partial(given_up, host_id=host_id, cause=cause)
         theirs = [each.instance.id for each in self._fleet if owner(each) == host_id]
