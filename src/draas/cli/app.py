@@ -10,7 +10,7 @@ import typer
 from draas.cli.addresses import CONTROL_PLANE, DAEMON, Addresses
 from draas.cli.exit_codes import HELP, Code
 from draas.cli.output import AuditFormat, Format, ListFormat
-from draas.contract.urls import is_base_url
+from draas.contract.urls import are_base_urls
 
 if TYPE_CHECKING:
     from draas.cli.session import Session
@@ -34,17 +34,24 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="Form of the outp
 def addresses(
     context: typer.Context,
     control_plane: Annotated[
-        str, typer.Option(envvar="DRAAS_CONTROL_PLANE_URL", help="URL of the control plane.")
+        str,
+        typer.Option(
+            envvar="DRAAS_CONTROL_PLANE_URL",
+            help="URL of the control plane; several with commas between.",
+        ),
     ] = CONTROL_PLANE,
     daemon: Annotated[
-        str, typer.Option(envvar="DRAAS_DAEMON_URL", help="URL of the reconciliation daemon.")
+        str,
+        typer.Option(
+            envvar="DRAAS_DAEMON_URL", help="URL of the reconciliation daemon; or several."
+        ),
     ] = DAEMON,
 ) -> None:
     """Where the two processes are."""
     for name, url in (("--control-plane", control_plane), ("--daemon", daemon)):
-        if not is_base_url(url):
+        if not are_base_urls(url):
             raise typer.BadParameter(f"{url!r} is no URL; write http://HOST:PORT", param_hint=name)
-    context.obj = Addresses(control_plane.rstrip("/"), daemon.rstrip("/"))
+    context.obj = Addresses(control_plane, daemon)
 
 
 def run(context: typer.Context, work: Callable[[Session], Awaitable[Code]]) -> None:

@@ -14,6 +14,7 @@ STATUS = "/api/status"
 RECENT_CHANGES = "/api/status/recent-changes"
 STATUS_UPDATES = "/api/status/updates"
 READY = "/ready"
+CONTROL_PLANES = "/api/control-plane/replicas"
 
 RECONCILED = "/api/reconciliation/instances"
 OPERATIONS = "/api/reconciliation/operations"

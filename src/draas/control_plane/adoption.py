@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import msgspec
+
 from draas.contract.slots import MAIN, SECOND
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.monitor import running_in
@@ -18,6 +20,11 @@ from draas.model.status import InstanceStatus, RunState
 
 NOT_RUNNING = "was not running when the control plane started"
 AT_ONCE = 8
+_UNSETTLED = (
+    InstanceStatus.RUNNING.value,
+    InstanceStatus.STARTING.value,
+    InstanceStatus.STOPPING.value,
+)
 
 
 async def adopt_all(fleet: Fleet, platforms: Platforms, clock: Clock) -> int:
@@ -32,9 +39,7 @@ async def adopt_all(fleet: Fleet, platforms: Platforms, clock: Clock) -> int:
         async with at_once:
             return await _adopt(fleet, platforms, record, Cause(stamp(clock.now())))
 
-    unsettled = (InstanceStatus.RUNNING, InstanceStatus.STARTING, InstanceStatus.STOPPING)
-    names = [status.value for status in unsettled]
-    concerned = [each for each in fleet if slots_of(each) or each.instance.status in names]
+    concerned = [each for each in fleet if fleet.is_here(each) and _is_unsettled(each)]
     return sum(await asyncio.gather(*(one(record) for record in concerned)))
 
 
@@ -53,23 +58,35 @@ async def _adopt(fleet: Fleet, platforms: Platforms, record: Record, cause: Caus
                 found[name] = running
 
     def decide(present: Record | None) -> Transition:
-        return Transition(None) if present is None else settled(present, found, cause)
+        if present is None or not fleet.is_here(present):
+            return Transition(present)
+        return settled(present, found, cause, fleet.host)
 
     await fleet.change(instance_id, decide)
     return bool(found)
 
 
-def settled(record: Record, found: Mapping[str, Running], cause: Cause) -> Transition:
-    """The instance as it was found: which of its slots run, or why none does."""
-    spare = record.spare and located_or_gone(record.spare, found)
+def _is_unsettled(record: Record) -> bool:
+    held = bool(slots_of(record)) or record.instance.operation is not None
+    return held or record.instance.status in _UNSETTLED
+
+
+def settled(
+    record: Record, found: Mapping[str, Running], cause: Cause, host: str | None = None
+) -> Transition:
+    """The instance as it was found on this host: which of its slots run, or why none does."""
+    if not slots_of(record) and record.instance.status not in _UNSETTLED:
+        return transition(record, put(record, operation=None), cause)
+    spare = record.spare and _located_or_gone(record.spare, found, host)
     role = record.instance.second_slot if spare else None
     seen = put(record, spare=spare, second_slot=role)
-    running = found.get(record.slot.name) if record.slot else None
-    if running is not None and record.slot is not None:
+    slot = record.slot and _located_or_gone(record.slot, found, host)
+    if slot is not None:
         after = put(
             seen,
             status=InstanceStatus.RUNNING.value,
-            slot=located(record.slot, running),
+            slot=slot,
+            operation=None,
             started_at=record.started_at or cause.at,
             reason=None,
         )
@@ -80,6 +97,8 @@ def settled(record: Record, found: Mapping[str, Running], cause: Cause) -> Trans
     return transition(record, ended(seen, InstanceStatus.ERROR, NOT_RUNNING, cause).record, cause)
 
 
-def located_or_gone(slot: Slot, found: Mapping[str, Running]) -> Slot | None:
-    """A slot as it was found, `None` where nothing runs in it."""
-    return located(slot, found[slot.name]) if slot.name in found else None
+def _located_or_gone(slot: Slot, found: Mapping[str, Running], host: str | None) -> Slot | None:
+    """A slot as it was found on this host, `None` where nothing runs in it."""
+    if slot.name not in found:
+        return None
+    return msgspec.structs.replace(located(slot, found[slot.name]), host_id=host)

@@ -18,7 +18,8 @@ T = TypeVar("T")
 class Calls:
     """Names each call and lets it go on to its end, though its client goes away (B-94).
 
-    `operated` is told each call and its outcome, `freed` each instance that no call holds any more.
+    `operated` is told each call and its outcome, `freed` each instance that no call holds any more;
+    `host` is where calls are carried out.
     """
 
     def __init__(
@@ -28,8 +29,10 @@ class Calls:
         *,
         operated: Callable[[str, str], None],
         freed: Callable[[str], None],
+        host: str | None,
     ) -> None:
         self._finisher = finisher
+        self._host = host
         self._clock = clock
         self._operated = operated
         self._freed = freed
@@ -37,7 +40,12 @@ class Calls:
     def begun(self, kind: str, cause: Cause) -> OperationInFlight:
         """What holds the instance while the call is under way."""
         return OperationInFlight(
-            kind, cause.operation_id or self._clock.new_id(), cause.actor, cause.at, cause.fence
+            kind,
+            cause.operation_id or self._clock.new_id(),
+            cause.actor,
+            cause.at,
+            cause.fence,
+            self._host,
         )
 
     def cause(self, mine: OperationInFlight) -> Cause:

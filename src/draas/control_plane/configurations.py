@@ -10,7 +10,8 @@ import msgspec
 from draas.contract.problems import ProblemError
 from draas.contract.slots import MAIN
 from draas.control_plane.documents import Document, document, invalid, stored
-from draas.control_plane.fleet import Fleet, Transition, absent
+from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.picture import absent
 from draas.control_plane.records import Cause, Generation, Record, Slot, put
 from draas.control_plane.status import transition
 from draas.control_plane.store import Store, StoreError
@@ -133,6 +134,7 @@ class Configurations:
             components_digest=what.components_digest,
             generation=generation,
             at=cause.at,
+            host_id=self._fleet.host,
         )
         return what, slot
 

@@ -34,7 +34,10 @@ class Exits:
         """A slot ended by itself."""
         if exit.instance_id not in self._fleet:
             return
-        if self._fleet.get(exit.instance_id).instance.operation is not None:
+        record = self._fleet.get(exit.instance_id)
+        if not self._fleet.is_here(record):
+            return
+        if record.instance.operation is not None:
             self._kept.setdefault(exit.instance_id, {})[exit.process_id] = exit
             return
         self._record(exit)

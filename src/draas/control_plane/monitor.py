@@ -50,7 +50,9 @@ class Monitor:
         """Until cancelled: all that run, spread over the interval."""
         while True:
             running = [
-                each.instance.id for each in self._fleet if running_of(each) or is_untrue(each)
+                each.instance.id
+                for each in self._fleet
+                if (running_of(each) and self._fleet.is_here(each)) or is_untrue(each)
             ]
             pause = self._interval / max(1, len(running))
             for instance_id in running:
@@ -78,6 +80,8 @@ class Monitor:
             if instance_id not in self._fleet:
                 return
             record = self._fleet.get(instance_id)
+            if not self._fleet.is_here(record):
+                return
             running = running_of(record)
             decide = corrected if running is None else await self._seen(record, running)
         cause = Cause(stamp(self._clock.now()), source="Monitor")

@@ -27,6 +27,11 @@ class ApiOptions:
         False, help="Listen on other addresses than loopback, where anyone may give orders"
     )
 
+    advertised_url: str = setting(
+        "",
+        help="URL at which other control planes reach this one; empty: the address it listens on",
+    )
+
     def __post_init__(self) -> None:
         require_loopback(self.host, self.allow_remote_access_without_authentication)
 

@@ -42,7 +42,8 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     It is written before the start, so that a control plane that dies meanwhile finds it:
     `process_id` is `None` until the platform has answered. `host` and `port` are where the server
     itself listens. `placement` has the addresses of its parts behind a router, and is empty where
-    clients reach the server directly. `weight` is its share of the traffic in percent.
+    clients reach the server directly. `weight` is its share of the traffic in percent. `host_id` is
+    that of the control plane whose process it is, where there can be several.
     """
 
     name: str
@@ -56,10 +57,11 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     process_started: float | None = None
     weight: int = 100
     placement: dict[str, Place] = {}
+    host_id: str | None = None
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance as the store keeps it; `instance.operation` alone lives in memory only.
+    """An instance as the store keeps it; alone on a store, `instance.operation` is in memory only.
 
     `slot` is the one that serves, `spare` the other one, if there is one; what that is, candidate
     or retired, is `instance.second_slot`. `fence` is the highest that any call came with.
@@ -113,6 +115,22 @@ class Loaded(msgspec.Struct, frozen=True):
     epoch: str
     sequence: int
     records: list[Record]
+
+
+class News(msgspec.Struct, frozen=True):
+    """What others wrote up to `sequence`: the changes, and how their instances are now."""
+
+    sequence: int
+    changes: list[Change]
+    records: dict[str, Record | None]
+
+
+class Host(msgspec.Struct, frozen=True, gc=False):
+    """A control plane with the processes that it runs; `is_alive`: it was heard of lately."""
+
+    id: str
+    url: str
+    is_alive: bool = True
 
 
 _RECORD = frozenset(Record.__struct_fields__)

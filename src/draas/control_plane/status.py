@@ -7,7 +7,8 @@ from typing import Any
 
 from draas.contract.feed import Change
 from draas.contract.problems import ProblemError
-from draas.control_plane.fleet import Fleet, Transition, absent
+from draas.control_plane.fleet import HELD, Fleet, Transition
+from draas.control_plane.picture import absent
 from draas.control_plane.records import Cause, Generation, Record, put
 from draas.model.instance import Instance
 from draas.model.status import InstanceStatus
@@ -38,6 +39,10 @@ def transition(
             kinds = [("SlotsChanged", {})]
         if not kinds and after.fence > before.fence:
             kinds = [("Fenced", {})]
+        if not kinds and after.slot != before.slot:
+            kinds = [("SlotsChanged", {})]
+        if not kinds and after.instance.operation != before.instance.operation:
+            kinds = [(HELD, {})]
     told = before or after
     changes = tuple(_event(told, kind, cause, extra) for kind, extra in kinds) if told else ()
     return Transition(after, changes, generation)

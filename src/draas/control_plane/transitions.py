@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from draas.contract.problems import ProblemError
-from draas.control_plane.fleet import Transition, absent
+from draas.control_plane.fleet import Transition
 from draas.control_plane.last_good import doubted
+from draas.control_plane.ownership import require_here
+from draas.control_plane.picture import absent
 from draas.control_plane.ports import Running
 from draas.control_plane.records import Cause, Record, Slot, put
 from draas.control_plane.status import transition
@@ -27,7 +29,7 @@ def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Re
 
     Raises:
         ProblemError: instance-not-found, stale-fence, or instance-busy with the operation that
-            holds it.
+            holds it, or because another host has it.
     """
     if record is None:
         raise absent(instance_id)
@@ -39,8 +41,9 @@ def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Re
             fence=mine.fence,
             highest=record.fence,
         )
+    require_here(record, mine.host)
     held = record.instance.operation
-    if held is None or held is mine:
+    if held is None or held == mine:
         return record
     raise ProblemError(
         "instance-busy",
@@ -218,7 +221,7 @@ def unstoppable(record: Record, reason: str, cause: Cause) -> Transition:
 def released(record: Record | None, mine: OperationInFlight, cause: Cause) -> Transition:
     """The instance without this operation, should it still be held by it: it did not finish."""
     held = record.instance.operation if record else None
-    if record is None or held is not mine:
+    if record is None or held != mine:
         return Transition(record)
     between = (InstanceStatus.STARTING.value, InstanceStatus.STOPPING.value)
     status = record.instance.status

@@ -1,4 +1,4 @@
-"""`draas control-plane`: the control plane on SQLite, with servers as processes, over HTTP."""
+"""`draas control-plane`: the control plane with servers as processes, over HTTP."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ from draas.control_plane.platforms import Platforms
 from draas.control_plane.router import TrafficRouter
 from draas.entrypoints.exclusive import exclusive
 from draas.entrypoints.web_server import WebServer
+from draas.model.clock import Clock
 
 STORE_FILE = "control-plane.sqlite"
+HOST_FILE = "host-id"
+"""Whose processes those below the data directory are, where control planes share a store."""
 
 
 async def run(
@@ -57,13 +60,19 @@ async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[st
         metrics=metrics(),
         handover=handover,
         router=_router(settings, data),
+        host=_host(data, clock) if store.shared else None,
     )
+
+    def listens(url: str) -> None:
+        plane.hosts.listens_at(settings.api.advertised_url or url)
+        ready(url)
+
     server = WebServer(
         application(plane),
         settings.api.host,
         settings.api.port,
         any_host=settings.api.allow_remote_access_without_authentication,
-        on_started=ready,
+        on_started=listens,
         on_ending=plane.fleet.end_polls,
     )
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -80,6 +89,16 @@ async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[st
 
 def _router(settings: ControlPlaneSettings, data: Path) -> TrafficRouter | None:
     return None
+
+
+def _host(data: Path, clock: Clock) -> str:
+    """The identity of the data directory, made at first."""
+    file = data / HOST_FILE
+    if not file.exists():
+        whole = file.with_suffix(".new")
+        whole.write_text(clock.new_id())
+        whole.replace(file)
+    return file.read_text().strip()
 
 
 def _processes(

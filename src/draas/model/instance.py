@@ -8,13 +8,17 @@ import msgspec
 
 
 class OperationInFlight(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """The lifecycle call that holds an instance's lock; `fence` if it came with one."""
+    """The lifecycle call that holds an instance's lock; `fence` if it came with one.
+
+    `host` is that of the control plane which carries it out, where there can be several.
+    """
 
     kind: str
     id: str
     actor: str
     started_at: str
     fence: int | None = None
+    host: str | None = None
 
 
 class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):

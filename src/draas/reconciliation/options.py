@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 
-from draas.contract.urls import is_base_url
+from draas.contract.urls import are_base_urls
 from draas.decide.approval import MANUAL
 from draas.decide.strategies import AUTO, STRATEGIES
 from draas.settings import InvalidSettingError, load, require_loopback, setting
@@ -186,7 +186,8 @@ class DaemonSettings:
     """Everything that can be set in the daemon."""
 
     control_plane_url: str = setting(
-        "http://localhost:5000", help="Where the control plane listens"
+        "http://localhost:5000",
+        help="Where the control plane listens; several that share a store with commas between",
     )
     store: str = setting(
         "",
@@ -202,7 +203,7 @@ class DaemonSettings:
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
     def __post_init__(self) -> None:
-        if not is_base_url(self.control_plane_url):
+        if not are_base_urls(self.control_plane_url):
             raise InvalidSettingError(
                 "control_plane_url",
                 "an http or https URL with a host and without user, query or fragment, such as "

@@ -229,6 +229,12 @@ DATA_NOT_KEPT = Message(
     _WARNING,
     "What the sources of instance {instance_id} brought is not kept: {reason}",
 )
+HOST_GONE = Message(
+    _CONTROL_PLANE,
+    _WARNING,
+    "Host {host_id} at {url} is not heard of: nobody knows what its instances do",
+)
+HOST_BACK = Message(_CONTROL_PLANE, _INFO, "Host {host_id} at {url} is heard of again")
 
 
 def catalogue() -> dict[str, Message]:

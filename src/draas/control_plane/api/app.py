@@ -17,9 +17,11 @@ from draas.control_plane.api import (
     instances,
     itself,
     lifecycle,
+    replicas,
     slots,
 )
 from draas.control_plane.api.failures import Unexpected
+from draas.control_plane.api.present import Present
 from draas.control_plane.api.schema import describe
 from draas.control_plane.api.spelling import AnySpelling
 from draas.control_plane.control_plane import ControlPlane
@@ -28,7 +30,7 @@ from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import ControlPlaneMetrics
 
-_PARTS = (instances, lifecycle, slots, configurations, changes, itself, docs)
+_PARTS = (instances, lifecycle, slots, configurations, changes, replicas, itself, docs)
 
 
 def application(control_plane: ControlPlane) -> FastAPI:
@@ -48,6 +50,7 @@ def application(control_plane: ControlPlane) -> FastAPI:
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(Present, fleet=control_plane.fleet)
     app.add_middleware(AnySpelling)
     app.add_middleware(
         Unexpected, clock=control_plane.clock, answered=control_plane.metrics.answered

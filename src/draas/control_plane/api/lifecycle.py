@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer
+from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.once import once
 from draas.control_plane.api.requests import (
     cause,
@@ -31,6 +32,7 @@ router = APIRouter(tags=["Lifecycle"])
 
 
 @router.post("/api/servers/instances/{id}/start")
+@at_its_host
 async def start(request: Request) -> Response:
     """Start with the stored configuration, or with the one in the body."""
     given = await optional_body(request)
@@ -44,6 +46,7 @@ async def start(request: Request) -> Response:
 
 
 @router.post("/api/servers/instances/{id}/stop")
+@at_its_host
 async def stop(request: Request) -> Response:
     """Stop what runs; a success too when nothing does."""
     keep = flag(request, "keepDesiredRunState")
@@ -54,6 +57,7 @@ async def stop(request: Request) -> Response:
 
 
 @router.post("/api/servers/instances/{id}/restart")
+@at_its_host
 async def restart(request: Request) -> Response:
     """Stop and start with the stored configuration."""
     restart = control_plane(request).lifecycle.restart
@@ -61,6 +65,7 @@ async def restart(request: Request) -> Response:
 
 
 @router.post("/api/servers/instances/{id}/apply")
+@at_its_host
 async def apply(request: Request) -> Response:
     """Change the running server in place to the stored configuration, or to the body's."""
     given = await optional_body(request)
@@ -76,6 +81,7 @@ async def _once(request: Request, given: object, act: Callable[[], Awaitable[Out
 
 
 @router.get("/api/servers/instances/{id}/observed")
+@at_its_host
 async def observed(request: Request) -> Response:
     """What the running server reports now, secrets masked."""
     plane = control_plane(request)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from draas.contract.problems import ProblemError
 from draas.contract.slots import Counters, Traffic, Weights
 from draas.control_plane.api.answers import answer
+from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.once import once
 from draas.control_plane.api.requests import (
     body,
@@ -29,6 +30,7 @@ LONGEST_DRAIN = 600.0
 
 
 @router.get("/api/servers/instances/{id}/slots")
+@at_its_host
 async def list_slots(request: Request) -> Response:
     """The slots of an instance as they are now, the serving one first."""
     plane = control_plane(request)
@@ -39,6 +41,7 @@ async def list_slots(request: Request) -> Response:
 
 
 @router.post("/api/servers/instances/{id}/slots/plan")
+@at_its_host
 async def plan(request: Request) -> Response:
     """What a change by two slots would meet: whether it is possible, and what it would lose."""
     given, _ = _candidate(await optional_body(request))
@@ -47,6 +50,7 @@ async def plan(request: Request) -> Response:
 
 
 @router.post("/api/servers/instances/{id}/slots", status_code=201)
+@at_its_host
 async def open_slot(request: Request) -> Response:
     """Bring up a candidate beside the serving slot; it gets no traffic yet."""
     given, allow_state_loss = _candidate(await optional_body(request))
@@ -63,6 +67,7 @@ async def open_slot(request: Request) -> Response:
 
 
 @router.put("/api/servers/instances/{id}/traffic")
+@at_its_host
 async def weigh(request: Request) -> Response:
     """Share the traffic between the slots, in percent; live when this answers."""
     given = members(await body(request)).get("weights")
@@ -78,6 +83,7 @@ async def weigh(request: Request) -> Response:
 
 
 @router.get("/api/servers/instances/{id}/traffic")
+@at_its_host
 async def traffic(request: Request) -> Response:
     """What each slot was sent since it was attached to the router."""
     plane = control_plane(request)
@@ -99,12 +105,14 @@ async def traffic(request: Request) -> Response:
 
 
 @router.get("/api/servers/instances/{id}/parity")
+@at_its_host
 async def parity(request: Request) -> Response:
     """Whether the queries whose text did not change give the same rows in both slots."""
     return answer(request, await control_plane(request).parity.compare(instance_id(request)))
 
 
 @router.post("/api/servers/instances/{id}/slots/{name}/switch")
+@at_its_host
 async def switch(request: Request) -> Response:
     """Let this slot serve; the one that served is kept as the way back."""
     plane, wanted = control_plane(request), instance_id(request)
@@ -118,6 +126,7 @@ async def switch(request: Request) -> Response:
 
 
 @router.delete("/api/servers/instances/{id}/slots/{name}", status_code=204)
+@at_its_host
 async def close_slot(request: Request) -> Response:
     """Take the slot that does not serve away, once its requests are answered."""
     drain = min(number(request, "drainSeconds", 0.0), LONGEST_DRAIN)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "control_plane_0004"
-down_revision = "control_plane_0002"
+down_revision = "control_plane_0003"
 
 
 def upgrade() -> None:
