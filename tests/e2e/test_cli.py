@@ -207,6 +207,14 @@ async def test_bad_settings_are_a_line_each_and_exit_code_2(tmp_path: Path, comm
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize("command", ["control-plane", "daemon"])
+async def test_a_bad_port_is_told_as_any_bad_setting(command: str) -> None:
+    done = await draas(command, "--check-config", "--port", "many")
+    assert done.code == Code.USAGE
+    (line,) = done.err.splitlines()
+    assert ":Port = 'many' (command line): expected a whole number, from 0 to 65535" in line
+
+
 @pytest.mark.parametrize(
     ("command", "line"),
     [

@@ -219,7 +219,8 @@ def audit(
         int | None, typer.Option("--limit", "-n", min=1, max=1000, help="Newest entries only.")
     ] = None,
     output: Annotated[
-        AuditFormat, typer.Option("--output", "-o", help="ndjson is the whole audit.")
+        AuditFormat,
+        typer.Option("--output", "-o", help="ndjson is the whole audit, unless --limit is given."),
     ] = AuditFormat.TABLE,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that nothing in it was changed.")

@@ -71,9 +71,9 @@ class Reconciliation:
         )
         return _objects(as_object(answer).get("entries"))
 
-    async def export(self, instance_id: str | None = None) -> str:
-        """The whole audit as lines of JSON, newest first."""
-        params = _query(instance_id, None) | {"format": "ndjson"}
+    async def export(self, instance_id: str | None = None, limit: int | None = None) -> str:
+        """The whole audit, or its newest entries, as lines of JSON, newest first."""
+        params = _query(instance_id, limit) | {"format": "ndjson"}
         answer = await self.http.request(
             "GET", routes.AUDIT, params=params, maximum=MAXIMUM_LIST, within=300
         )

@@ -11,6 +11,17 @@ from draas.model.status import InstanceStatus
 
 BUDGET = "budget"
 """The gate that opens by itself as soon as an operation elsewhere has ended."""
+NAMES = (
+    "operation",
+    "status",
+    "quarantine",
+    "validation",
+    "approval",
+    "back-off",
+    "breaker",
+    BUDGET,
+)
+"""The gates in their order."""
 
 
 def gates(

@@ -21,7 +21,7 @@ CheckConfig = Annotated[
     bool, typer.Option("--check-config", help="Only check and show the settings.")
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+Port = Annotated[str | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
 
 
 @app.command("control-plane", context_settings=_SETTINGS)

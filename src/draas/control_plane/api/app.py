@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from draas.contract.methods import allowed
 from draas.contract.problems import ProblemError
 from draas.control_plane.api import (
     changes,
@@ -31,6 +32,7 @@ from draas.telemetry.logs import emit
 from draas.telemetry.metrics import ControlPlaneMetrics
 
 _PARTS = (instances, lifecycle, slots, configurations, changes, replicas, itself, docs)
+_ROUTES = [route for part in _PARTS for route in part.router.routes if isinstance(route, Route)]
 
 
 def application(control_plane: ControlPlane) -> FastAPI:
@@ -60,9 +62,7 @@ def application(control_plane: ControlPlane) -> FastAPI:
 
 def metrics() -> ControlPlaneMetrics:
     """Counters for the routes that `application` serves."""
-    return ControlPlaneMetrics(
-        {route.path for part in _PARTS for route in part.router.routes if isinstance(route, Route)}
-    )
+    return ControlPlaneMetrics({route.path for route in _ROUTES})
 
 
 def problem(request: Request, error: ProblemError) -> Response:
@@ -90,11 +90,11 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = f"{request.method} {request.url.path[:200]}"
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        methods = allowed(_ROUTES, request.scope)
         answer = problem(
-            request, ProblemError("method-not-allowed", f"{what} is not served; use {allowed}")
+            request, ProblemError("method-not-allowed", f"{what} is not served; use {methods}")
         )
-        answer.headers["Allow"] = allowed
+        answer.headers["Allow"] = methods
         return answer
     if error.status_code == 404:
         detail = f"{what} is not served; /openapi/v1.json lists what is"
