@@ -11,7 +11,7 @@ import msgspec
 from draas.contract.feed import Change
 from draas.contract.problems import ProblemError
 from draas.control_plane.feed import Feed
-from draas.control_plane.records import Generation, Record, Write
+from draas.control_plane.records import Generation, Record, Write, put
 from draas.control_plane.store import Store
 from draas.model.instance import InstanceState
 from draas.telemetry import messages
@@ -54,6 +54,8 @@ class Fleet:
         self._keep = keep_changes
         self._records: dict[str, Record] = {}
         self._states: dict[str, bytes] = {}
+        self._fences: dict[str, int] = {}
+        """The highest of ids that are gone: one that is given again is not open to old calls."""
         self._queue: asyncio.Queue[tuple[str, Decide, asyncio.Future[Record | None]]] = (
             asyncio.Queue()
         )
@@ -63,6 +65,7 @@ class Fleet:
         """Read everything; to be called once, before anything else."""
         loaded = await self._store.load()
         self.feed = Feed(self._store, loaded.epoch, loaded.sequence, self.state)
+        self._fences = dict(loaded.fences)
         for record in loaded.records:
             self._show(record.instance.id, record)
 
@@ -136,7 +139,7 @@ class Fleet:
             except Exception as error:
                 _settle(done, error)
                 continue
-            ahead[instance_id] = record
+            record = ahead[instance_id] = self._fenced(instance_id, present, record)
             decided.append((done, record))
             numbered = tuple(_numbered(changes, sequence))
             sequence += len(numbered)
@@ -166,6 +169,15 @@ class Fleet:
         finally:
             for _ in group:
                 self._queue.task_done()
+
+    def _fenced(
+        self, instance_id: str, before: Record | None, after: Record | None
+    ) -> Record | None:
+        if before is not None and after is None and before.fence:
+            self._fences[instance_id] = before.fence
+        elif before is None and after is not None:
+            return put(after, fence=self._fences.get(instance_id, 0))
+        return after
 
     def _show(self, instance_id: str, record: Record | None) -> None:
         if record is None:

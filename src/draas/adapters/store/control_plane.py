@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, and_, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -70,7 +70,15 @@ class SqlControlPlaneStore:
                 for row in _dicts(await connection.execute(select(slots)))
             }
             rows = _dicts(await connection.execute(select(instances).order_by(instances.c.id)))
-        return Loaded(head.epoch, head.sequence, [_record(row, taken) for row in rows])
+            gone = (
+                select(changes.c.instance_id, func.max(changes.c.fence))
+                .where(changes.c.fence.is_not(None))
+                .where(changes.c.instance_id.not_in(select(instances.c.id)))
+                .group_by(changes.c.instance_id)
+            )
+            fences = {row[0]: row[1] for row in await connection.execute(gone)}
+        records = [_record(row, taken) for row in rows]
+        return Loaded(head.epoch, head.sequence, records, fences)
 
     async def write(self, writes: Sequence[Write], *, after: int, keep: int) -> None:
         """Write all in one transaction; the head of the change log is the compare-and-set."""
