@@ -35,6 +35,14 @@ class Witness(Protocol):
         """The caller has an answer, or has given up."""
         ...
 
+    def took_over(self, caller: Process, fences: Mapping[int, int]) -> None:
+        """The store has raised the fences of some shards."""
+        ...
+
+    def wrote(self, caller: Process, instance_id: str, fence: int) -> None:
+        """The store has kept something under a fence."""
+        ...
+
     def saved(self, caller: Process, operation: Operation, *entries: AuditEntry) -> None:
         """The store has kept an open operation."""
         ...
@@ -86,23 +94,25 @@ class RemoteControlPlane:
 
     async def state(self, instance_id: str) -> InstanceState | None:
         """See the port."""
-        return await self._line.call(lambda: self._there.state(instance_id))
+        return await self._line.call(lambda: self._there.state(instance_id), about=instance_id)
 
     async def desired(self, instance_id: str) -> Desired:
         """See the port."""
-        return await self._line.call(lambda: self._there.desired(instance_id))
+        return await self._line.call(lambda: self._there.desired(instance_id), about=instance_id)
 
     async def last_good(self, instance_id: str) -> Desired | None:
         """See the port."""
-        return await self._line.call(lambda: self._there.last_good(instance_id))
+        return await self._line.call(lambda: self._there.last_good(instance_id), about=instance_id)
 
     async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
         """See the port."""
-        return await self._line.call(lambda: self._there.generation(instance_id, generation))
+        return await self._line.call(
+            lambda: self._there.generation(instance_id, generation), about=instance_id
+        )
 
     async def observed(self, instance_id: str) -> dict[str, Any] | None:
         """See the port."""
-        return await self._line.call(lambda: self._there.observed(instance_id))
+        return await self._line.call(lambda: self._there.observed(instance_id), about=instance_id)
 
     async def start(
         self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
@@ -112,7 +122,7 @@ class RemoteControlPlane:
         self._witness.called(self._caller, call)
         try:
             await self._line.call(
-                lambda: self._there.start(instance_id, document, order, within), within
+                lambda: self._there.start(instance_id, document, order, within), within, instance_id
             )
         finally:
             self._witness.over(self._caller, call)
@@ -123,7 +133,7 @@ class RemoteControlPlane:
         self._witness.called(self._caller, call)
         try:
             return await self._line.call(
-                lambda: self._there.stop(instance_id, order, within), within
+                lambda: self._there.stop(instance_id, order, within), within, instance_id
             )
         finally:
             self._witness.over(self._caller, call)
@@ -136,7 +146,7 @@ class RemoteControlPlane:
         self._witness.called(self._caller, call)
         try:
             await self._line.call(
-                lambda: self._there.apply(instance_id, document, order, within), within
+                lambda: self._there.apply(instance_id, document, order, within), within, instance_id
             )
         finally:
             self._witness.over(self._caller, call)
@@ -155,44 +165,54 @@ class RemoteStore:
 
     async def take_over(self, fences: Mapping[int, int]) -> Inheritance:
         """See the port."""
-        return await self._line.call(lambda: self._there.take_over(fences))
+
+        async def there() -> Inheritance:
+            left = await self._there.take_over(fences)
+            self._witness.took_over(self._caller, fences)
+            return left
+
+        return await self._line.call(there)
 
     async def save_operation(self, operation: Operation, *entries: AuditEntry) -> None:
         """See the port."""
 
         async def there() -> None:
             await self._there.save_operation(operation, *entries)
+            self._witness.wrote(self._caller, operation.instance_id, operation.fence)
             self._witness.saved(self._caller, operation, *entries)
 
-        await self._line.call(there)
+        await self._line.call(there, about=operation.instance_id)
 
     async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
         """See the port."""
 
         async def there() -> None:
             await self._there.finish(operation, memory, *entries)
+            self._witness.wrote(self._caller, operation.instance_id, operation.fence)
             self._witness.finished(operation)
             self._witness.remembered(memory)
 
-        await self._line.call(there)
+        await self._line.call(there, about=operation.instance_id)
 
     async def remember(self, memory: Memory, *entries: AuditEntry, fence: int) -> None:
         """See the port."""
 
         async def there() -> None:
             await self._there.remember(memory, *entries, fence=fence)
+            self._witness.wrote(self._caller, memory.instance_id, fence)
             self._witness.remembered(memory)
 
-        await self._line.call(there)
+        await self._line.call(there, about=memory.instance_id)
 
     async def forget(self, instance_id: str, *entries: AuditEntry, fence: int) -> None:
         """See the port."""
 
         async def there() -> None:
             await self._there.forget(instance_id, *entries, fence=fence)
+            self._witness.wrote(self._caller, instance_id, fence)
             self._witness.forgotten(instance_id)
 
-        await self._line.call(there)
+        await self._line.call(there, about=instance_id)
 
     async def operation_events(self, operation_id: str) -> list[OperationEvent]:
         """See the port."""
