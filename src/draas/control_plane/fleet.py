@@ -55,7 +55,7 @@ class Fleet:
         self._records: dict[str, Record] = {}
         self._states: dict[str, bytes] = {}
         self._fences: dict[str, int] = {}
-        """The highest of ids that are gone: one that is given again is not open to old calls."""
+        """The highest of each id that is gone, as it may be given again."""
         self._queue: asyncio.Queue[tuple[str, Decide, asyncio.Future[Record | None]]] = (
             asyncio.Queue()
         )
@@ -173,16 +173,18 @@ class Fleet:
     def _fenced(
         self, instance_id: str, before: Record | None, after: Record | None
     ) -> Record | None:
-        if before is not None and after is None and before.fence:
-            self._fences[instance_id] = before.fence
-        elif before is None and after is not None:
-            return put(after, fence=self._fences.get(instance_id, 0))
-        return after
+        """What becomes of it; a new one is not open to calls that the earlier one refused."""
+        if before is not None or after is None:
+            return after
+        earlier = self._records.get(instance_id)
+        return put(after, fence=earlier.fence if earlier else self._fences.get(instance_id, 0))
 
     def _show(self, instance_id: str, record: Record | None) -> None:
         if record is None:
-            self._records.pop(instance_id, None)
+            gone = self._records.pop(instance_id, None)
             self._states.pop(instance_id, None)
+            if gone is not None and gone.fence:
+                self._fences[instance_id] = gone.fence
         else:
             self._records[instance_id] = record
             self._states[instance_id] = msgspec.json.encode(as_state(record))
