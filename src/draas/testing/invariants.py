@@ -60,6 +60,7 @@ class Invariants:
     _stored: set[str] = field(default_factory=set)
     _memories: dict[str, Memory] = field(default_factory=dict)
     _was_good: dict[tuple[str, str], float] = field(default_factory=dict)
+    _breakers: dict[Process, float] = field(default_factory=dict)
     _obeyed: dict[str, int] = field(default_factory=dict)
     _fences: dict[int, int] = field(default_factory=dict)
     _since: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -110,11 +111,10 @@ class Invariants:
         daemon = self._daemon(caller)
         if operation.phase is not Phase.CHECKING or not entries or daemon is None:
             return
-        opened = daemon.breaker.state.open_since
         harmless = operation.kinds == (DriftKind.RUN_STATE,)
-        if opened is None or harmless or operation.trigger is Trigger.MANUAL:
-            return
-        if (operation.started_at - opened).total_seconds() > BREAKER_SECONDS:
+        if harmless or operation.trigger is Trigger.MANUAL or self.store_failed():
+            return  # With a store that failed, it may be long since it was decided.
+        if self._open_for(caller, daemon) > BREAKER_SECONDS:
             self.broken("disrupted though the breaker is open", operation.instance_id)
 
     def finished(self, operation: Operation) -> None:
@@ -159,6 +159,8 @@ class Invariants:
             self._lasts(LEFT, instance_id, left, ABANDONED_SECONDS)
             disobeyed = not server.wanted and server.running is not None
             self._lasts(DISOBEYED, instance_id, disobeyed and idle, DISOBEYED_SECONDS)
+        for member in self.members():
+            self._open_for(member.process, member.daemon)
 
     def _lasts(self, what: str, instance_id: str, holds: bool, seconds: float) -> None:
         key, now = (what, instance_id), self.plane.clock.monotonic()
@@ -166,6 +168,14 @@ class Invariants:
             self._since.pop(key, None)
         elif now - self._since.setdefault(key, now) > seconds:
             self.broken(what, f"{instance_id} for {seconds:g} s")
+
+    def _open_for(self, process: Process, daemon: Daemon) -> float:
+        """So many seconds a daemon's breaker was seen open, by a clock that nobody sets."""
+        if daemon.breaker.state.open_since is None:
+            self._breakers.pop(process, None)
+            return 0.0
+        now = self.plane.clock.monotonic()
+        return now - self._breakers.setdefault(process, now)
 
     def _is_anybodys(self, instance_id: str) -> bool:
         return any(

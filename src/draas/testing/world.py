@@ -24,7 +24,8 @@ from draas.testing.memory_store import MemoryReconciliationStore
 from draas.testing.network import Line
 from draas.testing.people import RETRY_SECONDS, People
 from draas.testing.processes import Process
-from draas.testing.remote import RemoteControlPlane, RemoteLeases, RemoteStore
+from draas.testing.remote import RemoteControlPlane
+from draas.testing.remote_store import RemoteLeases, RemoteStore
 from draas.testing.rest import Rest
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 from draas.testing.troubles import LOOK_SECONDS, START_SECONDS, Troubles
@@ -152,7 +153,9 @@ class World:
     def settled_log(self) -> list[tuple[str, str]]:
         """All that was done to instances that can run well at all."""
         servers = self.plane.servers
-        return [each for each in self.plane.log if not self._rest.hopeless(servers[each[1]])]
+        return [
+            each for each in self.plane.log if not self._rest.hopeless(each[1], servers[each[1]])
+        ]
 
     async def end(self) -> None:
         """Let everything die that lives, so that nothing of it is left in the loop."""
