@@ -173,6 +173,23 @@ class ControlPlaneStoreContract:
             assert (await store.load()).records[0].fence == 2**53 - 1
             assert [each.fence for each in await store.changes(0, 10)] == [None, 2**53 - 1]
 
+    async def test_the_fences_of_what_is_gone_are_told(self, reopen: Reopen) -> None:
+        async with reopen() as store:
+            fenced = [
+                Write(
+                    instance_id=name,
+                    record=record(name),
+                    changes=(msgspec.structs.replace(change(number, name), fence=number),),
+                )
+                for number, name in enumerate("abba", 1)
+            ]
+            await store.write(fenced, after=0, keep=100)
+            assert (await store.load()).fences == {}
+            gone = Write(instance_id="a", record=None, changes=(change(5),))
+            await store.write([gone], after=4, keep=100)
+        async with reopen() as store:
+            assert (await store.load()).fences == {"a": 4}
+
     async def test_first_answers_stay_the_newest_few_and_go_with_the_instance(
         self, store: Store
     ) -> None:

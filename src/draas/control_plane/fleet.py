@@ -12,7 +12,7 @@ from draas.contract.feed import Change
 from draas.control_plane.feed import Feed
 from draas.control_plane.ownership import owner
 from draas.control_plane.picture import Picture
-from draas.control_plane.records import Generation, Loaded, News, Record, Write
+from draas.control_plane.records import Generation, Loaded, News, Record, Write, put
 from draas.control_plane.store import Store
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -165,7 +165,7 @@ class Fleet(Picture):
             except Exception as error:
                 made.results.append(error)
                 continue
-            made.ahead[instance_id] = record
+            record = made.ahead[instance_id] = self._fenced(instance_id, present, record)
             made.results.append(record)
             if not self._store.shared:
                 changes = tuple(each for each in changes if each.kind != HELD)
@@ -181,6 +181,14 @@ class Fleet(Picture):
                     )
                 )
         return made
+
+    def _fenced(
+        self, instance_id: str, before: Record | None, after: Record | None
+    ) -> Record | None:
+        """What becomes of it; a new one is not open to calls that the earlier one refused."""
+        if before is not None or after is None:
+            return after
+        return put(after, fence=self.last_fence(instance_id))
 
 
 class _Decided(NamedTuple):

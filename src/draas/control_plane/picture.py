@@ -30,6 +30,8 @@ class Picture:
         self._store = store
         self._records: dict[str, Record] = {}
         self._states: dict[str, bytes] = {}
+        self._fences: dict[str, int] = {}
+        """The highest of each id that is gone, as it may be given again."""
 
     def __iter__(self) -> Iterator[Record]:
         return iter(list(self._records.values()))
@@ -61,11 +63,18 @@ class Picture:
         head = msgspec.json.encode({"epoch": self.feed.epoch, "cursor": self.feed.cursor})
         return head[:-1] + b',"instances":[' + b",".join(self._states.values()) + b"]}"
 
+    def last_fence(self, instance_id: str) -> int:
+        """The highest fence that came with a call on this id, also on an instance that is gone."""
+        record = self._records.get(instance_id)
+        return record.fence if record else self._fences.get(instance_id, 0)
+
     def show(self, instance_id: str, record: Record | None) -> None:
         """Let an instance be seen as it is now, or not any more."""
         if record is None:
-            self._records.pop(instance_id, None)
+            gone = self._records.pop(instance_id, None)
             self._states.pop(instance_id, None)
+            if gone is not None and gone.fence:
+                self._fences[instance_id] = gone.fence
         else:
             self._records[instance_id] = record
             self._states[instance_id] = msgspec.json.encode(as_state(record))
@@ -75,6 +84,7 @@ class Picture:
         if isinstance(news, Loaded):
             self._records.clear()
             self._states.clear()
+            self._fences = dict(news.fences)
             for record in news.records:
                 self.show(record.instance.id, record)
             self.feed.begin(news.epoch, news.sequence)

@@ -110,11 +110,15 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """All that a control plane holds in memory, as the store has it."""
+    """All that a control plane holds in memory, as the store has it.
+
+    `fences` are the highest of ids that are gone, as far as the kept changes tell.
+    """
 
     epoch: str
     sequence: int
     records: list[Record]
+    fences: dict[str, int] = {}
 
 
 class News(msgspec.Struct, frozen=True):

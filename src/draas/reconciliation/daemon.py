@@ -291,7 +291,8 @@ class Daemon:
         for instance_id in known:
             if shard_of(instance_id) in shards:
                 self.journal.drop(instance_id)
-                self.places.release(instance_id)
+                if not self.queue.is_active(instance_id):
+                    self.places.release(instance_id)
                 self.queue.discard(instance_id)
 
     def _busy(self, shards: Collection[int]) -> set[int]:

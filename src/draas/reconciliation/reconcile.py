@@ -24,6 +24,7 @@ from draas.reconciliation.observe import Observation, Observer
 from draas.reconciliation.operations import Operations
 from draas.reconciliation.places import Places
 from draas.reconciliation.request import Request
+from draas.reconciliation.store import LeaseLostError
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
@@ -72,11 +73,19 @@ class Reconciler:
     async def reconcile(self, instance_id: str, request: Request) -> datetime | None:
         """Make a pass; when to make the next one without any news.
 
+        An instance that is lost in the middle keeps its place until here: a call may be under way.
+
         Raises:
             LeaseLostError: others work on the instance.
         """
-        with self._journal.pass_over(instance_id):
-            return await self._pass(instance_id, request)
+        try:
+            with self._journal.pass_over(instance_id):
+                next_look = await self._pass(instance_id, request)
+                self._journal.fence(instance_id)
+                return next_look
+        except LeaseLostError:
+            self._places.release(instance_id)
+            raise
 
     async def _pass(self, instance_id: str, request: Request) -> datetime | None:
         plan, observation = await self.look(instance_id, request)
@@ -85,7 +94,8 @@ class Reconciler:
             await self._forget(instance_id)
             plan, observation = await self.look(instance_id, request)
         snapshot = observation.snapshot
-        if plan.decision is Decision.IN_SYNC and self._was_told_otherwise(snapshot):
+        settled = plan.decision in (Decision.IN_SYNC, Decision.HELD)
+        if settled and self._was_told_otherwise(snapshot):
             return self._clock.now() + self._rules.transition_recheck
         self._journal.fence(instance_id)
         self._note(plan, snapshot)
@@ -117,13 +127,13 @@ class Reconciler:
                 return plan.next_look
 
     def _was_told_otherwise(self, snapshot: Snapshot) -> bool:
-        """Whether what was told last drifts, and what was read does not: one of the two is old.
+        """Whether what was told last drifts as what was read does not: one of the two is old.
 
         Nobody knows which, so the instance is looked at again until they agree; then either the
         drift was read too, or it was told that it is over.
         """
         told, read = self._fleet.states.get(snapshot.instance_id), snapshot.state
-        return bool(told and read and detect(told) and not detect(read))
+        return bool(told and read and set(detect(told).kinds) - set(detect(read).kinds))
 
     def _note(self, plan: Plan, snapshot: Snapshot) -> None:
         if snapshot.state is not None and not self._was_told_otherwise(snapshot):

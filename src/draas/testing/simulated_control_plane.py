@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,8 @@ class SimulatedControlPlane(SimulatedInstances):
         default_factory=lambda: Capabilities(native=True, base="/api/servers")
     )
     answers: FirstAnswers = field(default_factory=FirstAnswers)
+    obeys: Callable[[Call], None] = lambda _call: None
+    """Told of each lifecycle call that is carried out."""
 
     def recover(self) -> None:
         """See the instances; calls that were under way are not."""
@@ -192,6 +194,7 @@ class SimulatedControlPlane(SimulatedInstances):
         self.check_fence(call.fence, server.fence)
         self._free(call.instance_id, server)
         server.fence = max(server.fence, call.fence or 0)
+        self.obeys(call)
         return server
 
     def check_fence(self, fence: int | None, highest: int) -> None:

@@ -169,6 +169,7 @@ async def test_a_failure_names_no_content(tmp_path: Path) -> None:
             await store.write([creation("a", 1)], after=0, keep=10)
         assert "näme" not in str(caught.value)
         assert "INSERT" not in str(caught.value)
-        assert (await store.load()).records == []
+        with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+            assert connection.execute("SELECT * FROM instances").fetchall() == []
     finally:
         await store.close()

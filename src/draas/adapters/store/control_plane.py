@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, and_, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -96,7 +96,14 @@ class SqlControlPlaneStore:
     async def _load(self, connection: AsyncConnection) -> Loaded:
         head = (await connection.execute(select(meta.c.epoch, meta.c.sequence))).one()
         self._epoch = head.epoch
-        return Loaded(head.epoch, head.sequence, await _records(connection))
+        gone = (
+            select(changes.c.instance_id, func.max(changes.c.fence))
+            .where(changes.c.fence.is_not(None))
+            .where(changes.c.instance_id.not_in(select(instances.c.id)))
+            .group_by(changes.c.instance_id)
+        )
+        fences = {row[0]: row[1] for row in await connection.execute(gone)}
+        return Loaded(head.epoch, head.sequence, await _records(connection), fences)
 
     async def write(
         self, writes: Sequence[Write], *, after: int, keep: int, anew: Anew | None = None

@@ -1,0 +1,42 @@
+"""A daemon that loses the lease of what it works on."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from draas.testing.configurations import configuration
+from draas.testing.memory_leases import MemoryLeases
+from tests.unit.reconciliation.scenarios import runs, simulated
+from tests.unit.reconciliation.simulation import World
+
+
+@simulated
+async def test_a_call_that_outlives_the_lease_keeps_its_place_in_the_budget() -> None:
+    world = World(max_concurrent_reconciliations=1, restart_delay=timedelta())
+    world.leases = MemoryLeases(world.clock)
+    await world.running("a", "b")
+    busy: list[int] = []
+    async with world.daemon():
+        await asyncio.sleep(3)
+        world.control_plane.start_seconds = 20.0
+        await world.control_plane.configure("a", configuration(9090))
+        await world.until(lambda: at_work(world) == ["a"])
+        world.leases.broken = True
+        await asyncio.sleep(8)
+        world.leases.broken = False
+        await world.control_plane.configure("b", configuration(9091))
+
+        def both_run() -> bool:
+            busy.append(len(at_work(world)))
+            wanted = {"a": configuration(9090), "b": configuration(9091)}
+            return all(runs(world, name, each) for name, each in wanted.items())
+
+        await world.until(both_run)
+    assert max(busy) == 1
+
+
+def at_work(world: World) -> list[str]:
+    """The instances on which a lifecycle call is under way."""
+    servers = world.control_plane.servers
+    return [name for name, server in servers.items() if server.operation is not None]
