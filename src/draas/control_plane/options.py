@@ -73,6 +73,15 @@ class ProcessOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvoyOptions:
+    """The section `Envoy`: the router in front of slots."""
+
+    executable_path: str = setting(
+        "", help="Path of the Envoy to run; empty for the one that is installed with this project"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SlotsOptions:
     """The section `Slots`: the copies of an instance behind the router."""
 
@@ -124,6 +133,7 @@ class ControlPlaneSettings:
     )
     api: ApiOptions = field(default_factory=ApiOptions)
     process: ProcessOptions = field(default_factory=ProcessOptions)
+    envoy: EnvoyOptions = field(default_factory=EnvoyOptions)
     slots: SlotsOptions = field(default_factory=SlotsOptions)
     changes: ChangesOptions = field(default_factory=ChangesOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)

@@ -48,6 +48,9 @@ class Route:
 
     def fault(self) -> str | None:
         """Why no router can make this so, or `None`."""
+        for address in (self.listen, *self.backends.values()):
+            if not address.host or not 0 < address.port < 65536:
+                return f"{str(address)!r} in route {self.name!r} is no address"
         unknown = sorted({*self.weights, *self.mirrors} - {*self.backends})
         if unknown:
             return f"route {self.name!r} has no backend {unknown[0]!r}"
@@ -69,8 +72,8 @@ class Route:
 class Counters:
     """What a backend got since it was attached, or since the router's process was started.
 
-    Totals only grow, except that a router that had to be started anew begins at 0: compare two
-    readings, and take a fall as a new beginning.
+    Compare two readings, and take a fall as a new beginning: a router that had to be started anew
+    begins at 0, and so may a backend that stays when the last other one is detached.
 
     `requests` were answered or failed; those in flight are not among them. `errors` are answers
     of 5xx, the router's own included where the backend refused, broke off or did not answer.

@@ -12,6 +12,7 @@ from draas.adapters.platforms.drasi_client import DrasiClient
 from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.platforms.process import INCLUDED, ProcessPlatform
+from draas.adapters.routers.envoy import EnvoyRouter
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.engine import sqlite_url
 from draas.control_plane.api.app import application, metrics
@@ -88,6 +89,8 @@ async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[st
 
 
 def _router(settings: ControlPlaneSettings, data: Path) -> TrafficRouter | None:
+    if settings.router == "envoy":
+        return EnvoyRouter(data / "envoy", settings.envoy.executable_path)
     return None
 
 
