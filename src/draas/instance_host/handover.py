@@ -234,9 +234,11 @@ class Handover:
             try:
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._queries.settle()
-            except TimeoutError:
+            except Exception as error:
                 self._following.start()
-                raise not_now("the queries did not process all changes in time") from None
+                raise not_now(
+                    f"queries did not get through with all changes ({type(error).__name__})"
+                ) from error
             self._following = None
             await self._lead()
 

@@ -175,6 +175,19 @@ async def test_a_follower_has_the_rows_of_its_leader_and_says_nothing(tmp_path: 
         assert [row["orders"] for row in receiver.of("count")] == [1, 2, 1, 2, 3]
 
 
+async def test_a_third_host_takes_over_from_the_second(tmp_path: Path) -> None:
+    async with receiving() as receiver, hosts_in(tmp_path) as hosts:
+        leader = await hosts.start(shop(receiver))
+        for number in range(3):
+            await leader.push(order(f"o{number}", 1))
+            follower = await hosts.follow(leader, shop(receiver))
+            await hand_over(leader, follower)
+            assert await leader.stop() == 0
+            leader = follower
+        await leader.has_rows("count", {"orders": 3, "total": 3.0})
+        assert [row["orders"] for row in receiver.of("count")] == [1, 2, 3]
+
+
 async def test_an_sse_client_of_a_follower_hears_what_comes_after_its_promotion(
     tmp_path: Path,
 ) -> None:
