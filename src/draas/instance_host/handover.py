@@ -9,18 +9,14 @@ pushes wait there until its successor leads, and are then sent to it.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from draas.contract.drasi_server import (
-    API_PREFIX,
     FOLLOWER,
-    HANDOVER,
     LEADER,
-    NOT_NOW,
     SEALED,
     SOURCE,
 )
@@ -28,8 +24,7 @@ from draas.instance_host.change_log import ChangeLog
 from draas.instance_host.elements import Change
 from draas.instance_host.errors import ApiError, NotLeadingError, StartError, not_now, wrong_role
 from draas.instance_host.following import Following
-from draas.instance_host.http_client import Target, send
-from draas.instance_host.parsing import parse_json
+from draas.instance_host.peers import base_url, forward, leads
 from draas.instance_host.query_set import QuerySet
 from draas.instance_host.reaction_set import ReactionSet
 from draas.instance_host.registry import Registry, Source
@@ -41,7 +36,6 @@ HOLD_SECONDS = 10.0
 SETTLE_SECONDS = 8.0
 """How long a seal or a promotion may take; below `HOLD_SECONDS`, so that no waiting push fails."""
 POLL_SECONDS = 0.05
-FORWARD_SECONDS = 30.0
 HOPS = 4
 """Between how many hosts a push may be sent, before it is taken for going in circles."""
 
@@ -123,10 +117,10 @@ class Handover:
 
     async def join(self, leader: str) -> None:
         """Become a follower with the leader's elements; `StartError` when that fails."""
-        self.role, self.peer = FOLLOWER, leader
-        self.log.open()
-        self._following = Following(leader, self.log, self._registry, self._sources)
         try:
+            self._become(FOLLOWER, base_url(leader, "URL"))
+            self.log.open()
+            self._following = self._new_following()
             await self._following.load()
         except (OSError, TimeoutError, ValueError, ApiError) as error:
             reason = str(error) or type(error).__name__
@@ -148,7 +142,9 @@ class Handover:
                     await self._sources.feed(source, change)
                     return
             elif self.role == FOLLOWER or self._successor_leads:
-                await self._forward(source_id, change, hops)
+                if hops >= HOPS or self.peer is None:
+                    raise not_now("the hosts of the instance do not agree who leads: try again")
+                await forward(self.peer, source_id, change, hops + 1)
                 return
             else:
                 try:
@@ -156,23 +152,6 @@ class Handover:
                         await self._turn.wait()
                 except TimeoutError:
                     raise not_now("no host of the instance leads: try again") from None
-
-    async def _forward(self, source_id: str, change: Change, hops: int) -> None:
-        if hops >= HOPS or self.peer is None:
-            raise not_now("the hosts of the instance do not agree who leads: try again")
-        body = json.dumps({"source": source_id, "change": change, "hops": hops + 1}).encode()
-        try:
-            status, answer = await _ask("POST", self.peer, "/push", body, FORWARD_SECONDS)
-            document = parse_json(answer)
-        except (OSError, TimeoutError, ValueError) as error:
-            reason = f"the leading host did not answer ({type(error).__name__}): try again"
-            raise not_now(reason) from error
-        if status != 200:
-            details = document.get("details") or {}
-            message = str(document.get("message"))
-            raise ApiError(
-                str(document.get("code") or NOT_NOW), message, details.get("technical_details")
-            )
 
     # the lead goes from one to the other
 
@@ -209,7 +188,7 @@ class Handover:
             if self.role == FOLLOWER:
                 raise wrong_role("this host follows: promote it")
             if self.role == SEALED:
-                if await self._leads(self.peer):
+                if await leads(self.peer):
                     raise wrong_role("the successor leads: let this host follow it")
                 await self._lead()
 
@@ -228,15 +207,17 @@ class Handover:
                 return
             if sequence is not None:
                 await self._following.reach(sequence, SETTLE_SECONDS)
-            elif await self._leads(self.peer):
+            elif await leads(self.peer):
                 raise wrong_role("the leader is alive: seal it, and promote with its last change")
             await self._following.stop()
             try:
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._queries.settle()
-            except TimeoutError:
+            except Exception as error:
                 self._following.start()
-                raise not_now("the queries did not process all changes in time") from None
+                raise not_now(
+                    f"queries did not get through with all changes ({type(error).__name__})"
+                ) from error
             self._following = None
             await self._lead()
 
@@ -248,9 +229,12 @@ class Handover:
             await self._stop_watching()
             if self._following is not None:
                 await self._following.stop()
-            self._following = Following(leader, self.log, self._registry, self._sources)
-            self._following.start()
             self._become(FOLLOWER, leader)
+            self._following = self._new_following()
+            self._following.start()
+
+    def _new_following(self) -> Following:
+        return Following(self.peer or "", self.log, self._registry, self._sources)
 
     async def _lead(self) -> None:
         self.log.begin_term(self._new_term())
@@ -290,29 +274,14 @@ class Handover:
     async def _watch_successor(self, successor: str) -> None:
         """Let waiting pushes go as soon as the successor leads, whoever promotes it."""
         while not self._successor_leads:
-            if await self._leads(successor):
+            if await leads(successor):
                 self._successor_leads = True
                 self._wake()
             else:
                 await asyncio.sleep(POLL_SECONDS)
-
-    async def _leads(self, peer: str | None) -> bool:
-        """Whether another host says that it leads."""
-        if peer is None:
-            return False
-        try:
-            status, body = await _ask("GET", peer, "", b"", 1.0)
-            return status == 200 and bool(parse_json(body)["data"]["role"] == LEADER)
-        except (OSError, TimeoutError, ValueError, KeyError, TypeError):
-            return False
 
     async def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
-
-
-async def _ask(method: str, base: str, path: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-    target = Target.of(f"{base}{API_PREFIX}{HANDOVER}{path}")
-    return await send(method, target, {"content-type": "application/json"}, body, timeout)

@@ -11,8 +11,8 @@ from draas.instance_host.change_log import line_of
 from draas.instance_host.elements import Change
 from draas.instance_host.errors import ApiError, invalid, wrong_role
 from draas.instance_host.handover import Handover
-from draas.instance_host.http_client import Target
 from draas.instance_host.http_server import Request, Response, json_response
+from draas.instance_host.peers import base_url
 from draas.instance_host.registry import Registry
 from draas.instance_host.routing import document_of, parameter
 from draas.instance_host.transfer import export, header_line
@@ -118,17 +118,6 @@ class HandoverApi:
     async def _follow(self, request: Request) -> Response:
         await self._handover.follow(_url(document_of(request), "leader"))
         return _success(self._handover.state())
-
-
-def base_url(text: str, name: str) -> str:
-    """The address of another host, as `http://127.0.0.1:8081`; `ApiError` (400) if it is none."""
-    try:
-        target = Target.of(text)
-    except ValueError as error:
-        raise invalid(f"{name}: {error}") from error
-    if target.secure or target.path != "/":
-        raise invalid(f"{name}: must be a plain http URL without a path")
-    return text.rstrip("/")
 
 
 def _guarded(act: Act) -> Act:

@@ -26,6 +26,7 @@ from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import resolve
 
 ATTACHED_BACKLOG = 1000
+QUIET_SECONDS = 0.5
 
 
 class QuerySet:
@@ -43,6 +44,8 @@ class QuerySet:
         self._clock = surroundings.clock
         self._environment = surroundings.environment
         self._loop = asyncio.get_running_loop()
+        self._clogged: set[str] = set()
+        """Sources whose changes the engine still queues for a query that failed."""
 
     async def add(self, document: Document) -> None:
         """Register a query, and run it if it starts by itself.
@@ -154,15 +157,24 @@ class QuerySet:
         running = [query for query in self._registry.queries.values() if query.engine_id]
         for source in self._registry.sources.values():
             readers = [query for query in running if source.id in query.source_ids]
-            if source.feeder is not None and readers:
+            if source.feeder is None or not readers:
+                continue
+            if source.engine_id in self._clogged:
+                await self._quiet(readers)
+            else:
                 capacity = max(queue_capacity(query.resolved) for query in readers)
                 await self._engine.settle(source.engine_id, capacity)
         for query in running:
-            latest = await self._engine.latest(query.engine_id or "")
-            await query.outlet.reach(latest)
+            await query.outlet.reach(await self._engine.latest(query.engine_id or ""))
+
+    async def _quiet(self, queries: list[Query]) -> None:
+        """Wait until queries have brought no result for a while: all that can be done then."""
+        before: list[int] | None = None
+        while before != (now := [await self._engine.latest(q.engine_id or "") for q in queries]):
+            before = now
+            await asyncio.sleep(QUIET_SECONDS)
 
     async def _end_failed(self) -> None:
-        """Take queries that failed out of the engine: they would fill up and block their source."""
         statuses = await self._engine.query_statuses()
         for query in self._registry.queries.values():
             if query.engine_id is not None and statuses.get(query.engine_id) == ERROR:
@@ -173,6 +185,9 @@ class QuerySet:
     async def _end(self, query: Query) -> None:
         assert query.engine_id is not None
         engine_id, query.engine_id = query.engine_id, None
+        if (await self._engine.query_statuses()).get(engine_id) == ERROR:
+            read = [self._registry.sources[source_id] for source_id in query.source_ids]
+            self._clogged.update(source.engine_id for source in read)
         await self._engine.remove_query(engine_id)
 
     def _hand_over(self, query: Query, outlet: Outlet, event: Result) -> None:

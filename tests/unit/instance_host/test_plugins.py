@@ -57,6 +57,9 @@ class PluginEngine:
     async def latest(self, engine_id: str) -> int:
         return 0
 
+    async def query_statuses(self) -> dict[str, str]:
+        return dict.fromkeys(self.components, "Running")
+
     async def remove_reaction(self, engine_id: str) -> None:
         del self.components[engine_id]
 

@@ -32,6 +32,9 @@ DEFAULT_HEARTBEAT_MS = 30_000
 CLIENT_BACKLOG = 1024
 SETTLE_SECONDS = 1.0
 
+_Queued = bytes | asyncio.Event
+"""An event to send, or what is set when all before it were sent."""
+
 
 class SseSink:
     """Sends `{"queryId", "results", "timestamp"}` to every client, and heartbeats in silence.
@@ -49,7 +52,7 @@ class SseSink:
         self._heartbeat = whole_of(heartbeat, "heartbeatIntervalMs", least=1) / 1000
         self._templates = _templates(properties.get("routes"))
         self._clock = clock
-        self._clients: set[asyncio.Queue[bytes]] = set()
+        self._clients: set[asyncio.Queue[_Queued]] = set()
         self._router = Router()
         self._router.add("GET", path, self._stream)
         self._server: HttpServer | None = None
@@ -72,7 +75,6 @@ class SseSink:
             for client in self._clients:
                 if client.full():
                     client.get_nowait()
-                    client.task_done()
                 client.put_nowait(message)
 
     async def settle(self) -> None:
@@ -80,7 +82,9 @@ class SseSink:
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
                 for client in list(self._clients):
-                    await client.join()
+                    through = asyncio.Event()
+                    await client.put(through)
+                    await through.wait()
 
     def _messages(self, result: Result) -> list[bytes]:
         query_id = result["query_id"]
@@ -103,12 +107,12 @@ class SseSink:
 
     async def _stream(self, request: Request) -> Response:
         headers = {"cache-control": "no-cache", "access-control-allow-origin": "*"}
-        client: asyncio.Queue[bytes] = asyncio.Queue(CLIENT_BACKLOG)
+        client: asyncio.Queue[_Queued] = asyncio.Queue(CLIENT_BACKLOG)
         return Response(
             content_type=EVENT_STREAM, headers=headers, stream=self._messages_of(client)
         )
 
-    async def _messages_of(self, client: asyncio.Queue[bytes]) -> AsyncGenerator[bytes, None]:
+    async def _messages_of(self, client: asyncio.Queue[_Queued]) -> AsyncGenerator[bytes, None]:
         self._clients.add(client)
         try:
             yield b": connected\n\n"
@@ -119,8 +123,10 @@ class SseSink:
                 except TimeoutError:
                     yield event({"type": "heartbeat", "ts": self._now_ms()})
                     continue
-                yield message
-                client.task_done()
+                if isinstance(message, asyncio.Event):
+                    message.set()
+                else:
+                    yield message
         finally:
             self._clients.discard(client)
 
