@@ -64,6 +64,14 @@ class Journal:
             raise LeaseLostError(f"instance {instance_id!r} was with others meanwhile")
         return now
 
+    def lost(self, instance_id: str) -> bool:
+        """Whether work on the instance must not go on."""
+        try:
+            self.fence(instance_id)
+        except LeaseLostError:
+            return True
+        return False
+
     async def take_over(self, fences: Mapping[int, int]) -> None:
         """Read what earlier holders of some shards left, and keep them from writing."""
         left = await self._store.take_over(fences)

@@ -78,14 +78,15 @@ class Reconciler:
         Raises:
             LeaseLostError: others work on the instance.
         """
-        try:
-            with self._journal.pass_over(instance_id):
-                next_look = await self._pass(instance_id, request)
-                self._journal.fence(instance_id)
-                return next_look
-        except LeaseLostError:
-            self._places.release(instance_id)
-            raise
+        with self._journal.pass_over(instance_id):
+            try:
+                return await self._pass(instance_id, request)
+            except LeaseLostError:
+                self._places.release(instance_id)
+                raise
+            finally:
+                if self._journal.lost(instance_id):
+                    self._places.release(instance_id)
 
     async def _pass(self, instance_id: str, request: Request) -> datetime | None:
         plan, observation = await self.look(instance_id, request)
