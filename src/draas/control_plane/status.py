@@ -35,11 +35,9 @@ def transition(
         kinds = [("Created", {"new_status": after.instance.status})]
     else:
         kinds = list(_differences(before.instance, after.instance))
-        if (after.slot, after.spare) != (before.slot, before.spare) and not kinds:
-            kinds = [("SlotsChanged", {})]
         if not kinds and after.fence > before.fence:
             kinds = [("Fenced", {})]
-        if not kinds and after.slot != before.slot:
+        if not kinds and (after.slot, after.spare) != (before.slot, before.spare):
             kinds = [("SlotsChanged", {})]
         if not kinds and after.instance.operation != before.instance.operation:
             kinds = [(HELD, {})]

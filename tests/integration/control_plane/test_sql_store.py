@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from draas.adapters.clock import SystemClock
+from draas.adapters.store import notifications
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.control_plane_tables import metadata
-from draas.adapters.store.engine import SchemaError, sqlite_url
+from draas.adapters.store.engine import SchemaError, open_engine, sqlite_url
 from draas.control_plane.records import Host, Loaded, News, Write
 from draas.control_plane.store import Store, StoreError
 from tests.contract_suites.control_plane_stores import (
@@ -120,6 +122,61 @@ async def test_a_writer_is_heard_at_once(two: tuple[Store, Store]) -> None:
     listening.cancel()
 
 
+async def test_a_writer_is_heard_though_the_database_was_restarted(
+    two: tuple[Store, Store], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "POLL_SECONDS", 600.0)
+    monkeypatch.setattr(notifications, "RETRY_SECONDS", 0.1)
+    heard = asyncio.Queue[int | None]()
+
+    async def look() -> None:
+        try:
+            news = await two[1].news(0)
+        except StoreError:
+            return
+        heard.put_nowait(news.sequence if news else None)
+
+    listening = asyncio.create_task(two[1].listen(look))
+    async with asyncio.timeout(20):
+        await heard.get()
+        await _cut_all_connections(postgres_url)
+        await heard.get()
+        await two[0].write([creation("a", 1)], after=0, keep=10)
+        while await heard.get() != 1:
+            pass
+    listening.cancel()
+
+
+async def _cut_all_connections(url: str) -> None:
+    engine = open_engine(url)
+    async with engine.begin() as connection:
+        await connection.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    await engine.dispose()
+
+
+async def test_what_nobody_told_is_found_out(
+    two: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "TELL", sa.text("SELECT 1"))
+    monkeypatch.setattr(notifications, "POLL_SECONDS", 0.1)
+    heard = asyncio.Event()
+
+    async def look() -> None:
+        if await two[1].news(0) is not None:
+            heard.set()
+
+    listening = asyncio.create_task(two[1].listen(look))
+    await two[0].write([creation("a", 1)], after=0, keep=10)
+    async with asyncio.timeout(10):
+        await heard.wait()
+    listening.cancel()
+
+
 async def test_hosts_are_alive_as_long_as_they_beat(two: tuple[Store, Store]) -> None:
     one, other = two
     assert await one.beat("a", "http://a", 60) == [Host("a", "http://a")]
@@ -143,6 +200,7 @@ async def test_the_schema_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     await (await SqlControlPlaneStore.open(sqlite_url(file), SystemClock())).close()
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE control_plane_version SET version_num = 'control_plane_9999'")
+        connection.execute("UPDATE control_plane_oldest SET revision = 'control_plane_9998'")
     with pytest.raises(SchemaError, match="newer"):
         await SqlControlPlaneStore.open(sqlite_url(file), SystemClock())
 

@@ -238,6 +238,7 @@ async def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     await (await SqlReconciliationStore.open(sqlite_url(path))).close()
     with sqlite3.connect(path) as connection:
         connection.execute("update reconciliation_version set version_num = 'reconciliation_9999'")
+        connection.execute("update reconciliation_oldest set revision = 'reconciliation_9998'")
     with pytest.raises(SchemaError, match="newer"):
         await SqlReconciliationStore.open(sqlite_url(path))
 

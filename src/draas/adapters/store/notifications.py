@@ -17,6 +17,7 @@ TELL = text(f"NOTIFY {_CHANNEL}")
 """To be said in the transaction that writes: it is heard when that is durable."""
 POLL_SECONDS = 1.0
 """A notification may be lost with its connection: so often is looked without one."""
+RETRY_SECONDS = 1.0
 
 
 async def listen(engine: AsyncEngine, heard: Callable[[], Awaitable[None]]) -> None:
@@ -28,7 +29,7 @@ async def listen(engine: AsyncEngine, heard: Callable[[], Awaitable[None]]) -> N
         with suppress(SQLAlchemyError, PostgresError, InterfaceError, OSError):
             await _listen(engine, heard)
         await heard()
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _listen(engine: AsyncEngine, heard: Callable[[], Awaitable[None]]) -> None:
@@ -36,14 +37,15 @@ async def _listen(engine: AsyncEngine, heard: Callable[[], Awaitable[None]]) -> 
     async with engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         try:
+            driver.add_termination_listener(lambda *_: told.set())
             await driver.add_listener(_CHANNEL, lambda *_: told.set())
-            while True:
+            while not driver.is_closed():
                 told.clear()
                 await heard()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
                         await told.wait()
                 if not told.is_set():
-                    await driver.execute("SELECT 1", timeout=POLL_SECONDS)
+                    await driver.execute("SELECT 1", timeout=RETRY_SECONDS)
         finally:
             await connection.invalidate()

@@ -19,7 +19,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table, column in (("instances", "operation"), ("slots", "host_id")):
-        with op.batch_alter_table(table) as changed:
-            changed.drop_column(column)
+    op.drop_column("instances", "operation")
+    op.drop_column("slots", "host_id")
     op.drop_table("hosts")
