@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -151,7 +152,8 @@ class Configurations:
             base = await self.get(instance_id)
             if base.generation != record.instance.generation:
                 continue
-            wanted = document(change(msgspec.json.decode(base.document)), port=record.port)
+            # In a thread: a large document or patch would hold up everybody else.
+            wanted = await asyncio.to_thread(_changed, change, base.document, record.port)
             if wanted.encoded == base.document:
                 return base
             try:
@@ -194,6 +196,10 @@ class Configurations:
         if len(self._recent) > REMEMBERED:
             del self._recent[next(iter(self._recent))]
         return found
+
+
+def _changed(change: Callable[[Configuration], Any], present: bytes, port: int) -> Document:
+    return document(change(msgspec.json.decode(present)), port=port)
 
 
 def _is_of(found: Generation, instance: Instance) -> bool:
