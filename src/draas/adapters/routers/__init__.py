@@ -1,0 +1,1 @@
+"""Traffic routers: Envoy, HAProxy and the Gateway API of Kubernetes."""

@@ -1,0 +1,132 @@
+"""Asks a running Envoy, over the socket of its admin interface."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+
+from draas.adapters.routers.envoy_documents import ANY_TIME
+from draas.control_plane.router import RouterError
+
+SOCKET: Final = "admin.sock"
+
+_POLL_SECONDS = 0.01
+_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+
+Buckets = tuple[tuple[float | None, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What Envoy made of a file: the version that is live, and how often it refused one."""
+
+    version: str
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Counters and gauges by name, and the buckets of histograms."""
+
+    values: Mapping[str, Any]
+    buckets: Mapping[str, Buckets]
+
+
+class EnvoyAdmin:
+    """A client of the admin interface; what does not answer is `RouterError`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._session: aiohttp.ClientSession | None = None
+        self._descriptor = -1
+
+    async def until_ready(self) -> None:
+        """Return once it has read its first configuration and serves."""
+        while True:
+            with contextlib.suppress(RouterError):
+                if (await self._get("/ready")).strip() == b"LIVE":
+                    return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def subscription(self, prefix: str) -> Subscription:
+        """What became of the file behind the statistics that begin with `prefix`."""
+        values = (await self.statistics(f"{prefix}.")).values
+        return Subscription(
+            str(values.get(f"{prefix}.version_text", "")),
+            values.get(f"{prefix}.update_rejected", 0) + values.get(f"{prefix}.update_failure", 0),
+        )
+
+    async def statistics(self, prefix: str) -> Statistics:
+        """All statistics whose names begin with `prefix`."""
+        pattern = quote(f"^{re.escape(prefix)}")
+        answer = await self._json(
+            f"/stats?format=json&histogram_buckets=cumulative&filter={pattern}"
+        )
+        return _statistics(answer.get("stats", ()))
+
+    async def listeners(self) -> frozenset[str]:
+        """The names of the listeners that are open."""
+        answer = await self._json("/listeners?format=json")
+        return frozenset(each["name"] for each in answer.get("listener_statuses", ()))
+
+    async def refusal(self, listener: str) -> str | None:
+        """Why a listener was refused, in Envoy's words."""
+        pattern = quote(f"^{re.escape(listener)}$")
+        answer = await self._json(f"/config_dump?resource=dynamic_listeners&name_regex={pattern}")
+        for each in answer.get("configs", ()):
+            if details := each.get("error_state", {}).get("details"):
+                return str(details)
+        return None
+
+    async def close(self) -> None:
+        """Let go of the socket."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+            os.close(self._descriptor)
+
+    def _open(self) -> aiohttp.ClientSession:
+        # Through our descriptor: the path of a socket may have no more than 107 characters.
+        self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        path = f"/proc/self/fd/{self._descriptor}/{SOCKET}"
+        return aiohttp.ClientSession(connector=aiohttp.UnixConnector(path), timeout=_TIMEOUT)
+
+    async def _json(self, path: str) -> Any:
+        try:
+            return json.loads(await self._get(path))
+        except ValueError as error:
+            raise RouterError(f"Envoy's answer cannot be read: {error}") from error
+
+    async def _get(self, path: str) -> bytes:
+        try:
+            if self._session is None:
+                self._session = self._open()
+            async with self._session.get(f"http://envoy{path}") as answer:
+                return await answer.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise RouterError(f"Envoy does not answer: {error}") from error
+
+
+def _statistics(entries: Iterable[Mapping[str, Any]]) -> Statistics:
+    values: dict[str, Any] = {}
+    buckets: dict[str, Buckets] = {}
+    for entry in entries:
+        if "name" in entry:
+            values[entry["name"]] = entry.get("value", 0)
+        for each in entry.get("histograms", ()):
+            buckets[each["name"]] = tuple(
+                (bound if bound < ANY_TIME else None, bucket["cumulative"])
+                for bucket in each["buckets"]
+                for bound in [bucket["upper_bound"]]
+            )
+    return Statistics(values, buckets)
