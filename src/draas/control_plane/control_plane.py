@@ -75,7 +75,7 @@ class ControlPlane:
             self._finisher, clock, operated=metrics.operated, freed=exits.freed, host=host
         )
         inside = range(settings.slots.first_port, settings.slots.last_port + 1) if router else None
-        placing = Placing(self.fleet, inside, can_bind)
+        placing = Placing(self.fleet, inside, can_bind, clock.jitter)
         self.traffic = Traffic(router)
         self.handover = handover
         self.hosts = Hosts(self.fleet, store, clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -20,10 +20,15 @@ class Placing:
     """Places slots; `ports` are for them alone, and without any they listen where clients ask."""
 
     def __init__(
-        self, fleet: Fleet, ports: range | None, can_bind: Callable[[str, int], bool]
+        self,
+        fleet: Fleet,
+        ports: range | None,
+        can_bind: Callable[[str, int], bool],
+        jitter: Callable[[], float],
     ) -> None:
         self._fleet = fleet
         self._ports = ports
+        self._jitter = jitter
         self._can_bind = can_bind
         self._promised: set[int] = set()
 
@@ -64,18 +69,21 @@ class Placing:
             self._promised.difference_update(chosen)
 
     def _choose(self) -> int:
+        """Any free port: others on this machine choose too, and a server binds only later."""
         assert self._ports is not None
         taken = set(self._promised)
         for record in self._fleet:
             for slot in slots_of(record):
                 taken.update(place.internal for place in slot.placement.values())
-        try:
-            port = choose_port(self._ports, taken, lambda port: self._can_bind(INTERNAL_HOST, port))
-        except PortsExhaustedError:
-            raise ProblemError(
-                "ports-exhausted",
-                f"no port of {self._ports.start}-{self._ports.stop - 1} is free for another slot; "
-                "widen the range with Slots:FirstPort and Slots:LastPort",
-            ) from None
-        self._promised.add(port)
-        return port
+        first = self._ports[int(self._jitter() * len(self._ports))]
+        above, below = range(first, self._ports.stop), range(self._ports.start, first)
+        for ports in (above, below):
+            with suppress(PortsExhaustedError):
+                port = choose_port(ports, taken, lambda port: self._can_bind(INTERNAL_HOST, port))
+                self._promised.add(port)
+                return port
+        raise ProblemError(
+            "ports-exhausted",
+            f"no port of {self._ports.start}-{self._ports.stop - 1} is free for another slot; "
+            "widen the range with Slots:FirstPort and Slots:LastPort",
+        )
