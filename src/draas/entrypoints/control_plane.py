@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from draas.adapters.clock import SystemClock
@@ -14,7 +15,7 @@ from draas.adapters.platforms.ports import can_bind
 from draas.adapters.platforms.process import INCLUDED, ProcessPlatform
 from draas.adapters.routers.envoy import EnvoyRouter
 from draas.adapters.store.control_plane import SqlControlPlaneStore
-from draas.adapters.store.engine import sqlite_url
+from draas.adapters.store.engine import sqlite_file, sqlite_url
 from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings, ProcessOptions
@@ -35,21 +36,27 @@ async def run(
     """Serve until SIGTERM or SIGINT; the exit code. `ready` is told the URL once it answers.
 
     Raises:
-        AlreadyRunningError: another control plane has the data directory (B-37).
+        AlreadyRunningError: another control plane has the data directory (B-37) or the SQLite file.
         SchemaError: the store was written by a newer release.
         DatabaseError: the store cannot be used.
         StoreError: the store cannot be used.
         OSError: the address cannot be had.
     """
-    with exclusive(data, "control-plane.lock") as home:
-        return await _serve(settings, home, ready)
+    with ExitStack() as locks:
+        home = locks.enter_context(exclusive(data, "control-plane.lock"))
+        url = settings.store or sqlite_url(home / STORE_FILE)
+        if (file := sqlite_file(url)) is not None:
+            locks.enter_context(exclusive(file.parent, f"{file.name}.control-plane.lock"))
+        return await _serve(settings, home, url, ready)
 
 
-async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[str], None]) -> int:
+async def _serve(
+    settings: ControlPlaneSettings, data: Path, url: str, ready: Callable[[str], None]
+) -> int:
     clock = SystemClock()
     client = DrasiClient(clock)
     handover = HandoverClient()
-    store = await SqlControlPlaneStore.open(settings.store or sqlite_url(data / STORE_FILE), clock)
+    store = await SqlControlPlaneStore.open(url, clock)
     plane = ControlPlane(
         store=store,
         platforms=Platforms([_processes(settings.process, data, client, handover)]),
