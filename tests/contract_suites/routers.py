@@ -114,7 +114,10 @@ class RouterContract:
             await load.more(20)
         assert load.failures == []
         assert set(load.answers) == {"main"}
-        assert (await world.router.traffic("i1"))["main"].requests == load.count
+        counted = (await world.router.traffic("i1"))["main"].requests
+        # A reload loses what the old process counts at its end.
+        assert counted == load.count or not world.router.capabilities.opens_ports
+        assert 0 < counted <= load.count
 
     async def test_a_dead_backend_fails_no_request_and_is_seen(self, world: World) -> None:
         main, second = await world.backend("main"), await world.backend("second")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import Collection
 from hashlib import sha256
 from importlib.util import find_spec
@@ -143,8 +142,3 @@ class EnvoyProcess:
             "--log-level",
             "warning",
         ]
-
-
-def executable(program: str) -> bool:
-    """Whether a path names a program that can be run."""
-    return os.access(program, os.X_OK) and Path(program).is_file()
