@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.platforms.process import INCLUDED, ProcessPlatform
 from draas.adapters.routers.envoy import EnvoyRouter
+from draas.adapters.routers.haproxy import HAProxyRouter
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.engine import sqlite_file, sqlite_url
 from draas.control_plane.api.app import application, metrics
@@ -96,9 +98,14 @@ async def _serve(
 
 
 def _router(settings: ControlPlaneSettings, data: Path) -> TrafficRouter | None:
-    if settings.router == "envoy":
-        return EnvoyRouter(data / "envoy", settings.envoy.executable_path)
-    return None
+    match settings.router:
+        case "envoy":
+            return EnvoyRouter(data / "envoy", settings.envoy.executable_path)
+        case "haproxy":
+            program = settings.haproxy.executable_path or shutil.which("haproxy") or "haproxy"
+            return HAProxyRouter(data / "haproxy", program)
+        case _:
+            return None
 
 
 def _host(data: Path, clock: Clock) -> str:
