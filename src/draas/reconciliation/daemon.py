@@ -12,8 +12,7 @@ import msgspec
 
 from draas.client.port import ControlPlane, ControlPlaneError
 from draas.decide.assign import SHARDS, shard_of
-from draas.decide.breaker import BreakerRules
-from draas.decide.rules import Rules
+from draas.decide.strategies import UNUSABLE
 from draas.model.clock import Clock
 from draas.model.reconciliation import Breaker, Trigger
 from draas.reconciliation.apply import Executor
@@ -25,10 +24,12 @@ from draas.reconciliation.journal import Journal
 from draas.reconciliation.leases import Leases
 from draas.reconciliation.link import Link
 from draas.reconciliation.operations import Operations
-from draas.reconciliation.options import DaemonSettings, OnUnknownActualState
+from draas.reconciliation.options import DaemonSettings
+from draas.reconciliation.outside import NOTHING_OUTSIDE, Outside
 from draas.reconciliation.places import Places
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
+from draas.reconciliation.rules import breaker_rules_of, rules_of
 from draas.reconciliation.shards import Shards
 from draas.reconciliation.store import ReconciliationStore, StoreError
 from draas.reconciliation.triggers import RETRY_SECONDS, Triggers
@@ -46,38 +47,6 @@ LOOKERS = 3
 Connect = Callable[[], Awaitable[ControlPlane]]
 
 
-def rules_of(settings: DaemonSettings) -> Rules:
-    """The part of the settings that decisions depend on."""
-    options = settings.reconciliation
-    return Rules(
-        strategy=options.default_strategy,
-        approved_strategy=settings.approval.strategy,
-        attempts=options.attempts,
-        retry_delay=options.retry_delay,
-        restart_delay=options.restart_delay,
-        health_timeout=options.health_timeout,
-        reconciliation_timeout=options.reconciliation_timeout,
-        backoff_maximum=options.backoff_maximum,
-        backoff_reset_after=options.backoff_reset_after,
-        reconcile_error_instances=options.reconcile_error_instances,
-        reconcile_stopped_instances=options.reconcile_stopped_instances,
-        adopt_unknown=options.on_unknown_actual_state is OnUnknownActualState.ADOPT,
-    )
-
-
-def breaker_rules_of(settings: DaemonSettings) -> BreakerRules:
-    """The section `Breaker` as the decision takes it."""
-    options = settings.breaker
-    return BreakerRules(
-        enabled=options.enabled,
-        max_failing_share=options.max_failing_share,
-        minimum_failing=options.minimum_failing,
-        max_drifting_share=options.max_drifting_share,
-        minimum_instances=options.minimum_instances,
-        hold_time=options.hold_time,
-    )
-
-
 class Daemon:
     """Everything of a running daemon; the management API reads from it.
 
@@ -85,9 +54,15 @@ class Daemon:
     """
 
     def __init__(
-        self, settings: DaemonSettings, store: ReconciliationStore, leases: Leases, clock: Clock
+        self,
+        settings: DaemonSettings,
+        store: ReconciliationStore,
+        leases: Leases,
+        clock: Clock,
+        outside: Outside = NOTHING_OUTSIDE,
     ) -> None:
         self.settings = settings
+        self._outside = outside
         self.store = store
         self.clock = clock
         self.rules = rules_of(settings)
@@ -185,7 +160,9 @@ class Daemon:
 
     def _assemble(self, control_plane: ControlPlane) -> Triggers:
         self.control_plane = control_plane
-        executor = Executor(control_plane, self.fleet, self.clock, self.journal.remember)
+        executor = Executor(
+            control_plane, self.fleet, self.clock, self.journal.remember, self._outside
+        )
         operations = Operations(
             control_plane=control_plane,
             journal=self.journal,
@@ -323,6 +300,8 @@ class Daemon:
 
     def _announce(self) -> None:
         emit(messages.STARTING)
+        for name, reason in UNUSABLE.items():
+            emit(messages.UNUSABLE_STRATEGY, strategy=name, reason=reason)
         if self._follows:
             emit(messages.EVENT_DRIVEN_ENABLED)
         else:

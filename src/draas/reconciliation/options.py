@@ -11,6 +11,13 @@ from pathlib import Path
 from draas.contract.urls import is_base_url
 from draas.decide.approval import MANUAL
 from draas.decide.strategies import AUTO, STRATEGIES
+from draas.reconciliation.slot_options import (
+    AnalysisOptions,
+    BlueGreenOptions,
+    CanaryOptions,
+    HealthOptions,
+    TwoSlotOptions,
+)
 from draas.settings import InvalidSettingError, load, require_loopback, setting
 from draas.telemetry.levels import LoggingSettings
 
@@ -198,6 +205,11 @@ class DaemonSettings:
     breaker: BreakerOptions = field(default_factory=BreakerOptions)
     audit: AuditOptions = field(default_factory=AuditOptions)
     approval: ApprovalOptions = field(default_factory=ApprovalOptions)
+    health: HealthOptions = field(default_factory=HealthOptions)
+    two_slots: TwoSlotOptions = field(default_factory=TwoSlotOptions)
+    canary: CanaryOptions = field(default_factory=CanaryOptions)
+    blue_green: BlueGreenOptions = field(default_factory=BlueGreenOptions)
+    analysis: AnalysisOptions = field(default_factory=AnalysisOptions)
     management: ManagementOptions = field(default_factory=ManagementOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 

@@ -10,11 +10,24 @@ from draas.client.port import ControlPlane
 from draas.decide.approval import APPROVAL
 from draas.decide.detect import detect
 from draas.decide.gates import BUDGET
+from draas.decide.hand import refusal
 from draas.decide.plan import plan as decide
+from draas.decide.plan import wanted_strategy
 from draas.decide.rules import Rules
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Approval, Breaker, Decision, Memory, Plan, Snapshot, Trigger
+from draas.model.reconciliation import (
+    Approval,
+    Breaker,
+    Decision,
+    Hand,
+    Memory,
+    Operation,
+    Plan,
+    Snapshot,
+    Trigger,
+    Wish,
+)
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import applied
 from draas.reconciliation.explain import explain
@@ -27,6 +40,10 @@ from draas.reconciliation.request import Request
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
+
+
+class NotNowError(Exception):
+    """Nothing is under way that could do what a person asks for."""
 
 
 class Reconciler:
@@ -59,14 +76,22 @@ class Reconciler:
     async def look(self, instance_id: str, request: Request) -> tuple[Plan, Observation]:
         """Observe and decide, and do nothing: the dry run (R-213) and the first half of a pass."""
         operation = self._journal.open.get(instance_id)
+        memory = self._journal.memory(instance_id)
         observation = await self._observer.observe(
             instance_id,
             operation,
             self._breaker(),
             self._places.budget(instance_id),
+            wanted_strategy(memory.approval, self._rules, request.strategy),
         )
-        now = self._clock.now()
-        plan = decide(observation.snapshot, self._rules, now, request.trigger, request.strategy)
+        plan = decide(
+            observation.snapshot,
+            self._rules,
+            self._clock.now(),
+            request.trigger,
+            request.strategy,
+            allow_state_loss=request.allow_state_loss,
+        )
         return plan, observation
 
     async def reconcile(self, instance_id: str, request: Request) -> datetime | None:
@@ -209,6 +234,27 @@ class Reconciler:
         )
         memory = replace(self._fleet.memory(instance_id), approval=approval)
         await self._journal.remember(memory, entry)
+
+    async def take_in_hand(
+        self, instance_id: str, wish: Wish, actor: str, reason: str
+    ) -> Operation:
+        """Keep what a person asks of the operation under way; its next step obeys.
+
+        Raises:
+            NotNowError: nothing is under way that could do so now.
+        """
+        operation = self._journal.open.get(instance_id)
+        if operation is None:
+            raise NotNowError("no operation is under way")
+        why = refusal(operation, wish)
+        if why:
+            raise NotNowError(why)
+        now = self._clock.now()
+        hand = Hand(operation_id=operation.id, wish=wish, actor=actor, at=now, reason=reason)
+        entry = record.in_hand(operation, hand, now)
+        memory = replace(self._fleet.memory(instance_id), hand=hand)
+        await self._journal.remember(memory, entry)
+        return operation
 
     async def release(self, instance_id: str, actor: str) -> bool:
         """Lift the quarantines of an instance by a person's word; whether there were any."""
