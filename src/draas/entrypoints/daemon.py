@@ -8,6 +8,7 @@ import signal
 from contextlib import ExitStack
 from pathlib import Path
 
+from draas.adapters.candidates.address import open_session
 from draas.adapters.clock import SystemClock
 from draas.adapters.store.engine import sqlite_file, sqlite_url
 from draas.adapters.store.leases import SqlLeases
@@ -16,6 +17,7 @@ from draas.client.connect import connect
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlane
 from draas.entrypoints.exclusive import exclusive
+from draas.entrypoints.outside import outside_of
 from draas.entrypoints.web_server import WebServer
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.app import application
@@ -48,11 +50,12 @@ async def run(settings: DaemonSettings, data: Path) -> int:
             timeout=settings.reconciliation.request_timeout.total_seconds(),
             limit=settings.reconciliation.max_concurrent_reads,
         )
+        session = open_session()
+        leases, outside = SqlLeases(store.engine, clock), outside_of(settings, session)
         try:
-            await _serve(
-                settings, Daemon(settings, store, SqlLeases(store.engine, clock), clock), http
-            )
+            await _serve(settings, Daemon(settings, store, leases, clock, outside), http)
         finally:
+            await session.close()
             await http.close()
             await store.close()
     return 0

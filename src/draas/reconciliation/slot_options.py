@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import Enum
 
 from draas.contract.urls import is_base_url
+from draas.reconciliation.smoke_tests import SmokeTestsError, read_smoke_tests
 from draas.settings import InvalidSettingError, setting
 
 _ZERO = timedelta()
@@ -79,6 +80,15 @@ class BlueGreenOptions:
         minimum=_ZERO,
         help="How long the new slot is watched in service while the old one is kept",
     )
+    smoke_tests: str = setting(
+        "", help="A JSON file with the smoke tests that a new slot must pass before it serves"
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            read_smoke_tests(self.smoke_tests)
+        except SmokeTestsError as error:
+            raise InvalidSettingError("smoke_tests", f"a list of smoke tests; {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
