@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from draas.decide.rollout import rollout_gates
 from draas.decide.rules import Rules
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Drift, DriftKind, Gate, Quarantine, Snapshot, Trigger
@@ -35,6 +36,7 @@ def gates(
         _status_rule(state, rules),
         _quarantine(snapshot, state, target),
         _validation(snapshot, state, target),
+        *rollout_gates(snapshot.rollout, drift, rules, now, forward=target == state.desired_digest),
         _slots(snapshot, two_slots),
         approval,
         _state_loss(snapshot, two_slots, allow_state_loss),

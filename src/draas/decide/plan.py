@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from draas.decide.approval import MANUAL, agreed, approval_gate, plan_digest
 from draas.decide.detect import detect
 from draas.decide.gates import gates, held_quarantine
 from draas.decide.hand import is_new
+from draas.decide.rollout import goes_back
 from draas.decide.rules import Rules
 from draas.decide.strategies import AUTO, chosen
 from draas.model.instance import InstanceState
@@ -56,10 +57,23 @@ def plan(
     drift = detect(state, target)
     if drift.unknown:
         return _unknown(drift, rules, now)
+    memory, view = snapshot.memory, snapshot.rollout
+    if not drift and goes_back(memory, state.applied_digest, view, rules, now):
+        return _with_its_wave(snapshot, state, rules, now)
     if not drift:
         return _settled(snapshot, state, target, rules)
     wish = _Wish(trigger, strategy, allow_state_loss)
     return _act_or_hold(snapshot, state, drift, target, rules, now, wish)
+
+
+def _with_its_wave(snapshot: Snapshot, state: InstanceState, rules: Rules, now: datetime) -> Plan:
+    """Back to what ran before: the roll-out is stopped, and this instance is not proven yet."""
+    view, target = snapshot.rollout, snapshot.memory.previous_digest or ""
+    cause = f"its roll-out is stopped: it failed on {view.failed} instances ({view.reason})"
+    drift = Drift((DriftKind.CONFIGURATION,), cause=cause)
+    wish = _Wish(Trigger.CHANGE, None, False)
+    back = _act_or_hold(snapshot, state, drift, target, rules, now, wish)
+    return replace(back, exact=True, restores_last_good=False)
 
 
 def wanted_strategy(approval: Approval | None, rules: Rules, strategy: str | None = None) -> str:

@@ -40,4 +40,8 @@ class Rules:
     soak_time: timedelta = timedelta(minutes=5)
     drain_time: timedelta = timedelta(seconds=30)
     allow_state_loss: bool = False
+    fleet_threshold: int = 2
+    max_unavailable: str = ""
+    max_failures: int = 1
+    rollout_healthy_time: timedelta = timedelta(seconds=10)
     analysis: AnalysisRules = field(default_factory=AnalysisRules)

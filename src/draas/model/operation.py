@@ -120,9 +120,10 @@ class Operation:
     `target_digest` is the configuration that it brings; `fence` is that of who works on it;
     `attempt` counts from 1 (D-04); `steps` is the plan in words; `fell_back` says why another
     strategy than the one it began with carries it on; `differences` and `summary` are masked
-    already. One that was approved brings its target and nothing newer. Until `wake_at` there is
-    nothing to do. `inconclusive` says why a verification whose time is over cannot be judged: the
-    operation is then held as it stands until it can be.
+    already; `shared_digest` is that of what other instances may be brought to as well. One that is
+    `approved` brings its target and nothing newer. Until `wake_at` there is nothing to do.
+    `inconclusive` says why a verification whose time is over cannot be judged: the operation is
+    then held as it stands until it can be.
 
     By two slots: `slot` is the candidate's name, `served_by` that of the one that served at the
     beginning. `round` counts the targets that were replaced, `step` the steps that are passed;
@@ -142,6 +143,7 @@ class Operation:
     kinds: tuple[DriftKind, ...]
     target_digest: str
     target_generation: int | None
+    shared_digest: str = ""
     previous_digest: str | None
     previous_generation: int | None = None
     approved: bool = False

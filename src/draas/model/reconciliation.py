@@ -37,6 +37,7 @@ __all__ = [
     "Phase",
     "Plan",
     "Quarantine",
+    "RolloutView",
     "Snapshot",
     "Trigger",
     "Verdict",
@@ -59,12 +60,16 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """A desired digest that failed: not tried again until it changes or is released (D-11)."""
+    """A desired digest that failed: not tried again until it changes or is released (D-11).
+
+    `shared_digest` counts it over the fleet.
+    """
 
     digest: str
     reason: str
     since: datetime
     operation_id: str
+    shared_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +98,8 @@ class Memory:
     `held_audited` is the gate and digest that the audit has already been told of; `approval` the
     last decision of a person, until something was done; `hand` what a person last asked of an
     operation under way;
-    `worked_generation` the newest that was worked on: an older one is another instance. The rest is
+    `worked_generation` the newest that was worked on: an older one is another instance;
+    `worked_shared` what of it others may get as well, `previous…` what ran before it. The rest is
     for control planes that do not keep it: what this daemon last sent, the last document that
     proved good, and whether it was this daemon that stopped the instance.
     """
@@ -104,6 +110,9 @@ class Memory:
     not_before: datetime | None = None
     worked_digest: str | None = None
     worked_generation: int = 0
+    worked_shared: str = ""
+    previous_digest: str | None = None
+    previous_generation: int | None = None
     failures: int = 0
     quarantines: tuple[Quarantine, ...] = ()
     held_audited: str = ""
@@ -126,6 +135,20 @@ class FleetView:
     total: int = 0
     drifting: int = 0
     failing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """How one configuration does over the fleet; no `digest`: nobody else is concerned.
+
+    `busy` are under way or not proven yet, `failed` have it in quarantine, `reason` of one of them.
+    """
+
+    digest: str = ""
+    busy: int = 0
+    failed: int = 0
+    total: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +198,7 @@ class Snapshot:
     faults: tuple[str, ...] = ()
     changed_settings: tuple[str, ...] | None = None
     slots: SlotPlan | None = None
+    rollout: RolloutView = field(default_factory=RolloutView)
     fleet: FleetView = field(default_factory=FleetView)
     breaker: Breaker = field(default_factory=Breaker)
     budget: Budget = field(default_factory=lambda: Budget(limit=1))
@@ -200,7 +224,7 @@ class Plan:
     `target_digest` is the desired digest, or the last good one while the desired is in quarantine.
     `digest` is the plan's own, by which a person approves it; `approved_by` says who did.
     `by_choice` tells a strategy that somebody asked for from one that was found to be the best;
-    `allow_state_loss` that queries may begin empty.
+    `allow_state_loss` that queries may begin empty. An `exact` one brings just this.
     `next_look` is when to decide again without any news; `None`: at the next resync.
     """
 
@@ -215,6 +239,7 @@ class Plan:
     target_digest: str = ""
     digest: str = ""
     approved_by: str = ""
+    exact: bool = False
     restores_last_good: bool = False
     reason: str = ""
     next_look: datetime | None = None

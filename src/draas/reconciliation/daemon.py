@@ -12,6 +12,7 @@ import msgspec
 
 from draas.client.port import ControlPlane, ControlPlaneError
 from draas.decide.assign import SHARDS, shard_of
+from draas.decide.rollout import is_condemned
 from draas.decide.strategies import UNUSABLE
 from draas.model.clock import Clock
 from draas.model.reconciliation import Breaker, Trigger
@@ -29,6 +30,7 @@ from draas.reconciliation.outside import NOTHING_OUTSIDE, Outside
 from draas.reconciliation.places import Places
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
+from draas.reconciliation.rollouts import Rollouts
 from draas.reconciliation.rules import breaker_rules_of, rules_of
 from draas.reconciliation.shards import Shards
 from draas.reconciliation.store import ReconciliationStore, StoreError
@@ -86,6 +88,14 @@ class Daemon:
             tell=self._tell,
         )
         self.journal = Journal(store, self.fleet, self.shards.fence, audit=audit)
+        self.rollouts = Rollouts(
+            self.fleet.changed,
+            clock,
+            settings.rollout.minimum_healthy_time,
+            under_way=self.journal.open.values,
+            told=self.shards.told,
+            total=lambda: len(self.fleet.states),
+        )
         self.connected = asyncio.Event()
         self.control_plane: ControlPlane | None = None
         self.reconciler: Reconciler | None = None
@@ -180,6 +190,7 @@ class Daemon:
             operations=operations,
             breaker=self.look_at_fleet,
             places=self.places,
+            rollouts=self.rollouts,
             rules=self.rules,
             clock=self.clock,
             metrics=self.metrics,
@@ -223,7 +234,15 @@ class Daemon:
         while True:
             self.heartbeats.beat("daemon", 6 * ALIVE_EVERY_SECONDS)
             self.look_at_fleet()
+            self._take_back_waves()
             await asyncio.sleep(ALIVE_EVERY_SECONDS)
+
+    def _take_back_waves(self) -> None:
+        """Look at what was changed lately to a configuration that turned out bad elsewhere."""
+        for digest, wave in list(self.rollouts.waves()):
+            if is_condemned(self.rollouts.view(digest), self.rules):
+                for instance_id in filter(self.shards.owns, wave):
+                    self.queue.add(instance_id, Trigger.CHANGE)
 
     def listens_at(self, url: str) -> None:
         """Tell the other daemons where this one is managed: at `url`, or as the settings say."""
@@ -275,7 +294,10 @@ class Daemon:
         return {shard_of(key) for key in self.queue.worked_on} & set(shards)
 
     def _tell(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"failing": self.fleet.view().failing}
+        told: dict[str, Any] = {
+            "failing": self.fleet.view().failing,
+            "rollouts": self.rollouts.tell(),
+        }
         if self.shards.leads:
             told["breaker"] = msgspec.to_builtins(self.breaker.state)
         return told

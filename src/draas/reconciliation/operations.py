@@ -10,14 +10,23 @@ import msgspec
 from draas.client.port import ControlPlane, ControlPlaneError, Desired
 from draas.decide.aftermath import remember
 from draas.decide.commands import ErrorClass, Result
+from draas.decide.compare import Comparison
 from draas.decide.hand import obeying
+from draas.decide.rollout import OWN, shared_digest
 from draas.decide.rules import Rules
 from draas.decide.strategies import STRATEGIES
 from draas.decide.strategies.restart import resumed
 from draas.decide.strategies.strategy import Strategy
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Drift, DriftKind, Operation, Outcome, Phase, Plan
+from draas.model.reconciliation import (
+    Drift,
+    DriftKind,
+    Operation,
+    Outcome,
+    Phase,
+    Plan,
+)
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import Executor
 from draas.reconciliation.counts import CycleCounts
@@ -40,6 +49,15 @@ HELD_RECHECK = timedelta(seconds=5)
 STORE_RETRY = timedelta(seconds=5)
 
 UNDECIDED = (ErrorClass.NOT_YET, ErrorClass.INCONCLUSIVE)
+
+
+def _shared(plan: Plan, target: Desired | None, comparison: Comparison) -> str:
+    """The digest of what others may get as well, where more than host and port is new."""
+    forward = not (plan.exact or plan.restores_last_good)
+    new = any(each.path not in OWN for each in comparison.differences)
+    if target is None or not new or not forward or DriftKind.CONFIGURATION not in plan.drift.kinds:
+        return ""
+    return shared_digest(target.document)
 
 
 def _choice(plan: Plan) -> str:
@@ -85,7 +103,8 @@ class Operations:
             phase=Phase.CHECKING,
             trigger=request.trigger,
             actor=plan.approved_by or request.actor,
-            approved=bool(plan.approved_by),
+            approved=plan.exact or bool(plan.approved_by),
+            shared_digest=_shared(plan, target, comparison),
             by_choice=plan.by_choice,
             allow_state_loss=plan.allow_state_loss,
             cause=plan.drift.cause,
@@ -111,8 +130,13 @@ class Operations:
         self, state: InstanceState, plan: Plan, observation: Observation
     ) -> Desired | None:
         try:
+            memory = self._journal.memory(state.id)
+            if plan.exact and memory.previous_generation is not None:
+                number = memory.previous_generation
+                document = await self._control_plane.generation(state.id, number)
+                return None if document is None else Desired(document, plan.target_digest, number)
             if plan.restores_last_good:
-                return await last_good(self._control_plane, self._journal.memory(state.id))
+                return await last_good(self._control_plane, memory)
             return observation.desired or await self._control_plane.desired(state.id)
         except ControlPlaneError:
             return None
@@ -200,7 +224,12 @@ class Operations:
             )
             drift = Drift((DriftKind.CONFIGURATION,))
             comparison = await explain(self._control_plane, before, drift, desired, memory)
-        return replace(operation, summary=comparison.summary, differences=as_records(comparison))
+        return replace(
+            operation,
+            summary=comparison.summary,
+            differences=as_records(comparison),
+            shared_digest=shared_digest(desired.document) if comparison.differences else "",
+        )
 
     async def _next_attempt(self, operation: Operation, result: Result, now: datetime) -> datetime:
         """Wait for the time of the next attempt; others may go first meanwhile (B-43)."""

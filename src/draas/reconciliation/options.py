@@ -11,6 +11,7 @@ from pathlib import Path
 from draas.contract.urls import is_base_url
 from draas.decide.approval import MANUAL
 from draas.decide.strategies import AUTO, STRATEGIES
+from draas.reconciliation.rollout_options import QuarantineOptions, RolloutOptions
 from draas.reconciliation.slot_options import (
     AnalysisOptions,
     BlueGreenOptions,
@@ -205,6 +206,8 @@ class DaemonSettings:
     breaker: BreakerOptions = field(default_factory=BreakerOptions)
     audit: AuditOptions = field(default_factory=AuditOptions)
     approval: ApprovalOptions = field(default_factory=ApprovalOptions)
+    rollout: RolloutOptions = field(default_factory=RolloutOptions)
+    quarantine: QuarantineOptions = field(default_factory=QuarantineOptions)
     health: HealthOptions = field(default_factory=HealthOptions)
     two_slots: TwoSlotOptions = field(default_factory=TwoSlotOptions)
     canary: CanaryOptions = field(default_factory=CanaryOptions)

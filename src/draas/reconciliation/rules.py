@@ -31,6 +31,10 @@ def rules_of(settings: DaemonSettings) -> Rules:
         soak_time=settings.blue_green.soak_time,
         drain_time=slots.drain_time,
         allow_state_loss=slots.allow_state_loss,
+        fleet_threshold=settings.quarantine.fleet_threshold,
+        max_unavailable=settings.rollout.max_unavailable,
+        max_failures=settings.rollout.max_failures,
+        rollout_healthy_time=settings.rollout.minimum_healthy_time,
         analysis=analysis_rules_of(settings),
     )
 

@@ -39,6 +39,7 @@ SKIP_REASONS = Labels(
         "two-slots",
         "state-loss",
         "rollout",
+        "fleet-quarantine",
         "inconclusive",
         "back-off",
         "breaker",

@@ -20,6 +20,7 @@ from draas.reconciliation.management.fleet import fleet_router
 from draas.reconciliation.management.hand import hand_router
 from draas.reconciliation.management.instances import instances_router, orders_router
 from draas.reconciliation.management.replicas import Replicas
+from draas.reconciliation.management.rollouts import rollouts_router
 from draas.reconciliation.store import StoreError
 
 
@@ -32,6 +33,7 @@ def application(daemon: Daemon, replicas: Replicas) -> FastAPI:
         orders_router,
         approvals_router,
         hand_router,
+        rollouts_router,
         breaker_router,
     ):
         app.include_router(router(daemon, replicas))
