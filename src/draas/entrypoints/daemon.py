@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
+from draas.adapters.candidates.address import open_session
 from draas.adapters.clock import SystemClock
 from draas.adapters.store.engine import sqlite_file, sqlite_url
 from draas.adapters.store.leases import SqlLeases
@@ -17,6 +18,7 @@ from draas.client.connect import connect
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlane
 from draas.entrypoints.exclusive import exclusive
+from draas.entrypoints.outside import outside_of
 from draas.entrypoints.web_server import WebServer
 from draas.model.clock import Clock
 from draas.reconciliation.daemon import Daemon
@@ -53,10 +55,13 @@ async def run(settings: DaemonSettings, data: Path) -> int:
             timeout=settings.reconciliation.request_timeout.total_seconds(),
             limit=settings.reconciliation.max_concurrent_reads,
         )
+        session = open_session()
+        outside = outside_of(settings, session)
         try:
             async with _leases(settings, store, clock) as leases:
-                await _serve(settings, Daemon(settings, store, leases, clock), http)
+                await _serve(settings, Daemon(settings, store, leases, clock, outside), http)
         finally:
+            await session.close()
             await http.close()
             await store.close()
     return 0

@@ -11,6 +11,14 @@ from pathlib import Path
 from draas.contract.urls import are_base_urls
 from draas.decide.approval import MANUAL
 from draas.decide.strategies import AUTO, STRATEGIES
+from draas.reconciliation.rollout_options import QuarantineOptions, RolloutOptions
+from draas.reconciliation.slot_options import (
+    AnalysisOptions,
+    BlueGreenOptions,
+    CanaryOptions,
+    HealthOptions,
+    TwoSlotOptions,
+)
 from draas.settings import InvalidSettingError, load, require_loopback, setting
 from draas.telemetry.levels import LoggingSettings
 
@@ -223,6 +231,13 @@ class DaemonSettings:
     breaker: BreakerOptions = field(default_factory=BreakerOptions)
     audit: AuditOptions = field(default_factory=AuditOptions)
     approval: ApprovalOptions = field(default_factory=ApprovalOptions)
+    rollout: RolloutOptions = field(default_factory=RolloutOptions)
+    quarantine: QuarantineOptions = field(default_factory=QuarantineOptions)
+    health: HealthOptions = field(default_factory=HealthOptions)
+    two_slots: TwoSlotOptions = field(default_factory=TwoSlotOptions)
+    canary: CanaryOptions = field(default_factory=CanaryOptions)
+    blue_green: BlueGreenOptions = field(default_factory=BlueGreenOptions)
+    analysis: AnalysisOptions = field(default_factory=AnalysisOptions)
     management: ManagementOptions = field(default_factory=ManagementOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
