@@ -47,6 +47,9 @@ def plan(
     state = snapshot.state
     if state is None:
         return _unknown(Drift(unknown=snapshot.unknown), rules, now)
+    if state.second_slot is not None and state.status == InstanceStatus.RUNNING:
+        reason = f"its {state.second_slot} slot belongs to no operation"
+        return Plan(decision=Decision.CLEAR, reason=reason)
     if _applied_is_unknowable(state):
         if rules.adopt_unknown:
             return Plan(decision=Decision.ADOPT, reason="it runs, and nobody knows with what")

@@ -212,6 +212,7 @@ class Decision(StrEnum):
     GONE = "gone"
     HELD = "held"
     ADOPT = "adopt"
+    CLEAR = "clear"
     BEGIN = "begin"
     RESUME = "resume"
     WAITING = "waiting"

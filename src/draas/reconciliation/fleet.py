@@ -44,7 +44,7 @@ class Fleet:
             self._drifting.pop(state.id, None)
         self._count(state.id)
         unsure = state.status == InstanceStatus.RUNNING and state.applied_digest is None
-        pending = state.id in self.plans or self.is_another(state)
+        pending = state.id in self.plans or self.is_another(state) or state.second_slot is not None
         return bool(drift) or bool(drift.unknown) or unsure or pending
 
     def is_another(self, state: InstanceState) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from draas.client.port import ControlPlane
+from draas.client.port import ControlPlane, Order
 from draas.decide.approval import APPROVAL
 from draas.decide.detect import detect
 from draas.decide.gates import BUDGET
@@ -168,6 +168,9 @@ class Reconciler:
             case Decision.ADOPT if snapshot.state is not None:
                 await self._adopt(snapshot.state, snapshot.memory)
                 return None
+            case Decision.CLEAR if snapshot.state is not None:
+                await self._clear(snapshot.state, plan)
+                return self._clock.now()
             case Decision.HELD:
                 await self._hold(snapshot, plan, request)
                 return plan.next_look
@@ -217,6 +220,25 @@ class Reconciler:
         await self._journal.remember(memory, entry)
         self._fleet.put(state)
         emit(messages.ADOPTED, instance_id=state.id)
+
+    async def _clear(self, state: InstanceState, plan: Plan) -> None:
+        """Remove a slot that nobody comes back to, as what began it is lost."""
+        spare = (await self._control_plane.slots(state.id)).spare
+        if spare is None:
+            return
+        called = self._clock.new_id()
+        await self._control_plane.close_slot(
+            state.id, spare.name, Order(called, self._journal.fence(state.id), called), 0.0, 60.0
+        )
+        entry = record.noted(
+            state.id,
+            self._clock.now(),
+            action=f"Removed slot {spare.name}: {plan.reason}",
+            outcome="cleared",
+            state=state,
+        )
+        await self._journal.remember(self._fleet.memory(state.id), entry)
+        emit(messages.SLOT_CLOSED, instance_id=state.id, slot=spare.name)
 
     async def _hold(self, snapshot: Snapshot, plan: Plan, request: Request) -> None:
         """Say once why nothing is done (R-182); back-off and locks pass by themselves."""
