@@ -190,8 +190,8 @@ class Slots:
         record = self._fleet.get(instance_id)
         reasons = obstacles(what.configuration)
         if record.slot is not None and record.slot.generation is not None:
-            running = await self._configurations.generation(instance_id, record.slot.generation)
-            reasons += obstacles(msgspec.json.decode(running.document))
+            present = await self._configurations.generation(instance_id, record.slot.generation)
+            reasons += obstacles(msgspec.json.decode(present.document))
         if self._traffic.name == NO_ROUTER:
             reasons.append("there is no router to share its traffic (setting Router)")
         elif record.slot is not None and not record.slot.placement:
