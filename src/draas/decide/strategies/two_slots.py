@@ -38,6 +38,18 @@ from draas.decide.commands import (
 from draas.decide.rules import Rules
 from draas.decide.strategies.restart import RESTART, resumed
 from draas.decide.strategies.watching import Look, proved, watched, weight
+from draas.decide.strategies.way_back import (
+    UNSWITCHED,
+    aborted,
+    back,
+    closed,
+    failed,
+    finished,
+    restart,
+    superseded,
+    taken_back,
+    to,
+)
 from draas.model.instance import InstanceState
 from draas.model.operation import Operation, Outcome, Phase, Verdict, Watch
 from draas.model.slots import Counters
@@ -45,12 +57,6 @@ from draas.model.status import InstanceStatus
 
 Order = tuple[Phase, ...]
 """The phases of a strategy, from `opening` to `closing`."""
-
-BEFORE_TRAFFIC = (Phase.OPENING, Phase.PROVING, Phase.TESTING)
-WITH_TRAFFIC = (Phase.SHIFTING, Phase.ANALYSING, Phase.SWITCHING, Phase.VERIFYING, Phase.SOAKING)
-UNSWITCHED = (*BEFORE_TRAFFIC, Phase.SHIFTING, Phase.ANALYSING)
-WATCHED = (Phase.PROVING, Phase.TESTING, Phase.ANALYSING, Phase.SOAKING)
-"""Where a person may pause, and where a look decides whether it goes on."""
 
 
 def steps(
@@ -108,15 +114,15 @@ def advance(
         case ErrorClass.UNREACHABLE:
             return resumed(operation, now)
         case ErrorClass.GONE:
-            return _finished(operation, Outcome.SUPERSEDED, result.error, now)
+            return finished(operation, Outcome.SUPERSEDED, result.error, now)
         case ErrorClass.SUPERSEDED:
-            return _superseded(operation, result, rules, now)
+            return superseded(operation, result, rules, now)
         case ErrorClass.ABORTED:
-            return _aborted(operation, result.error, rules, now)
+            return aborted(operation, result.error, rules, now)
         case ErrorClass.DOWN if operation.phase in UNSWITCHED:
-            return _restart(operation, result.error, Phase.STOPPING, now)
+            return restart(operation, result.error, Phase.STOPPING, now)
         case ErrorClass.DOWN:
-            return _back(operation, result.error, rules, now)
+            return back(operation, result.error, rules, now)
         case _:
             return _after(order, operation, result, rules, now)
 
@@ -135,12 +141,12 @@ def _after(
             return _verified(order, operation, result, rules, now)
         case Phase.TESTING | Phase.SHIFTING | Phase.SWITCHING:
             if not result.ok:
-                return _failed(operation, result, rules, now)
+                return failed(operation, result, rules, now)
             return _passed(order, operation, result, rules, now)
         case Phase.TAKING_BACK:
-            return _taken_back(operation, result, rules, now)
+            return taken_back(operation, result, rules, now)
         case Phase.CLOSING | Phase.CLOSING_CANDIDATE:
-            return _closed(operation, result, rules, now)
+            return closed(operation, result, rules, now)
         case Phase.VERIFYING_RESTORED:
             return RESTART.advance(operation, result, rules, now)
         case _:
@@ -149,22 +155,22 @@ def _after(
 
 def _checked(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
     if not result.ok:
-        return _finished(operation, Outcome.FAILED, result.error, now)
+        return finished(operation, Outcome.FAILED, result.error, now)
     if not result.running:
-        return _restart(operation, "nothing runs that could be replaced", Phase.STARTING, now)
+        return restart(operation, "nothing runs that could be replaced", Phase.STARTING, now)
     checked = replace(operation, health_before=result.health)
-    return _to(checked, Phase.OPENING, rules, now)
+    return to(checked, Phase.OPENING, rules, now)
 
 
 def _opened(
     order: Order, operation: Operation, result: Result, rules: Rules, now: datetime
 ) -> Operation:
     if result.error_class is ErrorClass.IMPOSSIBLE and operation.by_choice:
-        return _finished(operation, Outcome.FAILED, result.error, now)
+        return finished(operation, Outcome.FAILED, result.error, now)
     if result.error_class is ErrorClass.IMPOSSIBLE:
-        return _restart(operation, result.error, Phase.STOPPING, now)
+        return restart(operation, result.error, Phase.STOPPING, now)
     if not result.ok:
-        return _failed(operation, result, rules, now)
+        return failed(operation, result, rules, now)
     opened = replace(operation, slot=result.slot, served_by=result.served_by)
     return _passed(order, opened, result, rules, now)
 
@@ -175,15 +181,15 @@ def _watched(
     """A look at the candidate: on, back, or once more after a while."""
     if result.error_class is ErrorClass.LOST and operation.phase is Phase.PROVING:
         if operation.attempt >= rules.attempts:
-            return _back(operation, result.error, rules, now)
+            return back(operation, result.error, rules, now)
         again = replace(operation, attempt=operation.attempt + 1, error=result.error)
-        return _to(again, Phase.OPENING, rules, now)
+        return to(again, Phase.OPENING, rules, now)
     if result.error_class is ErrorClass.LOST:
-        return _back(operation, result.error, rules, now)
+        return back(operation, result.error, rules, now)
     look: Look = proved if operation.phase is Phase.PROVING else watched
     verdict, why, seen = look(operation, result, rules, now)
     if verdict is Verdict.FAIL:
-        return _back(seen, why, rules, now)
+        return back(seen, why, rules, now)
     if verdict is Verdict.PASS and not operation.paused:
         return _passed(order, seen, result, rules, now)
     return seen
@@ -198,7 +204,7 @@ def _verified(
         return _passed(order, operation, result, rules, now)
     ended = result.error_class is ErrorClass.NOT_YET and not result.running
     if ended or after.phase is Phase.RESTORING:
-        return _back(operation, result.error, rules, now)
+        return back(operation, result.error, rules, now)
     return after
 
 
@@ -222,123 +228,10 @@ def _passed(
         after_it = replace(after_it, reference=_enough(whole, rules) or operation.reference)
     if after is Phase.SOAKING:
         watch = operation.watch
-    return replace(_to(after_it, after, rules, now), watch=watch)
+    return replace(to(after_it, after, rules, now), watch=watch)
 
 
 def _enough(counters: Counters | None, rules: Rules) -> Counters | None:
     """The counters, if they tell how a slot does."""
     enough = counters is not None and counters.requests >= rules.analysis.minimum_samples
     return counters if enough else None
-
-
-def _failed(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
-    """A command that failed: again, or back; only what cannot go well blames the configuration."""
-    if result.error_class in (ErrorClass.PERMANENT, ErrorClass.LOST):
-        return _back(operation, result.error, rules, now)
-    if operation.attempt >= rules.attempts or now >= operation.deadline:
-        return _back(operation, result.error, rules, now, permanent=False)
-    return replace(operation, attempt=operation.attempt + 1, error=result.error)
-
-
-def _taken_back(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
-    """The traffic goes back at any price: where the old slot is gone, by a restart."""
-    if result.ok:
-        return _to(replace(operation, attempt=1), Phase.CLOSING_CANDIDATE, rules, now)
-    lost = result.error_class in (ErrorClass.PERMANENT, ErrorClass.LOST)
-    if not lost and now < operation.phase_since + rules.reconciliation_timeout:
-        return replace(operation, attempt=operation.attempt + 1)
-    why = f"the old slot could not take over again: {result.error}"
-    return replace(_restart(operation, why, Phase.RESTORING, now), error=operation.error or why)
-
-
-def _closed(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
-    """A slot that will not go away is left to the control plane, which removes what nobody owns."""
-    stuck = result.error_class is ErrorClass.PERMANENT or operation.attempt >= rules.attempts
-    if not result.ok and not stuck:
-        return replace(operation, attempt=operation.attempt + 1)
-    operation = replace(operation, attempt=1)
-    if operation.phase is Phase.CLOSING and operation.renewed:
-        return _finished(operation, Outcome.SUPERSEDED, operation.error, now)
-    if operation.phase is Phase.CLOSING:
-        return _finished(operation, Outcome.SUCCEEDED, "", now)
-    if operation.renewed:
-        fresh = replace(operation, renewed=False, step=0, error="", baseline=None, reference=None)
-        return _to(fresh, Phase.OPENING, rules, now)
-    return _to(operation, Phase.VERIFYING_RESTORED, rules, now)
-
-
-def _superseded(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
-    """By its user's stop it ends; a newer target takes the place of one that does not serve yet."""
-    if result.digest is None:
-        return _finished(operation, Outcome.SUPERSEDED, result.error, now)
-    if operation.phase is Phase.SOAKING:
-        served = replace(operation, renewed=True, error=result.error)
-        return _to(served, Phase.CLOSING, rules, now)
-    newer = replace(
-        operation,
-        target_digest=result.digest,
-        target_generation=result.generation,
-        renewed=operation.phase is not Phase.OPENING,
-        round=operation.round + 1,
-        attempt=1,
-        error="",
-    )
-    return _to(newer, _way_back(operation.phase), rules, now)
-
-
-def _way_back(phase: Phase) -> Phase:
-    if phase is Phase.OPENING:
-        return phase
-    return Phase.TAKING_BACK if phase in WITH_TRAFFIC else Phase.CLOSING_CANDIDATE
-
-
-def _aborted(operation: Operation, why: str, rules: Rules, now: datetime) -> Operation:
-    if operation.phase is Phase.CHECKING:
-        kept = replace(operation, permanent=True)
-        return _finished(kept, Outcome.FAILED, why, now)
-    return _back(operation, why, rules, now)
-
-
-def _back(
-    operation: Operation, error: str, rules: Rules, now: datetime, *, permanent: bool = True
-) -> Operation:
-    """Traffic first, then the slot. What goes back already goes on."""
-    if operation.phase not in (*BEFORE_TRAFFIC, *WITH_TRAFFIC):
-        return operation
-    phase = Phase.TAKING_BACK if operation.phase in WITH_TRAFFIC else Phase.CLOSING_CANDIDATE
-    going = replace(operation, error=error, permanent=permanent, renewed=False, attempt=1)
-    going = replace(going, paused="", aborted="")
-    return replace(_to(going, phase, rules, now), watch=Watch(judgement=operation.watch.judgement))
-
-
-def _restart(operation: Operation, why: str, phase: Phase, now: datetime) -> Operation:
-    """The same operation as a restart, which ends every slot first."""
-    fallen_back = replace(
-        operation,
-        strategy=RESTART.name,
-        fell_back=f"{operation.strategy} could not: {why}",
-        attempt=1,
-        error="",
-        paused="",
-        phase=phase,
-        phase_since=now,
-    )
-    return replace(fallen_back, wake_at=None, inconclusive="", watch=Watch())
-
-
-def _to(operation: Operation, phase: Phase, rules: Rules, now: datetime) -> Operation:
-    """A phase begins with all its time: what is watched takes as long as it takes."""
-    return replace(
-        operation,
-        phase=phase,
-        phase_since=now,
-        deadline=now + rules.reconciliation_timeout,
-        wake_at=None,
-        inconclusive="",
-        watch=Watch(),
-    )
-
-
-def _finished(operation: Operation, outcome: Outcome, error: str, now: datetime) -> Operation:
-    over = replace(operation, outcome=outcome, error=error, phase=Phase.FINISHED, phase_since=now)
-    return replace(over, wake_at=None, inconclusive="")
