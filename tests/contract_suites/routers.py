@@ -137,6 +137,19 @@ class RouterContract:
         async with Load(url(wanted)) as load:
             await load.more(20, of="second")
 
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_what_was_sent_is_not_sent_again(self, world: World, method: str) -> None:
+        main, second = await world.backend("main"), await world.backend("second")
+        wanted = route(world, main, second, weights={"main": 50, "second": 50})
+        await world.router.ensure(wanted)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{url(wanted)}/hangup") as answer,
+        ):
+            assert answer.status in (502, 503)
+        assert len(main.bodies) + len(second.bodies) == 1
+        assert sum(each.errors for each in (await world.router.traffic("i1")).values()) == 1
+
     async def test_all_backends_dead_is_an_error_and_then_is_not(self, world: World) -> None:
         main = await world.backend("main")
         wanted = route(world, main)
@@ -404,6 +417,33 @@ class RouterContract:
         await world.router.ensure(replace(two, weights={"main": 1}))
         assert await get(two) == (200, "main")
         assert (await world.router.traffic("i2"))["second"].requests >= 1
+
+    async def test_an_adopted_router_comes_back_as_well(self, world: World) -> None:
+        wanted = route(world, await world.backend("main"))
+        await world.router.ensure(wanted)
+        await world.lose_control_plane()
+        assert await world.router.open([wanted]) == {}
+        await world.kill_router()
+        await eventually(answers(wanted, (200, "main")))
+        await world.router.ensure(wanted)
+
+    async def test_a_change_in_the_middle_of_a_death(self, world: World) -> None:
+        main, second = await world.backend("main"), await world.backend("second")
+        wanted = route(world, main, second)
+        await world.router.ensure(wanted)
+        await world.kill_router()
+        await world.router.ensure(replace(wanted, weights={"second": 1}))
+        await eventually(answers(wanted, (200, "second")))
+
+    async def test_an_address_belongs_to_one_route(self, world: World) -> None:
+        main = await world.backend("main")
+        one = route(world, main, name="one")
+        other = replace(one, name="other")
+        failed = await world.router.open([one, other])
+        assert len(failed) == 1
+        assert await get(one) == (200, "main")
+        with pytest.raises(RouterError, match="in use"):
+            await world.router.ensure(next(each for each in (one, other) if each.name in failed))
 
     async def test_routes_open_at_once(self, world: World) -> None:
         main = await world.backend("main")
