@@ -68,8 +68,7 @@ class GatewayApiRouter:
 
     async def open(self, routes: Collection[Route]) -> Mapping[str, RouterError]:
         """See `TrafficRouter.open`."""
-        label = "%2C".join(f"{key}%3D{value}" for key, value in documents.MANAGED.items())
-        found = await self._ask("GET", f"?labelSelector={label}")
+        found = await self._ask("GET", "", labels=documents.MANAGED)
         wanted = {documents.object_name(route.name) for route in routes}
         for each in found["items"]:
             if each["metadata"]["name"] not in wanted:
@@ -105,7 +104,6 @@ class GatewayApiRouter:
 
     async def remove(self, name: str, drain: float = DRAIN_SECONDS) -> None:
         """See `TrafficRouter.remove`; what is in flight is the gateway's to drain."""
-        del drain
         async with self._locks.setdefault(name, asyncio.Lock()):
             await self._ask("DELETE", f"/{documents.object_name(name)}", missing={})
 
@@ -123,37 +121,40 @@ class GatewayApiRouter:
 
     async def _live(self, path: str) -> Mapping[str, Any]:
         """The object once the gateway has it; raises `RouterError` where it will not."""
-        reason = ""
+        reason: str | None = None
         try:
             async with asyncio.timeout(_LIVE_SECONDS):
                 while True:
                     found = await self._ask("GET", path)
-                    live, reason = documents.verdict(found, self._gateway)
-                    if live:
+                    reason = documents.waits_for(found, self._gateway)
+                    if reason is None:
                         return found
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise RouterError(f"not live after {_LIVE_SECONDS:g} s: {reason}") from None
 
     async def _ask(
-        self, method: str, path: str, body: Any = None, *, missing: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        missing: Mapping[str, Any] | None = None,
     ) -> Mapping[str, Any]:
         """The API server's answer; `missing` in place of an object that is not there."""
         kind = "application/json-patch+json" if method == "PATCH" else "application/json"
         headers = {"accept": "application/json", "content-type": kind}
-        if self._token is not None:
-            headers["authorization"] = f"Bearer {self._token.read_text().strip()}"
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
-        data = None if body is None else json.dumps(body)
-        trust = (
-            True
-            if self._authority is None
-            else ssl.create_default_context(cafile=str(self._authority))
-        )
+        selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
         try:
-            async with self._session.request(
-                method, f"{self._routes}{path}", data=data, headers=headers, ssl=trust
+            if self._token is not None:
+                headers["authorization"] = f"Bearer {self._token.read_text().strip()}"
+            async with self._opened().request(
+                method,
+                f"{self._routes}{path}",
+                params={"labelSelector": selector} if selector else None,
+                data=None if body is None else json.dumps(body),
+                headers=headers,
             ) as response:
                 answer = await response.json(content_type=None)
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -164,3 +165,10 @@ class GatewayApiRouter:
             message = answer.get("message", "") if isinstance(answer, dict) else ""
             raise RouterError(f"the API server answers {response.status}: {message}")
         return answer
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            trust = ssl.create_default_context(cafile=self._authority)
+            connector = aiohttp.TCPConnector(ssl=trust)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
+        return self._session

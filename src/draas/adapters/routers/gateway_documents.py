@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from draas.control_plane.router import Route
+from draas.control_plane.router import Route, RouterError
 
 VERSION: Final = "gateway.networking.k8s.io/v1"
 MANAGED: Final = {"app.kubernetes.io/managed-by": "draas"}
@@ -89,27 +89,32 @@ def leaving(found: Mapping[str, Any], route: Route) -> Patch:
     return steps
 
 
-def verdict(found: Mapping[str, Any], gateway: str) -> tuple[bool, str]:
-    """Whether the gateway has the present generation, and what is missing or wrong.
+def waits_for(found: Mapping[str, Any], gateway: str) -> str | None:
+    """What the gateway has not said yet of the present generation; `None` once it is live.
 
     A condition of an older generation says nothing about this one.
+
+    Raises:
+        RouterError: the gateway refuses it, with its words.
     """
     generation = found["metadata"]["generation"]
     parents = found.get("status", {}).get("parents", [])
-    ours = [each for each in parents if each["parentRef"]["name"] == gateway]
     conditions = {
         each["type"]: each
-        for parent in ours
+        for parent in parents
+        if parent["parentRef"]["name"] == gateway
         for each in parent.get("conditions", [])
         if each.get("observedGeneration") == generation
     }
     for kind in ("Accepted", "ResolvedRefs"):
         condition = conditions.get(kind)
         if condition is None:
-            return False, f"gateway {gateway!r} has not said {kind} of generation {generation}"
+            return f"gateway {gateway!r} has not said {kind} of generation {generation}"
+        if condition["status"] == "False":
+            raise RouterError(f"not {kind}: {condition['reason']}: {condition['message']}")
         if condition["status"] != "True":
-            return False, f"{kind} is {condition['status']}: {condition.get('message', '')}"
-    return True, ""
+            return f"{kind} is {condition['status']}: {condition['message']}"
+    return None
 
 
 def _specification(route: Route, gateway: str) -> Document:
