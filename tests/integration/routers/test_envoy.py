@@ -11,7 +11,9 @@ import pytest
 
 from draas.adapters.routers.envoy import EnvoyRouter
 from draas.control_plane.router import Route, RouterError
-from tests.contract_suites.routers import RouterContract, get, route
+from tests.contract_suites.routing import RoutingContract, get, route
+from tests.contract_suites.routing_counts import CountingContract
+from tests.contract_suites.routing_faults import FaultContract
 from tests.support.eventually import eventually
 from tests.support.router_worlds import RouterWorld
 
@@ -23,7 +25,15 @@ async def world(tmp_path: Path) -> AsyncIterator[RouterWorld]:
     await world.close()
 
 
-class TestEnvoy(RouterContract):
+class TestEnvoyRouting(RoutingContract):
+    pass
+
+
+class TestEnvoyCounts(CountingContract):
+    pass
+
+
+class TestEnvoyFaults(FaultContract):
     pass
 
 
