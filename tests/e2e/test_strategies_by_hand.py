@@ -39,7 +39,7 @@ async def command(made: World, *words: str) -> str:
 
 
 async def under_way(made: World) -> dict[str, Any]:
-    found = await made.ask_daemon("/api/reconciliation/instances/a")
+    (found,) = (await made.ask_daemon("/api/reconciliation/instances"))["instances"]
     return dict(found["operation"] or {})
 
 

@@ -2,8 +2,8 @@
 
 The member `fault` of a reaction says how: `delay` (seconds more for each answer), `errors` (every
 so many requests one is answered 500), `crash` (ends at once at this request), `rows` (from the
-first request on, results lack their last row, whoever asks). When a fault has shown first is the
-time of the file `fault` in the working directory. Everything else is that of the real server.
+first request on, results lack their last row, whoever asks). The file `faults` in the working
+directory has the time of each answer that was bad. Everything else is that of the real server.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,13 @@ class FaultyRouter(Router):
 
     async def __call__(self, request: Request) -> Response:
         if ROUTED in request.headers:
-            self._asked += 1
+            self._asked = number = self._asked + 1
             await asyncio.sleep(self._fault.get("delay", 0.0))
-            if self._asked == self._fault.get("crash"):
+            if number == self._fault.get("crash"):
                 self._shows()
                 os._exit(3)
             every = self._fault.get("errors")
-            if every and self._asked % every == 0:
+            if every and number % every == 0:
                 self._shows()
                 return json_response({"code": "INTERNAL_ERROR", "message": "a fault"}, 500)
             if "delay" in self._fault:
@@ -55,9 +56,8 @@ class FaultyRouter(Router):
         return answer
 
     def _shows(self) -> None:
-        shown = Path("fault")
-        if not shown.exists():
-            shown.touch()
+        with Path("faults").open("a") as faults:
+            faults.write(f"{time.time()}\n")
 
 
 class FaultyApi(api.Api):
