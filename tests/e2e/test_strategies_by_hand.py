@@ -174,16 +174,17 @@ async def test_its_users_stop_ends_both_slots_and_what_was_under_way(tmp_path: P
         assert len(made.servers()) == 1
 
 
-@pytest.mark.parametrize("kind", ["taken address", "unknown kind"])
+@pytest.mark.parametrize("kind", ["taken address", "bad template"])
 async def test_a_candidate_that_cannot_start_does_not_touch_what_serves(
     tmp_path: Path, kind: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         taken = {"id": "bad", "kind": "http", "host": "127.0.0.1", "port": holder.getsockname()[1]}
-        unknown = {"id": "bad", "kind": "nonsense", "queries": ["q"]}
+        template = {"defaultTemplate": {"added": {"template": "{{#nonsense}}"}}}
+        refused = {"id": "bad", "kind": "log", "queries": ["q"], **template}
         added = {
             "taken address": {"op": "add", "path": "/sources/-", "value": taken},
-            "unknown kind": {"op": "add", "path": "/reactions/-", "value": unknown},
+            "bad template": {"op": "add", "path": "/reactions/-", "value": refused},
         }[kind]
         async with world(tmp_path, settings=by("RollingUpdate")) as made:
             await made.create("a")
@@ -192,7 +193,7 @@ async def test_a_candidate_that_cannot_start_does_not_touch_what_serves(
             await made.patch("a", added)
             entry = await ended(made, "rolled-back")
             assert entry["strategy"] == "RollingUpdate"
-            assert ("use" if kind == "taken address" else "nonsense") in entry["error"]
+            assert ("use" if kind == "taken address" else "defaultTemplate") in entry["error"]
             assert await slots(made) == {"main": 100}
             assert [each.pid for each in made.servers()] == [process]
             assert await made.healthy(port)
