@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from draas.cli.exit_codes import Code
-from tests.e2e.fleets import daemon_alone, draas, processes_of,
-    servers_of, up
+from tests.e2e.fleets import daemon_alone, draas, processes_of, servers_of, up
 from tests.integration.instance_host.hosts import free_port
 from tests.support.eventually import eventually
 

@@ -193,13 +193,18 @@ def reconcile(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="How long --wait waits.")
     ] = 300,
+    allow_state_loss: Annotated[
+        bool, typer.Option("--allow-state-loss", help="Queries may begin empty in a second slot.")
+    ] = False,
 ) -> None:
     """Have the daemon look at an instance now, without waiting for back-off."""
     from draas.cli import reconcile as command
 
     run(
         context,
-        lambda session: command.reconcile(session, instance_id, strategy, dry_run, wait, timeout),
+        lambda session: command.reconcile(
+            session, instance_id, strategy, dry_run, wait, timeout, allow_state_loss
+        ),
     )
 
 

@@ -23,6 +23,7 @@ from draas.client.port import (
     Order,
     RefusedError,
 )
+from draas.client.slots import NoSlots
 from draas.contract import routes
 from draas.contract.feed import Change, Changes
 from draas.model.configuration import ConfigurationError, digest
@@ -40,7 +41,7 @@ SLICE = 256
 """So many answers are taken in before others get a turn."""
 
 
-class ForeignControlPlane:
+class ForeignControlPlane(NoSlots):
     """`draas.client.port.ControlPlane` over the source document's endpoints alone."""
 
     def __init__(self, http: HttpClient, base: str, *, poll_interval: float) -> None:

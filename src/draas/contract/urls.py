@@ -18,9 +18,9 @@ def is_base_url(text: str) -> bool:
 
 def base_urls(text: str) -> list[str]:
     """The URLs of a list with commas, each without the slash at its end."""
-    return [each.strip().rstrip("/") for each in text.split(",")]
+    return [each.strip(" ").rstrip("/") for each in text.split(",")]
 
 
 def are_base_urls(text: str) -> bool:
     """Whether each URL of such a list is a base URL."""
-    return all(is_base_url(each) for each in text.split(","))
+    return all(is_base_url(each) for each in base_urls(text))

@@ -12,6 +12,10 @@ class HandoverError(Exception):
     """The server refused, or did not answer; what it says names no data."""
 
 
+class NoHandoverError(HandoverError):
+    """The server knows of no hand-over, as one of another make does not."""
+
+
 class Handover(Protocol):
     """Moves the lead between the slots of an instance. Every call may raise `HandoverError`."""
 

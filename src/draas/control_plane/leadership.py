@@ -21,6 +21,14 @@ class Leadership:
         """Where the serving slot is followed; empty where nothing serves."""
         return f"http://{record.slot.host}:{record.slot.port}" if record.slot else ""
 
+    async def obstacles(self, running: Running) -> list[str]:
+        """Why the server cannot be followed by a second one; empty if it can."""
+        try:
+            await self._handover.status(running)
+        except HandoverError as error:
+            return [f"its data cannot be handed over to a second one: {error}"]
+        return []
+
     async def give(self, record: Record, name: str) -> None:
         """See that the slot leads and that the other one, if it runs, follows it.
 

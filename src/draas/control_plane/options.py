@@ -82,6 +82,13 @@ class EnvoyOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class HaproxyOptions:
+    """The section `Haproxy`: the other router in front of slots."""
+
+    executable_path: str = setting("", help="Path of the HAProxy to run; empty for the one on PATH")
+
+
+@dataclass(frozen=True, slots=True)
 class SlotsOptions:
     """The section `Slots`: the copies of an instance behind the router."""
 
@@ -134,6 +141,7 @@ class ControlPlaneSettings:
     api: ApiOptions = field(default_factory=ApiOptions)
     process: ProcessOptions = field(default_factory=ProcessOptions)
     envoy: EnvoyOptions = field(default_factory=EnvoyOptions)
+    haproxy: HaproxyOptions = field(default_factory=HaproxyOptions)
     slots: SlotsOptions = field(default_factory=SlotsOptions)
     changes: ChangesOptions = field(default_factory=ChangesOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)

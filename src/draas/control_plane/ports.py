@@ -85,8 +85,6 @@ class Platform(Protocol):
     """Runs slots. Every call is idempotent: it observes, then ensures."""
 
     type: PlatformType
-    hands_over: bool
-    """Whether the data of a server can be handed over to the next one."""
 
     def unavailable(self) -> str | None:
         """Why nothing can be started here, or `None`."""

@@ -18,7 +18,7 @@ from draas.control_plane.fleet import Decide, Fleet, Transition
 from draas.control_plane.handover import HandoverError
 from draas.control_plane.leadership import Leadership
 from draas.control_plane.lifecycle import start_failed, started
-from draas.control_plane.monitor import running_in
+from draas.control_plane.monitor import running_in, running_of
 from draas.control_plane.placement import losses, obstacles
 from draas.control_plane.placing import Placing
 from draas.control_plane.platforms import Platforms
@@ -188,17 +188,16 @@ class Slots:
 
     async def _plan(self, instance_id: str, what: Document) -> SlotPlan:
         record = self._fleet.get(instance_id)
-        platform = self._platforms.find(record.instance.platform_type)
         reasons = obstacles(what.configuration)
         if record.slot is not None and record.slot.generation is not None:
-            running = await self._configurations.generation(instance_id, record.slot.generation)
-            reasons += obstacles(msgspec.json.decode(running.document))
+            present = await self._configurations.generation(instance_id, record.slot.generation)
+            reasons += obstacles(msgspec.json.decode(present.document))
         if self._traffic.name == NO_ROUTER:
             reasons.append("there is no router to share its traffic (setting Router)")
         elif record.slot is not None and not record.slot.placement:
             reasons.append("it was started without the router; restart it once")
-        if platform is None or not platform.hands_over:
-            reasons.append("its server cannot hand its data over to a second one")
+        if (running := running_of(record)) is not None:
+            reasons += await self._leadership.obstacles(running)
         reasons = list(dict.fromkeys(reasons))
         return SlotPlan(possible=not reasons, reasons=reasons, losses=losses(what.configuration))
 

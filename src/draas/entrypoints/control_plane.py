@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from draas.adapters.clock import SystemClock
@@ -13,8 +15,9 @@ from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.platforms.process import INCLUDED, ProcessPlatform
 from draas.adapters.routers.envoy import EnvoyRouter
+from draas.adapters.routers.haproxy import HAProxyRouter
 from draas.adapters.store.control_plane import SqlControlPlaneStore
-from draas.adapters.store.engine import sqlite_url
+from draas.adapters.store.engine import sqlite_file, sqlite_url
 from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings, ProcessOptions
@@ -35,21 +38,27 @@ async def run(
     """Serve until SIGTERM or SIGINT; the exit code. `ready` is told the URL once it answers.
 
     Raises:
-        AlreadyRunningError: another control plane has the data directory (B-37).
+        AlreadyRunningError: another control plane has the data directory (B-37) or the SQLite file.
         SchemaError: the store was written by a newer release.
         DatabaseError: the store cannot be used.
         StoreError: the store cannot be used.
         OSError: the address cannot be had.
     """
-    with exclusive(data, "control-plane.lock") as home:
-        return await _serve(settings, home, ready)
+    with ExitStack() as locks:
+        home = locks.enter_context(exclusive(data, "control-plane.lock"))
+        url = settings.store or sqlite_url(home / STORE_FILE)
+        if (file := sqlite_file(url)) is not None:
+            locks.enter_context(exclusive(file.parent, f"{file.name}.control-plane.lock"))
+        return await _serve(settings, home, url, ready)
 
 
-async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[str], None]) -> int:
+async def _serve(
+    settings: ControlPlaneSettings, data: Path, url: str, ready: Callable[[str], None]
+) -> int:
     clock = SystemClock()
     client = DrasiClient(clock)
     handover = HandoverClient()
-    store = await SqlControlPlaneStore.open(settings.store or sqlite_url(data / STORE_FILE), clock)
+    store = await SqlControlPlaneStore.open(url, clock)
     plane = ControlPlane(
         store=store,
         platforms=Platforms([_processes(settings.process, data, client, handover)]),
@@ -89,9 +98,14 @@ async def _serve(settings: ControlPlaneSettings, data: Path, ready: Callable[[st
 
 
 def _router(settings: ControlPlaneSettings, data: Path) -> TrafficRouter | None:
-    if settings.router == "envoy":
-        return EnvoyRouter(data / "envoy", settings.envoy.executable_path)
-    return None
+    match settings.router:
+        case "envoy":
+            return EnvoyRouter(data / "envoy", settings.envoy.executable_path)
+        case "haproxy":
+            program = settings.haproxy.executable_path or shutil.which("haproxy") or "haproxy"
+            return HAProxyRouter(data / "haproxy", program)
+        case _:
+            return None
 
 
 def _host(data: Path, clock: Clock) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from draas.cli import approval_commands  # noqa: F401 - it adds its commands to the app
+from draas.cli import approval_commands, hand_commands  # noqa: F401 - they add their commands
 from draas.cli.app import app
 
 _SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -116,6 +116,10 @@ class Journal:
                 raise
             emit(messages.STORE_ERROR, reason=error)
 
+    def note(self, operation: Operation) -> None:
+        """Know, in memory alone, what was seen of an operation: a crash costs a look."""
+        self.open[operation.instance_id] = operation
+
     def owes(self, operation: Operation) -> bool:
         """Whether the store failed when the operation was to be kept as it stands."""
         return operation.id in self._untold

@@ -13,6 +13,7 @@ from draas.model.instance import InstanceState
 from draas.model.reconciliation import Memory, Operation
 from draas.testing.network import Line
 from draas.testing.processes import Process
+from draas.testing.remote_slots import RemoteSlots
 
 
 class Witness(Protocol):
@@ -65,7 +66,7 @@ class LifecycleCall:
         return f"calls {self.kind} {self.instance_id} {self.digest[7:13]} for {self.operation_id}"
 
 
-class RemoteControlPlane:
+class RemoteControlPlane(RemoteSlots):
     """`draas.client.port.ControlPlane` at the other end of a line."""
 
     def __init__(self, caller: Process, line: Line, there: ControlPlane, witness: Witness) -> None:

@@ -50,7 +50,6 @@ class SimulatedPlatform:
     """
 
     type = PlatformType.PROCESS
-    hands_over = False
 
     def __init__(self, clock: Clock, fleet: SimulatedFleet | None = None) -> None:
         self._clock = clock

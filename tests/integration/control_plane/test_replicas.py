@@ -144,6 +144,7 @@ async def test_an_instance_is_run_by_who_was_asked_and_asked_of_it_from_then_on(
     again = (await order(pair.a, "start")).json()
     assert (again["changed"], again["processId"]) == (False, str(process))
     assert pair.a.platform.fleet.servers == {}
+    assert (await pair.a.client.get("/api/status/i/status")).json()["hostId"] == "b"
     seen = await pair.a.client.get("/api/servers/instances/i/observed")
     assert seen.status_code == 200
     stopped = await order(pair.a, "stop")

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from draas.decide.gates import NAMES
 from draas.model.configuration import digest
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.app import application
@@ -125,16 +126,7 @@ async def test_an_explanation_has_every_gate_in_order() -> None:
         ).json()
         assert told["dryRun"] is True
         names = [gate["name"] for gate in told["plan"]["gates"]]
-        assert names == [
-            "operation",
-            "status",
-            "quarantine",
-            "validation",
-            "approval",
-            "back-off",
-            "breaker",
-            "budget",
-        ]
+        assert names == list(NAMES)
         assert told["summary"] == ["Port: 8101 → 9090"]
         assert told["plan"]["steps"][:2] == ["check", "stop"]
 

@@ -77,6 +77,15 @@ OPEN_OPERATION = Operation(
         ),
         pytest.param(snapshot(state(applied_digest=None)), Decision.ADOPT, None, id="first sight"),
         pytest.param(
+            snapshot(state(second_slot="candidate")), Decision.CLEAR, None, id="a slot of nobody"
+        ),
+        pytest.param(
+            snapshot(state(status="Error", second_slot="retired")),
+            Decision.BEGIN,
+            None,
+            id="what is down is started first",
+        ),
+        pytest.param(
             snapshot(CHANGED, operation=OPEN_OPERATION), Decision.RESUME, None, id="left open"
         ),
         pytest.param(

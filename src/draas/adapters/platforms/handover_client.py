@@ -14,7 +14,7 @@ from yarl import URL
 from draas.adapters.platforms.ports import reachable
 from draas.contract.drasi_server import instance_path
 from draas.contract.slots import Followed
-from draas.control_plane.handover import HandoverError
+from draas.control_plane.handover import HandoverError, NoHandoverError
 from draas.control_plane.ports import Running
 
 _LONGEST = 60.0
@@ -119,6 +119,8 @@ class HandoverClient:
             raise HandoverError(f"{name}: no answer within {within:g} s") from error
         except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
             raise HandoverError(f"{name}: {type(error).__name__}") from error
+        if response.status == 404 and name.startswith("handover"):
+            raise NoHandoverError("its server knows of no hand-over")
         if response.status != 200:
             said = str(body.get("message", ""))[:300] if isinstance(body, dict) else ""
             raise HandoverError(f"{name} answered {response.status}: {said}")

@@ -21,7 +21,7 @@ from draas.adapters.platforms.ports import bind_fault
 from draas.adapters.platforms.readiness import until_ready
 from draas.adapters.platforms.redaction import Redaction
 from draas.adapters.platforms.server_process import ServerProcess
-from draas.control_plane.handover import HandoverError
+from draas.control_plane.handover import HandoverError, NoHandoverError
 from draas.control_plane.ports import Exit, Launch, LaunchError, Running, SlotOccupiedError
 from draas.model.configuration import ConfigurationError
 from draas.model.status import PlatformType
@@ -75,7 +75,6 @@ class ProcessPlatform:
         self._client = client
         self._handover = handover
         self._command = tuple(command)
-        self.hands_over = self._command == INCLUDED
         self._plugins = str(Path(plugins_directory).resolve()) if plugins_directory else ""
         self._shutdown_timeout = shutdown_timeout
         self._start_timeout = start_timeout
@@ -132,7 +131,7 @@ class ProcessPlatform:
             held = await self._held(directory, instance_id, slot)
             if held is None:
                 return False
-            if keep_data and self.hands_over:
+            if keep_data:
                 await self._keep_data(held)
             held.expected = True
             await held.process.end(self._shutdown_timeout)
@@ -181,6 +180,8 @@ class ProcessPlatform:
         path = launch_file.kept_data(slot.directory)
         try:
             await self._handover.export(slot.running, path)
+        except NoHandoverError:
+            path.unlink(missing_ok=True)
         except HandoverError as error:
             path.unlink(missing_ok=True)
             emit(messages.DATA_NOT_KEPT, instance_id=slot.running.instance_id, reason=error)

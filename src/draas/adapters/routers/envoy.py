@@ -16,8 +16,9 @@ from draas.adapters.routers import envoy_documents as documents
 from draas.adapters.routers.envoy_counters import counters, inflight
 from draas.adapters.routers.envoy_documents import Document
 from draas.adapters.routers.envoy_files import LIVE_SECONDS, POLL_SECONDS, ResourceFile
-from draas.adapters.routers.envoy_process import EnvoyProcess, executable, installed
+from draas.adapters.routers.envoy_process import EnvoyProcess, installed
 from draas.adapters.routers.names import encoded
+from draas.adapters.routers.supervised import executable
 from draas.control_plane.router import (
     DRAIN_SECONDS,
     Capabilities,
@@ -60,6 +61,7 @@ class EnvoyRouter:
     async def open(self, routes: Collection[Route]) -> Mapping[str, RouterError]:
         """See `TrafficRouter.open`."""
         await self._envoy.find()
+        self._routes.clear()
         outcomes = await asyncio.gather(
             *(self.ensure(route, drain=0.0) for route in routes), return_exceptions=True
         )

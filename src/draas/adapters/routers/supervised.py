@@ -23,7 +23,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
 
 
 class SupervisedProcess:
-    """A process that works in `directory` and is known by its whole command line.
+    """A process that works in `directory` and is known by its arguments.
 
     It outlives the control plane. `argv` must name a file of the directory: by that a later
     control plane finds it. One that was started with other arguments is replaced.
@@ -53,7 +53,8 @@ class SupervisedProcess:
             process = None if started is None else ServerProcess.hold(process_id, started)
             if process is None:
                 continue
-            if argv == self._argv and self._process is None:
+            # A program that executes itself anew may add arguments of its own.
+            if set(self._argv) <= set(argv) and self._process is None:
                 self._keep(process)
             else:
                 await process.end(_GRACE_SECONDS)
@@ -127,3 +128,8 @@ def _found(directory: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
         except OSError:
             continue
     return iter(found)
+
+
+def executable(program: str) -> bool:
+    """Whether a path names a program that can be run."""
+    return os.access(program, os.X_OK) and Path(program).is_file()

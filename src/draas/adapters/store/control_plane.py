@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, and_, bindparam, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import BindParameter, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from draas.adapters.store import hosts, notifications
+from draas.adapters.store.control_plane_reads import SqlControlPlaneReads, dicts
 from draas.adapters.store.control_plane_tables import (
     answers,
     changes,
@@ -40,7 +41,6 @@ from draas.control_plane.store import Anew, StoreError
 from draas.model.clock import Clock
 from draas.model.instance import Instance, OperationInFlight
 
-CHUNK = 256
 MOST_NEWS = 4096
 """Who missed more changes than this reads everything."""
 _KEY: BindParameter[str] = bindparam("key")
@@ -54,16 +54,16 @@ _RECORD_COLUMNS = (
 )
 
 
-class SqlControlPlaneStore:
+class SqlControlPlaneStore(SqlControlPlaneReads):
     """`draas.control_plane.store.Store` over two engines on one up to date schema.
 
     On SQLite one process at a time has the file: nobody else writes, and nothing is asked for that.
     """
 
     def __init__(self, writer: AsyncEngine, reader: AsyncEngine, epoch: str) -> None:
+        super().__init__(reader)
         self.shared = writer.dialect.name != "sqlite"
         self._writer = writer
-        self._reader = reader
         self._epoch = epoch
 
     @classmethod
@@ -158,7 +158,7 @@ class SqlControlPlaneStore:
         if head.epoch == self._epoch and 0 < count <= MOST_NEWS:
             between = (changes.c.sequence > after) & (changes.c.sequence <= head.sequence)
             query = select(changes).where(between).order_by(changes.c.sequence)
-            found = [Change(**row) for row in _dicts(await connection.execute(query))]
+            found = [Change(**row) for row in dicts(await connection.execute(query))]
             if len(found) == count:
                 concerned = {each.instance_id for each in found}
                 records = {each.instance.id: each for each in await _records(connection, concerned)}
@@ -186,76 +186,6 @@ class SqlControlPlaneStore:
             await hosts.forget(connection, host_id)
             await connection.commit()
 
-    async def configuration(self, instance_id: str, generation: int) -> Generation | None:
-        """One generation of a configuration."""
-        query = select(configurations).where(
-            configurations.c.instance_id == instance_id,
-            configurations.c.generation == generation,
-        )
-        async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query))
-        return next((Generation(**row) for row in rows), None)
-
-    async def generations(self, instance_id: str) -> list[Generation]:
-        """All generations of an instance, newest first, without their documents."""
-        columns = [column for column in configurations.c if column.name != "document"]
-        query = (
-            select(*columns)
-            .where(configurations.c.instance_id == instance_id)
-            .order_by(configurations.c.generation.desc())
-        )
-        async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query))
-        return [Generation(document=b"", **row) for row in rows]
-
-    async def configurations(self) -> AsyncIterator[Generation]:
-        """Every instance's present configuration, `CHUNK` rows a query."""
-        current = and_(
-            instances.c.id == configurations.c.instance_id,
-            instances.c.generation == configurations.c.generation,
-        )
-        query = (
-            select(configurations)
-            .join(instances, current)
-            .order_by(configurations.c.instance_id)
-            .limit(CHUNK)
-        )
-        after = ""
-        while True:
-            async with self._connection() as connection:
-                page = query.where(configurations.c.instance_id > after)
-                rows = [Generation(**row) for row in _dicts(await connection.execute(page))]
-            for row in rows:
-                yield row
-            if len(rows) < CHUNK:
-                return
-            after = rows[-1].instance_id
-
-    async def changes(self, after: int, limit: int) -> list[Change]:
-        """At most `limit` changes after a sequence, ascending."""
-        query = select(changes).where(changes.c.sequence > after).order_by(changes.c.sequence)
-        async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query.limit(limit)))
-        return [Change(**row) for row in rows]
-
-    async def changes_since(self, at: str, new_status: str | None) -> list[Change]:
-        """Changes with a new status that happened at or after `at`, ascending."""
-        query = select(changes).where(changes.c.at >= at, changes.c.new_status.is_not(None))
-        if new_status is not None:
-            query = query.where(changes.c.new_status == new_status)
-        async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query.order_by(changes.c.sequence)))
-        return [Change(**row) for row in rows]
-
-    async def answer(self, instance_id: str, key: str) -> Answer | None:
-        """The answer to a key."""
-        query = select(*(answers.c[name] for name in Answer.__struct_fields__)).where(
-            answers.c.instance_id == instance_id, answers.c.key == key
-        )
-        async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query))
-        return next((Answer(**row) for row in rows), None)
-
     async def keep_answer(self, instance_id: str, answer: Answer, most: int) -> None:
         """One more answer, and none that is older than the newest `most`."""
         own = answers.c.instance_id == instance_id
@@ -270,35 +200,10 @@ class SqlControlPlaneStore:
             await connection.execute(delete(answers).where(own, answers.c.number <= beyond))
             await connection.commit()
 
-    async def ping(self) -> None:
-        """Read one row."""
-        async with self._connection() as connection:
-            await connection.execute(select(meta.c.sequence))
-
     async def close(self) -> None:
         """Close every connection."""
         await self._writer.dispose()
         await self._reader.dispose()
-
-    @asynccontextmanager
-    async def _connection(
-        self, engine: AsyncEngine | None = None
-    ) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with (engine or self._reader).connect() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
-            cause = getattr(error, "orig", None) or error
-            raise StoreError(f"the store failed: {type(cause).__name__}: {_brief(cause)}") from None
-
-
-def _brief(error: BaseException) -> str:
-    """The driver's sentence; SQLAlchemy's own would repeat the statement with its values."""
-    return str(error).splitlines()[0][:200] if not isinstance(error, SQLAlchemyError) else "refused"
-
-
-def _dicts(result: Any) -> Iterable[dict[str, Any]]:
-    return [dict(row) for row in result.mappings()]
 
 
 async def _records(connection: AsyncConnection, ids: Collection[str] | None = None) -> list[Record]:
@@ -307,8 +212,8 @@ async def _records(connection: AsyncConnection, ids: Collection[str] | None = No
     if ids is not None:
         of_slots = of_slots.where(slots.c.instance_id.in_(ids))
         of_instances = of_instances.where(instances.c.id.in_(ids))
-    taken = _by_instance(_dicts(await connection.execute(of_slots)))
-    return [_record(row, taken) for row in _dicts(await connection.execute(of_instances))]
+    taken = _by_instance(dicts(await connection.execute(of_slots)))
+    return [_record(row, taken) for row in dicts(await connection.execute(of_instances))]
 
 
 def _by_instance(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Slot]]:

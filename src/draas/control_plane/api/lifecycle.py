@@ -147,6 +147,7 @@ def runtime_info(record: Record) -> dict[str, object]:
         "stoppedAt": record.stopped_at,
         "containerId": None,
         "processId": str(slot.process_id) if slot and slot.process_id else None,
+        "hostId": slot.host_id if slot else None,
         "podName": None,
         "namespace": None,
         "runtimeMetadata": record.reported,

@@ -19,8 +19,10 @@ from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.approvals import approvals_router
 from draas.reconciliation.management.audit import audit_router, breaker_router
 from draas.reconciliation.management.fleet import fleet_router
+from draas.reconciliation.management.hand import hand_router
 from draas.reconciliation.management.instances import instances_router, orders_router
 from draas.reconciliation.management.replicas import Replicas
+from draas.reconciliation.management.rollouts import rollouts_router
 from draas.reconciliation.store import StoreError
 
 
@@ -35,6 +37,8 @@ def application(daemon: Daemon, replicas: Replicas) -> FastAPI:
                 instances_router,
                 orders_router,
                 approvals_router,
+                hand_router,
+                rollouts_router,
                 breaker_router,
             )
         ),

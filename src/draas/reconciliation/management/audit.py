@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from draas.contract.problems import ProblemError
-from draas.model.reconciliation import Outcome
+from draas.model.reconciliation import Outcome, Wish
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management import views
 from draas.reconciliation.management.parameters import moment, one_of
@@ -18,7 +18,17 @@ from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.store import AuditQuery
 
 EXPORT_PAGE = 500
-OUTCOMES = ("started", *Outcome, "held", "adopted", "released", "approved", "rejected", "gone")
+OUTCOMES = (
+    "started",
+    *Outcome,
+    "held",
+    "adopted",
+    "released",
+    "approved",
+    "rejected",
+    *Wish,
+    "gone",
+)
 
 
 def audit_router(daemon: Daemon) -> APIRouter:

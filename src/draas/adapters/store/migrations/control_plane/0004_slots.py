@@ -17,6 +17,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(sa.text("DELETE FROM slots WHERE role <> 'serving'"))
-    with op.batch_alter_table("slots") as slots:
-        for name in ("placement", "weight", "role"):
-            slots.drop_column(name)
+    for name in ("placement", "weight", "role"):
+        op.drop_column("slots", name)
