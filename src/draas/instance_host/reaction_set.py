@@ -182,7 +182,7 @@ class ReactionSet:
 
     async def _start_plugin(self, reaction: Reaction) -> None:
         queries = [self._registry.queries[query_id] for query_id in reaction.query_ids]
-        engine_ids = [query.engine_id for query in queries if query.engine_id is not None]
+        engine_ids = [q.run.engine_id for q in queries if q.run and q.status == RUNNING]
         if len(engine_ids) < len(queries):
             raise PluginError("one of its queries is not running")
         kind, resolved = reaction.config["kind"], self._resolved(reaction.config)
