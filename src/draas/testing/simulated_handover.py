@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,62 +13,106 @@ from draas.control_plane.ports import Running
 
 
 @dataclass
-class SimulatedServer:
-    """One server: `sequence` is the last change that it has, `fails` the calls that it refuses."""
+class SimulatedHost:
+    """One server of an instance: `sequence` is the last change that it has.
+
+    `peer` is the slot that it follows or, sealed, that of its successor; `fails` are the calls that
+    it refuses, and a `dead` one answers none.
+    """
 
     role: str = LEADER
     sequence: int = 0
-    leader: str | None = None
+    peer: str | None = None
     rows: dict[str, list[Any]] = field(default_factory=dict)
     fails: set[str] = field(default_factory=set)
     dead: bool = False
 
 
-class SimulatedHandover:
-    """`Handover` over `servers` by the name of their slot."""
+async def _at_once(_call: str) -> None:
+    """No time goes by."""
 
-    def __init__(self, **servers: SimulatedServer) -> None:
-        self.servers = servers
+
+class SimulatedHandover:
+    """`Handover` over the `hosts` of one instance, by the name of their slot.
+
+    `before` is awaited before each call is carried out, with its name.
+    """
+
+    def __init__(self, **hosts: SimulatedHost) -> None:
+        self.hosts = hosts
+        self.before: Callable[[str], Awaitable[None]] = _at_once
 
     async def status(self, running: Running) -> Followed:
         """See `Handover.status`."""
-        server = self._server(running, "status")
-        return Followed(role=server.role, sequence=server.sequence, leader=server.leader)
+        host = await self._host(running, "status")
+        lag = self._lag(host) if host.role == FOLLOWER else 0
+        return Followed(role=host.role, sequence=host.sequence, leader=host.peer, lag=lag)
 
     async def seal(self, leader: Running, successor: Running | None) -> int:
         """See `Handover.seal`."""
-        server = self._server(leader, "seal")
-        if server.role == FOLLOWER:
+        host = await self._host(leader, "seal")
+        if host.role == FOLLOWER:
             raise HandoverError("it follows; only a leader can be sealed")
-        server.role = SEALED
-        return server.sequence
+        host.role, host.peer = SEALED, successor.slot if successor else None
+        return host.sequence
 
     async def unseal(self, leader: Running) -> None:
         """See `Handover.unseal`."""
-        server = self._server(leader, "unseal")
-        server.role = LEADER if server.role == SEALED else server.role
+        host = await self._host(leader, "unseal")
+        if host.role == FOLLOWER:
+            raise HandoverError("it follows; promote it")
+        if host.role == SEALED and self._leads(host.peer):
+            raise HandoverError("its successor leads")
+        host.role, host.peer = LEADER, None
 
     async def promote(self, follower: Running, sequence: int | None) -> None:
         """See `Handover.promote`."""
-        server = self._server(follower, "promote")
-        if server.role == SEALED:
+        host = await self._host(follower, "promote")
+        if host.role == SEALED:
             raise HandoverError("it is sealed, and does not know what came since")
-        server.role, server.leader = LEADER, None
-        server.sequence = server.sequence if sequence is None else sequence
+        if host.role == LEADER:
+            return
+        if sequence is None and self._leads(host.peer):
+            raise HandoverError("its leader is alive; seal that one")
+        if sequence is not None and sequence != self._reached(host):
+            raise HandoverError(f"at change {host.sequence}, not at {sequence}")
+        host.role, host.peer, host.sequence = LEADER, None, self._reached(host)
 
     async def follow(self, sealed: Running, leader: Running) -> None:
         """See `Handover.follow`."""
-        server = self._server(sealed, "follow")
-        if server.role == LEADER:
+        host = await self._host(sealed, "follow")
+        if host.role == LEADER:
             raise HandoverError("it leads; seal it first")
-        server.role, server.leader = FOLLOWER, leader.slot
+        host.role, host.peer = FOLLOWER, leader.slot
 
     async def rows(self, running: Running, query: str) -> list[Any]:
         """See `Handover.rows`."""
-        return self._server(running, "rows").rows[query]
+        return (await self._host(running, "rows")).rows[query]
 
-    def _server(self, running: Running, call: str) -> SimulatedServer:
-        server = self.servers[running.slot]
-        if server.dead or call in server.fails:
+    async def _host(self, running: Running, call: str) -> SimulatedHost:
+        await self.before(call)
+        host = self.find(running)
+        if host is None or host.dead or call in host.fails:
             raise HandoverError(f"{call}: no answer")
-        return server
+        return host
+
+    def find(self, running: Running) -> SimulatedHost | None:
+        """The host that a call is for."""
+        return self.hosts.get(running.slot)
+
+    def _leads(self, slot: str | None) -> bool:
+        host = self._alive(slot)
+        return host is not None and host.role == LEADER
+
+    def _reached(self, follower: SimulatedHost) -> int:
+        """The last change that a follower has heard of, if it can still be told it."""
+        leader = self._alive(follower.peer)
+        return max(follower.sequence, leader.sequence) if leader else follower.sequence
+
+    def _lag(self, follower: SimulatedHost) -> int | None:
+        leader = self._alive(follower.peer)
+        return self._reached(follower) - follower.sequence if leader else None
+
+    def _alive(self, slot: str | None) -> SimulatedHost | None:
+        host = self.hosts.get(slot or "")
+        return host if host is not None and not host.dead else None

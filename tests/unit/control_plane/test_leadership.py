@@ -7,7 +7,7 @@ from draas.contract.slots import CANDIDATE, MAIN, SECOND
 from draas.control_plane.handover import HandoverError
 from draas.control_plane.leadership import Leadership
 from draas.control_plane.records import Record, put
-from draas.testing.simulated_handover import SimulatedHandover, SimulatedServer
+from draas.testing.simulated_handover import SimulatedHandover, SimulatedHost
 from tests.support.records import record, slot
 
 
@@ -17,7 +17,7 @@ def two_slots() -> Record:
 
 
 def roles(handover: SimulatedHandover) -> dict[str, str]:
-    return {name: server.role for name, server in handover.servers.items()}
+    return {name: server.role for name, server in handover.hosts.items()}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ async def test_the_chosen_one_leads_and_the_other_follows(
     before: dict[str, str], chosen: str
 ) -> None:
     handover = SimulatedHandover(
-        **{name: SimulatedServer(role, sequence=7) for name, role in before.items()}
+        **{name: SimulatedHost(role, sequence=7) for name, role in before.items()}
     )
     await Leadership(handover).give(two_slots(), chosen)
     other = SECOND if chosen == MAIN else MAIN
@@ -47,7 +47,7 @@ async def test_the_chosen_one_leads_and_the_other_follows(
 
 async def test_who_is_not_promoted_leaves_the_lead_where_it_was() -> None:
     handover = SimulatedHandover(
-        main=SimulatedServer(LEADER), second=SimulatedServer(FOLLOWER, fails={"promote"})
+        main=SimulatedHost(LEADER), second=SimulatedHost(FOLLOWER, fails={"promote"})
     )
     with pytest.raises(HandoverError):
         await Leadership(handover).give(two_slots(), SECOND)
@@ -56,16 +56,16 @@ async def test_who_is_not_promoted_leaves_the_lead_where_it_was() -> None:
 
 async def test_a_dead_leader_is_replaced_from_where_its_follower_is() -> None:
     handover = SimulatedHandover(
-        main=SimulatedServer(FOLLOWER, sequence=5), second=SimulatedServer(LEADER, dead=True)
+        main=SimulatedHost(FOLLOWER, sequence=5), second=SimulatedHost(LEADER, dead=True)
     )
     alone = put(two_slots(), spare=slot(SECOND, process_id=None))
     await Leadership(handover).give(alone, MAIN)
-    assert (roles(handover)[MAIN], handover.servers[MAIN].sequence) == (LEADER, 5)
+    assert (roles(handover)[MAIN], handover.hosts[MAIN].sequence) == (LEADER, 5)
 
 
 async def test_a_leader_that_may_still_live_is_not_replaced() -> None:
     handover = SimulatedHandover(
-        main=SimulatedServer(FOLLOWER), second=SimulatedServer(LEADER, dead=True)
+        main=SimulatedHost(FOLLOWER), second=SimulatedHost(LEADER, dead=True)
     )
     with pytest.raises(HandoverError):
         await Leadership(handover).give(two_slots(), MAIN)
