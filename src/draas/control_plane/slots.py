@@ -127,6 +127,8 @@ class Slots:
     async def switch(self, instance_id: str, name: str, cause: Cause) -> Record:
         """Let a slot serve, with the lead over the changes and all of the traffic.
 
+        One that was kept takes over as well where the serving one has ended by itself.
+
         Raises:
             ProblemError: instance-busy, instance-not-running, stale-fence, slot-not-found,
                 switch-failed (the other one serves on) or router-failed.
@@ -147,7 +149,7 @@ class Slots:
             self._switched(instance_id)
             return record
 
-        return await self._held(instance_id, "switch", cause, work)
+        return await self._held(instance_id, "switch", cause, work, successor=name)
 
     async def close(self, instance_id: str, name: str, drain: float, cause: Cause) -> Record:
         """Take the spare slot away, once its requests are answered or `drain` seconds are over.
@@ -239,14 +241,17 @@ class Slots:
         kind: str,
         cause: Cause,
         work: Callable[[Record, OperationInFlight], Awaitable[Record]],
+        *,
+        successor: str = "",
     ) -> Record:
-        """Hold the running instance for the work."""
+        """Hold the running instance for the work, or one whose `successor` runs on alone."""
         mine = self._calls.begun(kind, cause)
         now = self._calls.cause(mine)
 
         async def whole() -> Record:
             held = await self._fleet.change(
-                instance_id, lambda r: slot_transitions.holding(r, instance_id, mine, now)
+                instance_id,
+                lambda r: slot_transitions.holding(r, instance_id, mine, now, successor),
             )
             return await work(held or self._fleet.get(instance_id), mine)
 
@@ -289,8 +294,9 @@ def _require_slot(record: Record, name: str) -> None:
 
 
 def _require_weights(record: Record, weights: Mapping[str, int]) -> None:
-    for name in weights:
-        _require_slot(record, name)
+    for name, weight in weights.items():
+        if weight:
+            _require_slot(record, name)
     if sum(weights.values()) != 100 or min(weights.values()) < 0:
         raise ProblemError(
             "invalid-parameter",

@@ -27,6 +27,20 @@ class SimulatedHost:
     fails: set[str] = field(default_factory=set)
     dead: bool = False
 
+    @property
+    def leads(self) -> bool:
+        """Whether it takes changes in its own order."""
+        return self.role == LEADER and not self.dead
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it takes no changes, though it led."""
+        return self.role == SEALED and not self.dead
+
+    def lead(self) -> None:
+        """Take changes from now on."""
+        self.role, self.peer = LEADER, None
+
 
 async def _at_once(_call: str) -> None:
     """No time goes by."""
@@ -61,9 +75,9 @@ class SimulatedHandover:
         host = await self._host(leader, "unseal")
         if host.role == FOLLOWER:
             raise HandoverError("it follows; promote it")
-        if host.role == SEALED and self._leads(host.peer):
+        if host.role == SEALED and self.leads(host.peer):
             raise HandoverError("its successor leads")
-        host.role, host.peer = LEADER, None
+        host.lead()
 
     async def promote(self, follower: Running, sequence: int | None) -> None:
         """See `Handover.promote`."""
@@ -72,11 +86,12 @@ class SimulatedHandover:
             raise HandoverError("it is sealed, and does not know what came since")
         if host.role == LEADER:
             return
-        if sequence is None and self._leads(host.peer):
+        if sequence is None and self.leads(host.peer):
             raise HandoverError("its leader is alive; seal that one")
         if sequence is not None and sequence != self._reached(host):
             raise HandoverError(f"at change {host.sequence}, not at {sequence}")
-        host.role, host.peer, host.sequence = LEADER, None, self._reached(host)
+        host.sequence = self._reached(host)
+        host.lead()
 
     async def follow(self, sealed: Running, leader: Running) -> None:
         """See `Handover.follow`."""
@@ -100,9 +115,10 @@ class SimulatedHandover:
         """The host that a call is for."""
         return self.hosts.get(running.slot)
 
-    def _leads(self, slot: str | None) -> bool:
+    def leads(self, slot: str | None) -> bool:
+        """Whether the host of a slot leads."""
         host = self._alive(slot)
-        return host is not None and host.role == LEADER
+        return host is not None and host.leads
 
     def _reached(self, follower: SimulatedHost) -> int:
         """The last change that a follower has heard of, if it can still be told it."""
