@@ -169,8 +169,8 @@ class Slots:
                 await self._leadership.keep(held)
             except HandoverError as error:
                 raise ProblemError("switch-failed", f"instance {instance_id!r}: {error}") from None
-            alone = msgspec.structs.replace(held, spare=None)
-            await self._traffic.direct(alone, drain)
+            alone = slot_transitions.closed(held, name, self._calls.cause(mine)).record
+            await self._traffic.direct(alone or held, drain)
             platform = self._platforms.find(held.instance.platform_type)
             try:
                 if platform is not None:
@@ -228,12 +228,24 @@ class Slots:
             await self._settled(
                 instance_id, mine, lambda r, now: slot_transitions.closed(r, candidate.name, now)
             )
+            await self._require_served(record)
             raise start_failed(instance_id, error) from None
         after = await self._settled(
             instance_id, mine, lambda r, now: slot_transitions.opened(r, running, now)
         )
         await self._traffic.direct(after)
         return after
+
+    async def _require_served(self, record: Record) -> None:
+        """What cannot follow because nothing is there to be followed is not to blame."""
+        serving = running_of(record)
+        gone = ["it has ended"] if serving is None else await self._leadership.obstacles(serving)
+        if gone:
+            raise ProblemError(
+                "instance-not-running",
+                f"instance {record.instance.id!r}: what its second slot was to follow does not "
+                f"answer: {gone[0]}",
+            )
 
     async def _held(
         self,

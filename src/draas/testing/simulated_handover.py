@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,29 +42,53 @@ class SimulatedHost:
         self.role, self.peer = LEADER, None
 
 
+Hosts = Mapping[str, SimulatedHost]
+"""The servers of an instance, by the name of their slot."""
+
+
+def leads(hosts: Hosts, slot: str | None) -> bool:
+    """Whether the host of a slot leads."""
+    host = _alive(hosts, slot)
+    return host is not None and host.leads
+
+
+def _alive(hosts: Hosts, slot: str | None) -> SimulatedHost | None:
+    host = hosts.get(slot or "")
+    return host if host is not None and not host.dead else None
+
+
+def _reached(hosts: Hosts, follower: SimulatedHost) -> int:
+    """The last change that a follower has heard of, if it can still be told it."""
+    leader = _alive(hosts, follower.peer)
+    return max(follower.sequence, leader.sequence) if leader else follower.sequence
+
+
 async def _at_once(_call: str) -> None:
     """No time goes by."""
 
 
 class SimulatedHandover:
-    """`Handover` over the `hosts` of one instance, by the name of their slot.
+    """`Handover` over the hosts that `of` finds for an instance.
 
     `before` is awaited before each call is carried out, with its name.
     """
 
-    def __init__(self, **hosts: SimulatedHost) -> None:
-        self.hosts = hosts
+    def __init__(self, of: Callable[[str], Hosts]) -> None:
+        self._of = of
         self.before: Callable[[str], Awaitable[None]] = _at_once
 
     async def status(self, running: Running) -> Followed:
         """See `Handover.status`."""
-        host = await self._host(running, "status")
-        lag = self._lag(host) if host.role == FOLLOWER else 0
+        host, hosts = await self._asked(running, "status")
+        lag: int | None = 0
+        if host.role == FOLLOWER:
+            known = _alive(hosts, host.peer) is not None
+            lag = _reached(hosts, host) - host.sequence if known else None
         return Followed(role=host.role, sequence=host.sequence, leader=host.peer, lag=lag)
 
     async def seal(self, leader: Running, successor: Running | None) -> int:
         """See `Handover.seal`."""
-        host = await self._host(leader, "seal")
+        host, _ = await self._asked(leader, "seal")
         if host.role == FOLLOWER:
             raise HandoverError("it follows; only a leader can be sealed")
         host.role, host.peer = SEALED, successor.slot if successor else None
@@ -72,63 +96,44 @@ class SimulatedHandover:
 
     async def unseal(self, leader: Running) -> None:
         """See `Handover.unseal`."""
-        host = await self._host(leader, "unseal")
+        host, hosts = await self._asked(leader, "unseal")
         if host.role == FOLLOWER:
             raise HandoverError("it follows; promote it")
-        if host.role == SEALED and self.leads(host.peer):
+        if host.role == SEALED and leads(hosts, host.peer):
             raise HandoverError("its successor leads")
         host.lead()
 
     async def promote(self, follower: Running, sequence: int | None) -> None:
         """See `Handover.promote`."""
-        host = await self._host(follower, "promote")
+        host, hosts = await self._asked(follower, "promote")
         if host.role == SEALED:
             raise HandoverError("it is sealed, and does not know what came since")
         if host.role == LEADER:
             return
-        if sequence is None and self.leads(host.peer):
+        reached = _reached(hosts, host)
+        if sequence is None and leads(hosts, host.peer):
             raise HandoverError("its leader is alive; seal that one")
-        if sequence is not None and sequence != self._reached(host):
-            raise HandoverError(f"at change {host.sequence}, not at {sequence}")
-        host.sequence = self._reached(host)
+        if sequence is not None and sequence != reached:
+            raise HandoverError(f"at change {reached}, not at {sequence}")
+        host.sequence = reached
         host.lead()
 
     async def follow(self, sealed: Running, leader: Running) -> None:
         """See `Handover.follow`."""
-        host = await self._host(sealed, "follow")
+        host, _ = await self._asked(sealed, "follow")
         if host.role == LEADER:
             raise HandoverError("it leads; seal it first")
         host.role, host.peer = FOLLOWER, leader.slot
 
     async def rows(self, running: Running, query: str) -> list[Any]:
         """See `Handover.rows`."""
-        return (await self._host(running, "rows")).rows[query]
+        host, _ = await self._asked(running, "rows")
+        return host.rows.get(query, [])
 
-    async def _host(self, running: Running, call: str) -> SimulatedHost:
+    async def _asked(self, running: Running, call: str) -> tuple[SimulatedHost, Hosts]:
         await self.before(call)
-        host = self.find(running)
+        hosts = self._of(running.instance_id)
+        host = hosts.get(running.slot)
         if host is None or host.dead or call in host.fails:
             raise HandoverError(f"{call}: no answer")
-        return host
-
-    def find(self, running: Running) -> SimulatedHost | None:
-        """The host that a call is for."""
-        return self.hosts.get(running.slot)
-
-    def leads(self, slot: str | None) -> bool:
-        """Whether the host of a slot leads."""
-        host = self._alive(slot)
-        return host is not None and host.leads
-
-    def _reached(self, follower: SimulatedHost) -> int:
-        """The last change that a follower has heard of, if it can still be told it."""
-        leader = self._alive(follower.peer)
-        return max(follower.sequence, leader.sequence) if leader else follower.sequence
-
-    def _lag(self, follower: SimulatedHost) -> int | None:
-        leader = self._alive(follower.peer)
-        return self._reached(follower) - follower.sequence if leader else None
-
-    def _alive(self, slot: str | None) -> SimulatedHost | None:
-        host = self.hosts.get(slot or "")
-        return host if host is not None and not host.dead else None
+        return host, hosts

@@ -241,18 +241,18 @@ class SimulatedSlots(SimulatedInstances):
             self._tell(instance_id, "SlotsChanged")
             await asyncio.sleep(self.start_seconds)
             self.reach()
-            if failure := self.failing.get(wanted):
-                self._closed(mine)
-                raise RefusedError(500, "start-failed", failure)
             if server.running is None:
                 self._closed(mine)
                 raise RefusedError(409, "instance-not-running", "what it was to follow has ended")
+            if failure := self.failing.get(wanted):
+                self._closed(mine)
+                raise RefusedError(500, "start-failed", failure)
             self._is_up(instance_id, mine, spare)
         return self._spare(mine, spare)
 
     def _is_up(self, instance_id: str, mine: Slotted, spare: Spare) -> None:
         spare.up, spare.ended = True, ""
-        mine.handover.hosts[spare.name] = SimulatedHost(FOLLOWER, peer=mine.serving)
+        mine.hosts[spare.name] = SimulatedHost(FOLLOWER, peer=mine.serving)
         mine.flow.attach(spare.name)
         seconds = self.dying.get(self.digests.whole(spare.document))
         if seconds is not None:
@@ -335,7 +335,7 @@ class SimulatedSlots(SimulatedInstances):
         """Nothing is left of the spare slot."""
         if mine.spare is not None:
             mine.flow.detach(mine.spare.name)
-            mine.handover.hosts.pop(mine.spare.name, None)
+            mine.hosts.pop(mine.spare.name, None)
         mine.spare = None
         mine.weights = {mine.serving: 100}
         mine.flow.weights = dict(mine.weights)

@@ -11,7 +11,7 @@ from draas.control_plane.records import Record, put
 from draas.control_plane.records import Slot as Kept
 from draas.model.instance import Instance
 from draas.model.slots import CANDIDATE, MAIN, Followed
-from draas.testing.simulated_handover import SimulatedHandover, SimulatedHost
+from draas.testing.simulated_handover import SimulatedHandover, SimulatedHost, leads
 from draas.testing.simulated_traffic import Flow
 
 
@@ -42,7 +42,8 @@ class Slotted:
         self.spare: Spare | None = None
         self.weights: dict[str, int] = {MAIN: 100}
         self.flow = Flow(weights=dict(self.weights))
-        self.handover = SimulatedHandover(main=SimulatedHost())
+        self.hosts = {MAIN: SimulatedHost()}
+        self.handover = SimulatedHandover(lambda _instance_id: self.hosts)
         self.leadership = Leadership(self.handover)
 
     def runs(self, name: str, *, served: bool) -> bool:
@@ -54,22 +55,22 @@ class Slotted:
     def dies(self, name: str) -> None:
         """What ran in a slot answers nobody any more."""
         self.flow.dead.add(name)
-        if name in self.handover.hosts:
-            self.handover.hosts[name].dead = True
+        if name in self.hosts:
+            self.hosts[name].dead = True
 
     def followed(self, name: str) -> Followed | None:
         """What the server of a slot says of the lead."""
-        host = self.handover.hosts.get(name)
+        host = self.hosts.get(name)
         return None if host is None or host.dead else Followed(role=host.role, leader=host.peer)
 
     def leaders(self) -> list[str]:
         """The slots whose servers lead."""
-        return [name for name, host in self.handover.hosts.items() if host.leads]
+        return [name for name, host in self.hosts.items() if host.leads]
 
     def mend(self) -> None:
         """As `Leadership.mend` does after a crash."""
-        host = self.handover.hosts.get(self.serving)
-        if host is not None and host.sealed and not self.handover.leads(host.peer):
+        host = self.hosts.get(self.serving)
+        if host is not None and host.sealed and not leads(self.hosts, host.peer):
             host.lead()
 
     def record(self, instance_id: str, *, served: bool) -> Record:

@@ -15,23 +15,25 @@ class SimulatedWorld:
     """Changes are their number; followers hear of them when they are asked."""
 
     def __init__(self) -> None:
-        self.handover = SimulatedHandover(
-            main=SimulatedHost(sequence=3), second=SimulatedHost(FOLLOWER, sequence=3, peer=MAIN)
-        )
+        self.hosts = {
+            MAIN: SimulatedHost(sequence=3),
+            SECOND: SimulatedHost(FOLLOWER, sequence=3, peer=MAIN),
+        }
+        self.handover = SimulatedHandover(lambda _instance_id: self.hosts)
         self.main, self.second = (
             Running("a", name, number, 1.5, "h", number)
             for number, name in enumerate((MAIN, SECOND), 1)
         )
 
     async def change(self, leader: Running) -> None:
-        leads = self.handover.hosts[leader.slot]
+        leads = self.hosts[leader.slot]
         leads.sequence += 1
-        for host in self.handover.hosts.values():
+        for host in self.hosts.values():
             if host.peer == leader.slot and host.role == FOLLOWER:
                 host.sequence = leads.sequence
 
     async def kill(self, running: Running) -> None:
-        self.handover.hosts[running.slot].dead = True
+        self.hosts[running.slot].dead = True
 
 
 @pytest.fixture
