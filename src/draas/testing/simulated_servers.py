@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from draas.model.configuration import digest, observable_digest
 from draas.model.instance import InstanceState, OperationInFlight
 
@@ -35,6 +37,7 @@ class SimulatedServer:
     starts: int = 0
     fence: int = 0
     operation: OperationInFlight | None = None
+    labels: dict[str, str] = field(default_factory=dict)
     past: list[tuple[float, InstanceState]] = field(default_factory=list)
 
     def doubt(self, now: float, generation: int | None) -> None:
@@ -91,4 +94,5 @@ def state_of(
         last_good_generation=server.good,
         reason=server.reason,
         operation=server.operation,
+        labels=server.labels or msgspec.UNSET,
     )
