@@ -26,7 +26,8 @@ run: $(STAMP)  ## Start a fleet of three servers that heals itself
 	$(BIN)/draas up --data $(DATA) --control-plane-port 5000 --daemon-port 8080 --demo
 
 test: $(STAMP) lint  ## Run every check and every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --ignore tests/unit/simulation
+	$(BIN)/pytest tests/unit/simulation
 
 simulate: $(STAMP)  ## Let SEEDS worlds happen to the daemon on virtual time
 	$(BIN)/python -m draas.testing.simulate --seeds $(SEEDS) --from $(FROM)

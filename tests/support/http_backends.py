@@ -17,7 +17,8 @@ class Backend:
     """A server that tells its name, with a record of the bodies that it got.
 
     `/health` is 200 while it lives; `/status/N` answers N; `/held` answers once `release` is set;
-    `/events` is a stream that goes on until `release` is set; everything else takes `delays`.
+    `/events` is a stream that goes on until `release` is set; `/hangup` closes the connection in
+    place of an answer; everything else takes `delays`.
     """
 
     def __init__(self, name: str, delays: Mapping[str, float] | None = None) -> None:
@@ -28,7 +29,6 @@ class Backend:
         self.port = 0
         self._delays = delays or {}
         self._runner: web.AppRunner | None = None
-        self._connections: set[asyncio.BaseTransport] = set()
 
     @property
     def address(self) -> Address:
@@ -41,6 +41,7 @@ class Backend:
         app.router.add_route("*", "/status/{code}", self._status)
         app.router.add_route("*", "/held", self._held)
         app.router.add_get("/events", self._events)
+        app.router.add_route("*", "/hangup", self._hang_up)
         app.router.add_route("*", "/{rest:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
         await self._runner.setup()
@@ -75,6 +76,12 @@ class Backend:
         await self.release.wait()
         await response.write(b"data: end\n\n")
         return response
+
+    async def _hang_up(self, request: web.Request) -> web.Response:
+        self.bodies.append(await request.read())
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.bodies.append(await request.read())

@@ -46,6 +46,8 @@ class RouterWorld:
         return [process for _, process in sorted(found, key=lambda each: each[0])]
 
     async def kill_router(self) -> None:
+        for lost in self._lost:
+            await lost.close()
         os.kill(self.processes()[0].pid, signal.SIGKILL)
 
     async def close(self) -> None:

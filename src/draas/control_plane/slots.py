@@ -17,12 +17,12 @@ from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Decide, Fleet, Transition
 from draas.control_plane.handover import HandoverError
 from draas.control_plane.leadership import Leadership
-from draas.control_plane.lifecycle import start_failed, started
+from draas.control_plane.lifecycle import start_failed
 from draas.control_plane.monitor import running_in, running_of
 from draas.control_plane.placement import losses, obstacles
-from draas.control_plane.placing import Placing
+from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
-from draas.control_plane.ports import Launch, LaunchError, Platform
+from draas.control_plane.ports import Launch, LaunchError
 from draas.control_plane.records import Cause, Record, Slot, free_name
 from draas.control_plane.traffic import Traffic
 from draas.model.configuration import for_launch
@@ -93,16 +93,14 @@ class Slots:
             )
 
         async def work(held: Record, mine: OperationInFlight) -> Record:
-            platform = self._platforms.available(held.instance.platform_type)
-            named = msgspec.structs.replace(slot, name=free_name(held))
-            known = held.spare if slot_transitions.is_open(held, slot.digest) else None
-            keep = known.placement if known else None
-            with self._placing.placed(named, what, keep) as (placed, configuration):
-                record = await self._change(
-                    instance_id, mine, lambda r, now: slot_transitions.opening(r, placed, now)
-                )
-            assert record.spare is not None
-            return await self._launch(platform, record, record.spare, configuration, mine)
+            try:
+                try:
+                    return await self._launched(held, slot, what, mine)
+                except OvertakenError:
+                    held = self._fleet.get(instance_id)
+                    return await self._launched(held, slot, what, mine)
+            except LaunchError as error:
+                raise start_failed(instance_id, error) from None
 
         return await self._held(instance_id, "open-slot", cause, work)
 
@@ -201,32 +199,40 @@ class Slots:
         reasons = list(dict.fromkeys(reasons))
         return SlotPlan(possible=not reasons, reasons=reasons, losses=losses(what.configuration))
 
-    async def _launch(
-        self,
-        platform: Platform,
-        record: Record,
-        candidate: Slot,
-        configuration: Mapping[str, Any],
-        mine: OperationInFlight,
+    async def _launched(
+        self, held: Record, slot: Slot, what: Document, mine: OperationInFlight
     ) -> Record:
-        """Bring the candidate up behind the serving slot; what does not come up is forgotten."""
-        instance_id = record.instance.id
-        document = for_launch(configuration, instance_id=instance_id)
+        """Bring a candidate up behind the serving slot; what does not come up is forgotten.
+
+        Raises:
+            LaunchError: it did not come up.
+        """
+        instance_id = held.instance.id
+        platform = self._platforms.available(held.instance.platform_type)
+        known = held.spare if slot_transitions.is_open(held, slot.digest) else None
+        named = msgspec.structs.replace(slot, name=free_name(held))
+        keep = known.placement if known else None
+        with self._placing.placed(named, what, keep) as (placed, inside):
+            record = await self._change(
+                instance_id, mine, lambda r, now: slot_transitions.opening(r, placed, now)
+            )
+        candidate = record.spare
+        assert candidate is not None
         launch = Launch(
             instance_id,
             candidate.name,
-            document,
+            for_launch(inside, instance_id=instance_id),
             candidate.host,
             candidate.port,
             follow=self._leadership.leader_url(record),
         )
         try:
-            running = await started(platform, launch)
-        except LaunchError as error:
+            running = await self._placing.start(platform, launch, candidate)
+        except LaunchError:
             await self._settled(
                 instance_id, mine, lambda r, now: slot_transitions.closed(r, candidate.name, now)
             )
-            raise start_failed(instance_id, error) from None
+            raise
         after = await self._settled(
             instance_id, mine, lambda r, now: slot_transitions.opened(r, running, now)
         )

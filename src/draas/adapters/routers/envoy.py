@@ -61,6 +61,7 @@ class EnvoyRouter:
     async def open(self, routes: Collection[Route]) -> Mapping[str, RouterError]:
         """See `TrafficRouter.open`."""
         await self._envoy.find()
+        self._routes.clear()
         outcomes = await asyncio.gather(
             *(self.ensure(route, drain=0.0) for route in routes), return_exceptions=True
         )

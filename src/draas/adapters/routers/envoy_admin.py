@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 import aiohttp
 
-from draas.adapters.routers.envoy_documents import ANY_TIME
+from draas.adapters.routers.envoy_boot import ANY_TIME
 from draas.control_plane.router import RouterError
 
 SOCKET: Final = "admin.sock"
 
 _POLL_SECONDS = 0.01
-_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+_SECONDS = 5.0
 
 Buckets = tuple[tuple[float | None, int], ...]
 
@@ -53,8 +53,8 @@ class EnvoyAdmin:
     async def until_ready(self) -> None:
         """Return once it has read its first configuration and serves."""
         while True:
-            with contextlib.suppress(RouterError):
-                if (await self._get("/ready")).strip() == b"LIVE":
+            with contextlib.suppress(aiohttp.ClientError, OSError):
+                if (await self._get_once("/ready")).strip() == b"LIVE":
                     return
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -99,7 +99,7 @@ class EnvoyAdmin:
         # Through our descriptor: the path of a socket may have no more than 107 characters.
         self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         path = f"/proc/self/fd/{self._descriptor}/{SOCKET}"
-        return aiohttp.ClientSession(connector=aiohttp.UnixConnector(path), timeout=_TIMEOUT)
+        return aiohttp.ClientSession(connector=aiohttp.UnixConnector(path))
 
     async def _json(self, path: str) -> Any:
         try:
@@ -108,13 +108,24 @@ class EnvoyAdmin:
             raise RouterError(f"Envoy's answer cannot be read: {error}") from error
 
     async def _get(self, path: str) -> bytes:
+        """Asked again for five seconds: an Envoy that died is about to be back."""
+        reason: Exception | None = None
         try:
-            if self._session is None:
-                self._session = self._open()
-            async with self._session.get(f"http://envoy{path}") as answer:
-                return await answer.read()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise RouterError(f"Envoy does not answer: {error}") from error
+            async with asyncio.timeout(_SECONDS):
+                while True:
+                    try:
+                        return await self._get_once(path)
+                    except (aiohttp.ClientError, OSError) as error:
+                        reason = error
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            raise RouterError(f"Envoy does not answer: {reason or 'too slow'}") from None
+
+    async def _get_once(self, path: str) -> bytes:
+        if self._session is None:
+            self._session = self._open()
+        async with self._session.get(f"http://envoy{path}") as answer:
+            return await answer.read()
 
 
 def _statistics(entries: Iterable[Mapping[str, Any]]) -> Statistics:

@@ -1,4 +1,4 @@
-"""What Envoy reads: the boot file, clusters, routes and listeners, as functions of routes.
+"""What Envoy follows: clusters, routes and listeners, as functions of routes.
 
 Every backend has a cluster `ROUTE/BACKEND` of its own, and one `ROUTE/BACKEND~` that stands for
 "this backend, and the others where it cannot be reached". A mirror has `ROUTE/BACKEND!`, so that
@@ -26,40 +26,7 @@ STATISTICS: Final = "routes"
 
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _NO_LIMIT = 4_294_967_295
-_DECADE = (10, 12, 16, 20, 25, 32, 40, 50, 64, 80)
-ANY_TIME: Final = 10**12
-BUCKETS: Final = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    8,
-    *(step * 10**power for power in range(4) for step in _DECADE),
-    ANY_TIME,
-)
-"""Upper bounds in milliseconds, each a fourth above the last: Envoy counts whole milliseconds."""
-
 Document = dict[str, Any]
-
-
-def boot(admin: str, clusters: str, listeners: str) -> Document:
-    """The boot file: where the rest is read from, and how it is counted."""
-    return {
-        "node": {"id": "draas", "cluster": "draas"},
-        "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
-        "stats_flush_interval": "1s",
-        "stats_config": {
-            "histogram_bucket_settings": [
-                {"match": {"prefix": "cluster."}, "buckets": list(BUCKETS)}
-            ]
-        },
-        "dynamic_resources": {
-            "cds_config": _file(clusters),
-            "lds_config": _file(listeners),
-        },
-    }
 
 
 def discovery(kind: str, resources: Iterable[Mapping[str, Any]]) -> Document:
@@ -177,7 +144,7 @@ def _connections(route: Route, routes_file: str) -> Document:
         "generate_request_id": False,
         "rds": {
             "route_config_name": encoded(route.name),
-            "config_source": _file(routes_file),
+            "config_source": followed(routes_file),
         },
         "http_filters": [
             {
@@ -273,5 +240,6 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _file(path: str) -> Document:
+def followed(path: str) -> Document:
+    """A file that Envoy reads again whenever it is replaced."""
     return {"path_config_source": {"path": path}, "resource_api_version": "V3"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Collection
 from hashlib import sha256
@@ -13,6 +12,7 @@ from typing import Final
 
 from draas.adapters.routers import envoy_documents as documents
 from draas.adapters.routers.envoy_admin import SOCKET, EnvoyAdmin
+from draas.adapters.routers.envoy_boot import boot
 from draas.adapters.routers.envoy_files import LIVE_SECONDS, ResourceFile, write
 from draas.adapters.routers.supervised import SupervisedProcess
 from draas.control_plane.router import RouterError
@@ -36,7 +36,7 @@ class EnvoyProcess:
         self._directory = directory
         self._program = program
         self._starting = asyncio.Lock()
-        self._boot = documents.boot(
+        self._boot = boot(
             SOCKET, str(directory / "clusters.json"), str(directory / "listeners.json")
         )
         self._process = SupervisedProcess(directory, self._argv())
@@ -112,8 +112,8 @@ class EnvoyProcess:
         async with self._starting:
             if self.wanted and self.clusters.rests and self.listeners.rests:
                 await self._process.stop()
-                with contextlib.suppress(FileNotFoundError):
-                    (self._directory / SOCKET).unlink()
+                await self.admin.close()
+                (self._directory / SOCKET).unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Let go of it; it goes on."""

@@ -37,6 +37,8 @@ frontend .idle
 
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
 
+_WHOLE = "BACKEND"
+
 Row = Mapping[str, str]
 Totals = Counter[tuple[str, str, str]]
 """Counts by backend, server and column."""
@@ -81,13 +83,18 @@ def rows(answer: str) -> list[Row]:
     return list(csv.DictReader(answer.removeprefix("# ").splitlines()))
 
 
+def servers(table: Iterable[Row], key: str) -> set[str]:
+    """The names of the servers of a backend."""
+    return {row["svname"] for row in table if row["pxname"] == key} - {_WHOLE}
+
+
 def totals(table: Iterable[Row]) -> Totals:
-    """What only grows, of all servers."""
+    """What only grows, of all servers and backends."""
     columns = (*(f"hrsp_{each}" for each in CLASSES), "econ", "eresp", "wretr", "wredis")
     found: Totals = Counter()
     for row in table:
         for column in columns:
-            if row["svname"] not in ("FRONTEND", "BACKEND") and row.get(column):
+            if row.get(column):
                 found[row["pxname"], row["svname"], column] += int(row[column])
     return found
 
@@ -100,15 +107,11 @@ def inflight(table: Iterable[Row], key: str, servers: Collection[str]) -> int:
 
 
 def counters(counted: Totals, table: Iterable[Row], route: Route, backend: str) -> Counters:
-    """What a backend got; `table` is of the worker that takes new requests, then of the others.
-
-    A request that no server could be sent to is counted as the failure of the last one tried.
-    """
+    """What a backend got; `table` is of the worker that takes new requests, then of the others."""
     table = list(table)
     key, server = encoded(route.name), server_name(route, backend)
     codes = {each: counted[key, server, f"hrsp_{each}"] for each in CLASSES}
-    failed = counted[key, server, "econ"] + counted[key, server, "eresp"]
-    codes["5xx"] += failed
+    codes["5xx"] += _failures(counted, key, server)
     status = next(
         (row["status"] for row in table if (row["pxname"], row["svname"]) == (key, server)), None
     )
@@ -122,6 +125,20 @@ def counters(counted: Totals, table: Iterable[Row], route: Route, backend: str) 
         retries=counted[key, server, "wretr"] + counted[key, server, "wredis"],
         mirror_failures=0,
     )
+
+
+def _failures(counted: Totals, key: str, server: str) -> int:
+    """Requests that HAProxy answered itself as the server did not.
+
+    It tells whose they were only roughly: an answer that broke off can count twice. So they are
+    no more than what it answered itself for the whole backend.
+    """
+    answered = sum(
+        count if name == _WHOLE else -count
+        for (proxy, name, column), count in counted.items()
+        if proxy == key and column == "hrsp_5xx"
+    )
+    return min(counted[key, server, "econ"] + counted[key, server, "eresp"], max(0, answered))
 
 
 def _section(route: Route) -> str:
