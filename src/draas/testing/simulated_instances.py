@@ -48,10 +48,15 @@ class SimulatedInstances:
 
     # What a user or the world does
 
-    async def create(self, instance_id: str, document: Mapping[str, Any]) -> None:
+    async def create(
+        self, instance_id: str, document: Mapping[str, Any], labels: Mapping[str, str] | None = None
+    ) -> None:
         """A new instance that was never started."""
-        fence = self._fences.get(instance_id, 0)
-        self.servers[instance_id] = SimulatedServer([canonical(document)], fence=fence)
+        self.servers[instance_id] = SimulatedServer(
+            [canonical(document)],
+            fence=self._fences.get(instance_id, 0),
+            labels=dict(labels or {}),
+        )
         self._tell(instance_id, "Created")
 
     async def configure(self, instance_id: str, document: Mapping[str, Any]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from draas.model.configuration import digest, observable_digest
 from draas.model.instance import InstanceState, OperationInFlight
 
@@ -44,6 +46,7 @@ class SimulatedServer:
     fence: int = 0
     operation: OperationInFlight | None = None
     fallen: Fallen | None = None
+    labels: dict[str, str] = field(default_factory=dict)
     past: list[tuple[float, InstanceState]] = field(default_factory=list)
 
     def doubt(self, now: float, generation: int | None) -> None:
@@ -100,4 +103,5 @@ def state_of(
         last_good_generation=server.good,
         reason=server.reason,
         operation=server.operation,
+        labels=server.labels or msgspec.UNSET,
     )

@@ -30,8 +30,12 @@ class ServedWorld:
         self._http = http
         self._world = world
 
-    async def create(self, instance_id: str, document: Mapping[str, Any]) -> None:
-        await self._world.create(id=instance_id, configuration=dict(document))
+    async def create(
+        self, instance_id: str, document: Mapping[str, Any], labels: Mapping[str, str] | None = None
+    ) -> None:
+        await self._world.create(
+            id=instance_id, configuration=dict(document), labels=dict(labels or {})
+        )
 
     async def configure(self, instance_id: str, document: Mapping[str, Any]) -> None:
         path = routes.configuration(instance_id)
