@@ -22,8 +22,10 @@ ROUTES: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
 FAILOVER: Final = "~"
 MIRROR: Final = "!"
+TABLE: Final = "all"
 STATISTICS: Final = "routes"
 
+_MARK = "x-draas-route"
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _NO_LIMIT = 4_294_967_295
 Document = dict[str, Any]
@@ -51,7 +53,12 @@ def clusters_of(route: Route) -> list[Document]:
     return found
 
 
-def routes_of(route: Route) -> Document:
+def split_name(route: str) -> str:
+    """The virtual host of a route."""
+    return f"{encoded(route)}@"
+
+
+def split_of(route: Route) -> Document:
     """How the requests of a route are split: the only document that a change of weights touches.
 
     A single backend with weight gets its requests directly, so that none without weight is ever
@@ -59,43 +66,49 @@ def routes_of(route: Route) -> Document:
     """
     weighted = sorted(name for name in route.backends if route.weight(name))
     suffix = FAILOVER if len(weighted) > 1 else ""
+    targets = [
+        {"name": cluster_name(route.name, name, suffix), "weight": route.weight(name)}
+        for name in weighted
+    ]
+    mirrors = [
+        {
+            "cluster": cluster_name(route.name, name, MIRROR),
+            "disable_shadow_host_suffix_append": True,
+        }
+        for name in sorted(route.mirrors)
+    ]
+    action = {
+        "weighted_clusters": {"clusters": targets},
+        # Streams and long requests last as long as they last.
+        "timeout": "0s",
+        "idle_timeout": "0s",
+        "retry_policy": _RETRIES,
+        "request_mirror_policies": mirrors,
+    }
     return {
-        "name": encoded(route.name),
-        "validate_clusters": True,
-        "virtual_hosts": [
+        "name": split_name(route.name),
+        "domains": [_domain(route)],
+        "routes": [{"match": {"prefix": "/"}, "route": action}],
+    }
+
+
+def table(splits: Iterable[Mapping[str, Any]]) -> Document:
+    """The file of all splits.
+
+    One for all listeners: Envoy spends a watch of the system, of which a user has 128, on each
+    file. Each listener marks its requests, and the mark is looked up in place of the host.
+    """
+    return discovery(
+        ROUTES,
+        [
             {
-                "name": "all",
-                "domains": ["*"],
-                "routes": [
-                    {
-                        "match": {"prefix": "/"},
-                        "route": {
-                            "weighted_clusters": {
-                                "clusters": [
-                                    {
-                                        "name": cluster_name(route.name, name, suffix),
-                                        "weight": route.weight(name),
-                                    }
-                                    for name in weighted
-                                ]
-                            },
-                            # Streams and long requests last as long as they last.
-                            "timeout": "0s",
-                            "idle_timeout": "0s",
-                            "retry_policy": _RETRIES,
-                            "request_mirror_policies": [
-                                {
-                                    "cluster": cluster_name(route.name, name, MIRROR),
-                                    "disable_shadow_host_suffix_append": True,
-                                }
-                                for name in sorted(route.mirrors)
-                            ],
-                        },
-                    }
-                ],
+                "name": TABLE,
+                "vhost_header": _MARK,
+                "request_headers_to_remove": [_MARK],
+                "virtual_hosts": sorted(splits, key=lambda each: str(each["name"])),
             }
         ],
-    }
+    )
 
 
 def listener_name(route: Route) -> str:
@@ -103,7 +116,7 @@ def listener_name(route: Route) -> str:
     return f"{encoded(route.name)}@{route.listen}"
 
 
-def listener_of(route: Route, routes_file: str) -> Document:
+def listener_of(route: Route, table_file: str) -> Document:
     """The address of a route."""
     return {
         "name": listener_name(route),
@@ -111,7 +124,7 @@ def listener_of(route: Route, routes_file: str) -> Document:
         # One worker: nothing to spread, and a taken port is refused and not shared.
         "enable_reuse_port": False,
         "filter_chains": [
-            {"filters": [{"name": "http", "typed_config": _connections(route, routes_file)}]}
+            {"filters": [{"name": "http", "typed_config": _connections(route, table_file)}]}
         ],
     }
 
@@ -132,7 +145,7 @@ _RETRIES: Final[Document] = {
 }
 
 
-def _connections(route: Route, routes_file: str) -> Document:
+def _connections(route: Route, table_file: str) -> Document:
     return {
         "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": STATISTICS,
@@ -142,10 +155,8 @@ def _connections(route: Route, routes_file: str) -> Document:
         "server_header_transformation": "PASS_THROUGH",
         "use_remote_address": True,
         "generate_request_id": False,
-        "rds": {
-            "route_config_name": encoded(route.name),
-            "config_source": followed(routes_file),
-        },
+        "early_header_mutation_extensions": [_marking(route)],
+        "rds": {"route_config_name": TABLE, "config_source": followed(table_file)},
         "http_filters": [
             {
                 "name": "router",
@@ -155,6 +166,28 @@ def _connections(route: Route, routes_file: str) -> Document:
                 },
             }
         ],
+    }
+
+
+def _domain(route: Route) -> str:
+    """The mark of a route's requests; Envoy compares without regard to case."""
+    return sha256(encoded(route.name).encode()).hexdigest()[:32]
+
+
+def _marking(route: Route) -> Document:
+    return {
+        "name": "mark",
+        "typed_config": {
+            "@type": f"{_EXTENSIONS}.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            "mutations": [
+                {
+                    "append": {
+                        "header": {"key": _MARK, "value": _domain(route)},
+                        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                    }
+                }
+            ],
+        },
     }
 
 
