@@ -62,6 +62,10 @@ class EnvoyRouter:
         """See `TrafficRouter.open`."""
         await self._envoy.find()
         self._routes.clear()
+        if routes:
+            if fault := self.unavailable():
+                raise RouterError(fault)
+            await self._envoy.start()
         outcomes = await asyncio.gather(
             *(self.ensure(route, drain=0.0) for route in routes), return_exceptions=True
         )
@@ -129,14 +133,9 @@ class EnvoyRouter:
         await self._envoy.start()
         if not await self._envoy.clusters.publish():
             raise RouterError(f"Envoy refused the backends of route {route.name!r}")
-        prefix = f"cluster.{encoded(route.name)}/"
-        states = [f"cluster.{each['name']}.warming_state" for each in wanted]
+        names = {each["name"] for each in wanted}
         async with _deadline(f"the backends of route {route.name!r}"):
-            while True:
-                values = (await self._envoy.admin.statistics(prefix)).values
-                if all(values.get(state) == 0 for state in states):
-                    return
-                await asyncio.sleep(POLL_SECONDS)
+            await self._envoy.admin.until_warm(names)
 
     async def _divide(self, route: Route) -> None:
         """Split the requests as the route says."""

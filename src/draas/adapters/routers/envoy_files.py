@@ -22,7 +22,7 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(document, file)
+        file.write(json.dumps(document))
     fresh.replace(path)
 
 
@@ -47,6 +47,8 @@ class ResourceFile:
         self._resources: dict[str, Document] = {}
         self._changes = 1
         self._published = 0
+        self._written = 0
+        self._version = ""
         self._lock = asyncio.Lock()
 
     def load(self, *, found: bool) -> None:
@@ -81,10 +83,13 @@ class ResourceFile:
                 self._changes += 1
 
     def write(self) -> str:
-        """Write the file; its version."""
-        document = self._pack(self._resources.values())
-        write(self._path, document)
-        return str(document["version_info"])
+        """Write the file, unless it was since the last change; its version."""
+        if self._written != self._changes:
+            document = self._pack(self._resources.values())
+            write(self._path, document)
+            self._version = str(document["version_info"])
+            self._written = self._changes
+        return self._version
 
     async def publish(self) -> bool:
         """Write what changed and wait until Envoy has read it; whether it took all of it.
@@ -98,8 +103,9 @@ class ResourceFile:
                 return True
             before = (await self._admin.subscription(self._statistics)).refused
             taken = await self._taken(self.write(), before)
-            # What was refused is written again by the next change, whatever that is.
+            # What was refused is written again by whoever asks next, changed or not.
             self._published = changes if taken else 0
+            self._written = self._written if taken else 0
             return taken
 
     async def _taken(self, version: str, before: int) -> bool:

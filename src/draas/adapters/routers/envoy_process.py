@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from draas.adapters.routers import envoy_documents as documents
-from draas.adapters.routers.envoy_admin import SOCKET, EnvoyAdmin
+from draas.adapters.routers.envoy_admin import SOCKET, EnvoyAdmin, SharedAnswer
 from draas.adapters.routers.envoy_boot import boot
 from draas.adapters.routers.envoy_documents import Document
 from draas.adapters.routers.envoy_files import LIVE_SECONDS, ResourceFile, write
@@ -38,6 +38,7 @@ class EnvoyProcess:
         self._directory = directory
         self._program = program
         self._starting = asyncio.Lock()
+        self._started = SharedAnswer(self._start)
         self._boot = boot(
             SOCKET, str(directory / "clusters.json"), str(directory / "listeners.json")
         )
@@ -71,6 +72,22 @@ class EnvoyProcess:
 
     async def start(self) -> None:
         """Have it run and serve; raises `RouterError` with its last words when it does not."""
+        await self._started.ask()
+
+    async def rest(self) -> None:
+        """End it where it has nothing to do: no listener, no cluster, no change on its way."""
+        async with self._starting:
+            if self.wanted and self.clusters.rests and self.listeners.rests:
+                await self._process.stop()
+                await self.admin.close()
+                (self._directory / SOCKET).unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        """Let go of it; it goes on."""
+        self._process.release()
+        await self.admin.close()
+
+    async def _start(self) -> None:
         async with self._starting:
             fresh = not self._process.wanted
             if fresh:
@@ -90,19 +107,6 @@ class EnvoyProcess:
                     f"Envoy is not ready after {LIVE_SECONDS:g} s; its last words are in "
                     f"{self._directory / 'server.log'}"
                 ) from None
-
-    async def rest(self) -> None:
-        """End it where it has nothing to do: no listener, no cluster, no change on its way."""
-        async with self._starting:
-            if self.wanted and self.clusters.rests and self.listeners.rests:
-                await self._process.stop()
-                await self.admin.close()
-                (self._directory / SOCKET).unlink(missing_ok=True)
-
-    async def close(self) -> None:
-        """Let go of it; it goes on."""
-        self._process.release()
-        await self.admin.close()
 
     def _file(
         self, name: str, statistics: str, pack: Callable[[Iterable[Document]], Document]
