@@ -7,11 +7,13 @@ import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from draas.adapters.routers.envoy import EnvoyRouter
+from draas.adapters.routers.envoy_listeners import split_of
 from draas.control_plane.router import Route, RouterError
-from tests.contract_suites.routing import RoutingContract, get, route
+from tests.contract_suites.routing import RoutingContract, get, route, url
 from tests.contract_suites.routing_counts import CountingContract
 from tests.contract_suites.routing_faults import FaultContract
 from tests.support.eventually import eventually
@@ -124,3 +126,29 @@ async def test_a_program_that_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(RouterError, match=f"'{program}' is not there or not executable"):
         await world.router.ensure(wanted)
     await world.close()
+
+
+async def test_more_routes_than_the_system_has_watches(world: RouterWorld) -> None:
+    """A user has 128 instances of inotify, as systems are delivered."""
+    main = await world.backend("main")
+    routes = [route(world, main, name=f"i{number}") for number in range(140)]
+    failed = await world.router.open(routes)
+    assert len(failed) <= 1, "a free port may be taken in between"
+    opened = [each for each in routes if each.name not in failed]
+    assert {await get(each) for each in opened} == {(200, "main")}
+
+
+async def test_a_request_cannot_choose_its_route(world: RouterWorld) -> None:
+    main, other = await world.backend("main"), await world.backend("other")
+    one, two = route(world, main), route(world, other, name="i2")
+    for each in (one, two):
+        await world.router.ensure(each)
+    headers = {"x-draas-route": split_of(two)["domains"][0], "host": "anything"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{url(one)}/headers", headers=headers) as answer,
+    ):
+        told = await answer.json()
+    assert told["x-backend"] == "main"
+    assert told["host"] == "anything"
+    assert "x-draas-route" not in told

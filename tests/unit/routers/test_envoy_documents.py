@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from draas.adapters.routers.envoy_documents import (
-    CLUSTER,
-    clusters_of,
-    discovery,
-    listener_name,
-    split_of,
-)
+from draas.adapters.routers.envoy_clusters import CLUSTER, clusters_of
+from draas.adapters.routers.envoy_documents import discovery
+from draas.adapters.routers.envoy_listeners import listener_name, split_of
 from draas.control_plane.router import Address, Route
 
 MAIN, SECOND = Address("127.0.0.1", 9001), Address("127.0.0.1", 9002)

@@ -12,10 +12,11 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from draas.adapters.platforms.ports import bind_fault
-from draas.adapters.routers import envoy_documents as documents
+from draas.adapters.routers.envoy_clusters import clusters_of
 from draas.adapters.routers.envoy_counters import counters, inflight
 from draas.adapters.routers.envoy_documents import Document
 from draas.adapters.routers.envoy_files import LIVE_SECONDS, POLL_SECONDS, ResourceFile
+from draas.adapters.routers.envoy_listeners import listener_name, listener_of, split_name, split_of
 from draas.adapters.routers.envoy_process import EnvoyProcess, installed
 from draas.adapters.routers.names import encoded
 from draas.adapters.routers.supervised import executable
@@ -105,7 +106,7 @@ class EnvoyRouter:
             self._envoy.listeners.drop(self._envoy.listeners.of(f"{key}@"))
             await self._envoy.listeners.publish()
             await self._quiet(key, self._envoy.clusters.of(f"{key}/").keys(), drain)
-            self._envoy.splits.drop([documents.split_name(name)])
+            self._envoy.splits.drop([split_name(name)])
             await self._publish_splits()
             await self._drop_clusters(key, set())
         await self._envoy.rest()
@@ -127,7 +128,7 @@ class EnvoyRouter:
 
     async def _attach(self, route: Route) -> None:
         """Make the clusters known, and wait for the first health check of each."""
-        wanted = documents.clusters_of(route)
+        wanted = clusters_of(route)
         # Before the start: an Envoy that has something to do is not ended by another's removal.
         self._envoy.clusters.put(wanted)
         await self._envoy.start()
@@ -139,7 +140,7 @@ class EnvoyRouter:
 
     async def _divide(self, route: Route) -> None:
         """Split the requests as the route says."""
-        self._envoy.splits.put([documents.split_of(route)])
+        self._envoy.splits.put([split_of(route)])
         if not await self._publish_splits():
             raise RouterError(f"Envoy refused the weights of route {route.name!r}")
 
@@ -152,11 +153,11 @@ class EnvoyRouter:
 
     async def _listen(self, route: Route) -> None:
         """Open the address of the route, then close the one that it had before."""
-        name, listeners = documents.listener_name(route), self._envoy.listeners
+        name, listeners = listener_name(route), self._envoy.listeners
         if name not in await self._envoy.admin.listeners():
             if fault := await asyncio.to_thread(bind_fault, route.listen.host, route.listen.port):
                 raise RouterError(fault)
-            listeners.put([documents.listener_of(route, self._envoy.table_path)])
+            listeners.put([listener_of(route, self._envoy.table_path)])
             listeners.touch()
         taken = await listeners.publish()
         async with _deadline(f"the address {route.listen}"):
@@ -170,7 +171,7 @@ class EnvoyRouter:
 
     async def _detach(self, route: Route, drain: float) -> None:
         """Take out the clusters that the route has no more, once nothing is in flight there."""
-        key, keep = encoded(route.name), {each["name"] for each in documents.clusters_of(route)}
+        key, keep = encoded(route.name), {each["name"] for each in clusters_of(route)}
         await self._quiet(key, self._envoy.clusters.of(f"{key}/").keys() - keep, drain)
         await self._drop_clusters(key, keep)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from draas.adapters.routers.envoy_admin import EnvoyAdmin
-from draas.adapters.routers.envoy_documents import TABLE, Document
+from draas.adapters.routers.envoy_documents import Document
+from draas.adapters.routers.envoy_listeners import TABLE
 from draas.control_plane.router import RouterError
 
 LIVE_SECONDS: Final = 10.0

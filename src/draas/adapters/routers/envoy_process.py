@@ -11,10 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from draas.adapters.routers import envoy_documents as documents
+from draas.adapters.routers import envoy_listeners as listeners
 from draas.adapters.routers.envoy_admin import SOCKET, EnvoyAdmin, SharedAnswer
 from draas.adapters.routers.envoy_boot import boot
-from draas.adapters.routers.envoy_documents import Document
+from draas.adapters.routers.envoy_clusters import CLUSTER
+from draas.adapters.routers.envoy_documents import Document, discovery
 from draas.adapters.routers.envoy_files import LIVE_SECONDS, ResourceFile, write
 from draas.adapters.routers.supervised import SupervisedProcess
 from draas.control_plane.router import RouterError
@@ -45,13 +46,13 @@ class EnvoyProcess:
         self._process = SupervisedProcess(directory, self._argv())
         self.admin: Final = EnvoyAdmin(directory)
         self.clusters: Final = self._file(
-            "clusters", "cluster_manager.cds", partial(documents.discovery, documents.CLUSTER)
+            "clusters", "cluster_manager.cds", partial(discovery, CLUSTER)
         )
         self.splits: Final = self._file(
-            "splits", f"http.{documents.STATISTICS}.rds.{documents.TABLE}", documents.table
+            "splits", f"http.{listeners.STATISTICS}.rds.{listeners.TABLE}", listeners.table
         )
         self.listeners: Final = self._file(
-            "listeners", "listener_manager.lds", partial(documents.discovery, documents.LISTENER)
+            "listeners", "listener_manager.lds", partial(discovery, listeners.LISTENER)
         )
 
     @property
