@@ -26,13 +26,15 @@ run: $(STAMP)  ## Start a fleet of three servers that heals itself
 	$(BIN)/draas up --data $(DATA) --control-plane-port 5000 --daemon-port 8080 --demo
 
 test: $(STAMP) lint  ## Run every check and every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --ignore tests/unit/simulation
+	$(BIN)/pytest tests/unit/simulation
 
 simulate: $(STAMP)  ## Let SEEDS worlds happen to the daemon on virtual time
 	$(BIN)/python -m draas.testing.simulate --seeds $(SEEDS) --from $(FROM)
 
-kill-matrix: $(STAMP)  ## Kill the daemon in every phase, on SQLite and PostgreSQL
-	$(BIN)/pytest tests/e2e/test_kill_matrix.py -m "matrix or not matrix"
+kill-matrix: $(STAMP)  ## Kill and freeze daemons in every phase, on SQLite and PostgreSQL
+	$(BIN)/pytest tests/e2e/test_kill_matrix.py tests/e2e/test_takeover_matrix.py \
+		tests/e2e/test_replicas_fleet.py -m "matrix or not matrix"
 
 bench: $(STAMP)  ## Measure; writes docs/benchmarks.md and build/bench.json
 	$(BIN)/python -m benchmarks

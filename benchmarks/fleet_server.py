@@ -22,16 +22,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from benchmarks.documents import configuration, instance_id
 from benchmarks.lines import own_cpu, serve
 from draas.adapters.clock import SystemClock
+from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.store import control_plane_tables as tables
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.engine import sqlite_url
+from draas.contract.slots import MAIN, SERVING
 from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.documents import document
 from draas.control_plane.options import ControlPlaneSettings
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Launch, Running
-from draas.control_plane.records import SLOT, stamp
+from draas.control_plane.records import stamp
 from draas.entrypoints.web_server import WebServer
 from draas.testing.simulated_platform import SimulatedPlatform
 
@@ -82,7 +84,7 @@ async def fill(path: Path, platform: SimulatedPlatform, count: int, clock: Syste
 
 async def _rows(platform: SimulatedPlatform, number: int, at: str) -> Iterator[dict[str, Any]]:
     id, made = instance_id(number), document(configuration(number), port=0)
-    running = await platform.start(Launch(id, SLOT, made.configuration, made.host, made.port))
+    running = await platform.start(Launch(id, MAIN, made.configuration, made.host, made.port))
     levels = {"generation": 1, "desired_digest": made.digest, "desired_run_state": "Running"}
     observed = {"status": "Running", "health": "Healthy", "last_good_generation": 1}
     instance = {
@@ -109,7 +111,7 @@ async def _rows(platform: SimulatedPlatform, number: int, at: str) -> Iterator[d
 def _slot(running: Running, made: Any, at: str) -> dict[str, Any]:
     return {
         "instance_id": running.instance_id,
-        "name": SLOT,
+        "name": MAIN,
         "host": running.host,
         "port": running.port,
         "digest": made.digest,
@@ -118,6 +120,9 @@ def _slot(running: Running, made: Any, at: str) -> dict[str, Any]:
         "at": at,
         "process_id": running.process_id,
         "process_started": running.process_started,
+        "role": SERVING,
+        "weight": 100,
+        "placement": {},
     }
 
 
@@ -138,6 +143,7 @@ async def main(data: Path, count: int) -> None:
         SETTINGS,
         lambda *_: True,
         metrics(),
+        handover=HandoverClient(),
     )
     await plane.open()
     app = Counted(application(plane))

@@ -11,7 +11,7 @@ import pytest
 from draas.contract.feed import Change
 from draas.control_plane.records import Answer, Generation, Record, Slot, Write, put
 from draas.control_plane.store import Store, StoreError
-from draas.model.instance import Instance
+from draas.model.instance import Instance, OperationInFlight
 
 AT = "2030-01-01T00:00:00.000000Z"
 LATER = "2030-01-01T00:00:01.000000Z"
@@ -74,7 +74,9 @@ SLOT = Slot(
     at=AT,
     process_id=7,
     process_started=1893456000.123456,
+    host_id="h",
 )
+HELD = OperationInFlight("start", "op", "alice", AT, fence=7, host="h")
 
 
 class ControlPlaneStoreContract:
@@ -86,7 +88,9 @@ class ControlPlaneStoreContract:
             yield store
 
     async def test_what_was_written_is_there_when_opened_again(self, reopen: Reopen) -> None:
-        running = put(record("a"), slot=SLOT, status="Running", last_good_generation=1)
+        running = put(
+            record("a"), slot=SLOT, status="Running", last_good_generation=1, operation=HELD
+        )
         async with reopen() as store:
             epoch = (await store.load()).epoch
             await store.write([creation("a", 1)], after=0, keep=10)
@@ -168,6 +172,23 @@ class ControlPlaneStoreContract:
         async with reopen() as store:
             assert (await store.load()).records[0].fence == 2**53 - 1
             assert [each.fence for each in await store.changes(0, 10)] == [None, 2**53 - 1]
+
+    async def test_the_fences_of_what_is_gone_are_told(self, reopen: Reopen) -> None:
+        async with reopen() as store:
+            fenced = [
+                Write(
+                    instance_id=name,
+                    record=record(name),
+                    changes=(msgspec.structs.replace(change(number, name), fence=number),),
+                )
+                for number, name in enumerate("abba", 1)
+            ]
+            await store.write(fenced, after=0, keep=100)
+            assert (await store.load()).fences == {}
+            gone = Write(instance_id="a", record=None, changes=(change(5),))
+            await store.write([gone], after=4, keep=100)
+        async with reopen() as store:
+            assert (await store.load()).fences == {"a": 4}
 
     async def test_first_answers_stay_the_newest_few_and_go_with_the_instance(
         self, store: Store

@@ -21,6 +21,8 @@ class World(Protocol):
     async def call(self, action: str, fence: int | None = None, key: str | None = None) -> None:
         """Start with `DOCUMENT`, change in place to it, or stop; RefusedError if refused."""
 
+    async def delete(self, instance_id: str) -> None: ...
+
     async def status(self) -> str: ...
 
     def doom(self, instance_id: str, document: Any) -> None: ...
@@ -55,6 +57,15 @@ class FencingContract:
         await world.create("a", DOCUMENT)
         await world.call("stop", 9)
         assert (await refused(world, "start", fence=8)).kind == "stale-fence"
+
+    async def test_a_fence_outlives_the_instance(self, world: World) -> None:
+        await world.create("a", DOCUMENT)
+        await world.call("stop", 7)
+        await world.delete("a")
+        await world.create("a", DOCUMENT)
+        assert (await refused(world, "start", fence=6)).kind == "stale-fence"
+        await world.call("start", 7)
+        assert await world.status() == "Running"
 
     async def test_a_repeated_call_is_made_once(self, world: World) -> None:
         await world.create("a", DOCUMENT)

@@ -129,6 +129,11 @@ def processes_of(data: Path) -> list[psutil.Process]:
     return found
 
 
+def servers_of(data: Path) -> list[int]:
+    """The processes that name the data folder, without what routes to them."""
+    return [each.pid for each in processes_of(data) if each.name() != "envoy"]
+
+
 @asynccontextmanager
 async def up(data: Path, *arguments: str) -> AsyncIterator[Fleet]:
     """A fleet that is ready; whatever of it is left afterwards is ended."""

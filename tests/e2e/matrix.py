@@ -20,7 +20,14 @@ NEWER = "MATCH (n) RETURN n.value AS value"
 WAY_BACK = (Phase.RESTORING, Phase.VERIFYING_RESTORED)
 CALLING = (Phase.STOPPING, Phase.STARTING, Phase.APPLYING, Phase.RESTORING)
 PHASES = {
-    "Restart": [phase for phase in Phase if phase is not Phase.APPLYING],
+    "Restart": [
+        Phase.CHECKING,
+        Phase.STOPPING,
+        Phase.STARTING,
+        Phase.VERIFYING,
+        *WAY_BACK,
+        Phase.FINISHED,
+    ],
     "HotApply": [Phase.CHECKING, Phase.APPLYING, Phase.VERIFYING, Phase.FINISHED],
 }
 

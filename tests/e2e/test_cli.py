@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from draas.cli.exit_codes import Code
-from tests.e2e.fleets import daemon_alone, draas, processes_of, up
+from tests.e2e.fleets import daemon_alone, draas, processes_of, servers_of, up
 from tests.integration.instance_host.hosts import free_port
 from tests.support.eventually import eventually
 
@@ -148,7 +148,7 @@ async def test_a_killed_process_comes_back_alone_and_servers_do_not_notice(tmp_p
         await fleet.process.wait()
 
         async def only_the_server_is_left() -> bool:
-            return [each.pid for each in processes_of(data)] == list(server.values())
+            return servers_of(data) == list(server.values())
 
         await eventually(only_the_server_is_left, within=20)
 
@@ -159,7 +159,7 @@ async def test_servers_are_left_running_when_asked_and_taken_over_next_time(tmp_
         await fleet.ok("apply", "-f", "-", stdin=json.dumps(instance("one")))
         server = fleet.servers()
         assert await fleet.end() == 0
-        assert [each.pid for each in processes_of(data)] == list(server.values())
+        assert servers_of(data) == list(server.values())
         async with up(data) as second:
             assert (await second.draas("drift", "one")).code == Code.OK
             assert second.servers() == server
@@ -205,6 +205,14 @@ async def test_bad_settings_are_a_line_each_and_exit_code_2(tmp_path: Path, comm
     if command != "daemon":
         assert "Process:FirstPort = '0' (command line)" in said
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["control-plane", "daemon"])
+async def test_a_bad_port_is_told_as_any_bad_setting(command: str) -> None:
+    done = await draas(command, "--check-config", "--port", "many")
+    assert done.code == Code.USAGE
+    (line,) = done.err.splitlines()
+    assert ":Port = 'many' (command line): expected a whole number, from 0 to 65535" in line
 
 
 @pytest.mark.parametrize(

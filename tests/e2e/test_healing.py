@@ -89,7 +89,9 @@ async def test_a_killed_process_is_back_and_audited_as_a_crash(tmp_path: Path) -
 
 
 async def _replaced(made: World, instance_id: str, killed: int) -> bool:
-    return await made.settled(instance_id) and await made.process_of(instance_id) != killed
+    """Another process serves it; between the two there is none, and it says so."""
+    found = await made.ask("GET", f"/api/status/{instance_id}/status", None, 200)
+    return found["processId"] not in (None, str(killed)) and await made.settled(instance_id)
 
 
 async def test_a_stopped_server_stays_stopped_also_after_a_patch(tmp_path: Path) -> None:

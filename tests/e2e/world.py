@@ -250,12 +250,21 @@ class World:
                 found.append(process)
         return found
 
+    def routers(self) -> list[psutil.Process]:
+        """The processes that route for this world."""
+        return [
+            process
+            for process in psutil.process_iter(["name", "cmdline"])
+            if process.info["name"] in ("envoy", "haproxy")
+            and any(str(self.directory) in word for word in process.info["cmdline"] or [])
+        ]
+
     async def end(self) -> None:
         """End everything that this world started."""
         await self.daemon.end(signal.SIGKILL)
         await self.control_plane.end(signal.SIGKILL)
-        for server in self.servers():
-            server.kill()
+        for process in [*self.servers(), *self.routers()]:
+            process.kill()
 
 
 @asynccontextmanager

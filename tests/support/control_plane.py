@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from draas.adapters.clock import SystemClock
+from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.engine import sqlite_url
@@ -61,14 +62,30 @@ FAST = replace(ControlPlaneSettings(), monitor_interval=timedelta(milliseconds=1
 
 @asynccontextmanager
 async def served(
-    data: Path, fleet: SimulatedFleet | None = None, settings: ControlPlaneSettings = FAST
+    data: Path,
+    fleet: SimulatedFleet | None = None,
+    settings: ControlPlaneSettings = FAST,
+    *,
+    url: str = "",
+    host: str | None = None,
 ) -> AsyncIterator[World]:
+    """A control plane on a file below `data`, or on the store at `url`, as one of its hosts."""
     clock = SystemClock()
     platform = SimulatedPlatform(clock, fleet)
     database = data / "control-plane.sqlite"
-    store = await SqlControlPlaneStore.open(sqlite_url(database), clock)
+    store = await SqlControlPlaneStore.open(url or sqlite_url(database), clock)
+    handover = HandoverClient()
     plane = ControlPlane(
-        store, Platforms([platform]), platform, platform, clock, settings, can_bind, metrics()
+        store,
+        Platforms([platform]),
+        platform,
+        platform,
+        clock,
+        settings,
+        can_bind,
+        metrics(),
+        handover=handover,
+        host=host,
     )
     await plane.open()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -81,10 +98,12 @@ async def served(
     )
     serving = asyncio.create_task(server.serve())
     try:
-        url = await listening
-        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-            yield World(url, client, plane, platform, database)
+        listens_at = await listening
+        plane.hosts.listens_at(listens_at)
+        async with httpx.AsyncClient(base_url=listens_at, timeout=30) as client:
+            yield World(listens_at, client, plane, platform, database)
     finally:
         server.end()
         await serving
         await plane.close()
+        await handover.close()

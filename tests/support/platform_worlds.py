@@ -12,6 +12,7 @@ from typing import Any
 
 from draas.adapters.clock import SystemClock
 from draas.adapters.platforms.drasi_client import DrasiClient
+from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.process import ProcessPlatform
 from draas.control_plane.ports import Launch, Running
 from draas.testing.simulated_platform import SimulatedPlatform
@@ -34,11 +35,12 @@ class ProcessWorld:
         self._data = data
         self._options = {"command": TINY_SERVER, "start_timeout": 20.0} | options
         self.observer = DrasiClient(SystemClock())
+        self._handover = HandoverClient()
         self.platform = self.new_platform()
         self.free_port = free_port
 
     def new_platform(self, **options: Any) -> ProcessPlatform:
-        return ProcessPlatform(self._data, self.observer, **self._options | options)
+        return ProcessPlatform(self._data, self.observer, self._handover, **self._options | options)
 
     async def restart_control_plane(self) -> None:
         await self.platform.close()
@@ -59,6 +61,7 @@ class ProcessWorld:
             await self.platform.stop(directory.parent.name, directory.name)
         await self.platform.close()
         await self.observer.close()
+        await self._handover.close()
 
 
 class SimulatedWorld:

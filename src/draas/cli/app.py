@@ -10,7 +10,7 @@ import typer
 from draas.cli.addresses import CONTROL_PLANE, DAEMON, Addresses
 from draas.cli.exit_codes import HELP, Code
 from draas.cli.output import AuditFormat, Format, ListFormat
-from draas.contract.urls import is_base_url
+from draas.contract.urls import are_base_urls
 
 if TYPE_CHECKING:
     from draas.cli.session import Session
@@ -34,17 +34,24 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="Form of the outp
 def addresses(
     context: typer.Context,
     control_plane: Annotated[
-        str, typer.Option(envvar="DRAAS_CONTROL_PLANE_URL", help="URL of the control plane.")
+        str,
+        typer.Option(
+            envvar="DRAAS_CONTROL_PLANE_URL",
+            help="URL of the control plane; several with commas between.",
+        ),
     ] = CONTROL_PLANE,
     daemon: Annotated[
-        str, typer.Option(envvar="DRAAS_DAEMON_URL", help="URL of the reconciliation daemon.")
+        str,
+        typer.Option(
+            envvar="DRAAS_DAEMON_URL", help="URL of the reconciliation daemon; or several."
+        ),
     ] = DAEMON,
 ) -> None:
     """Where the two processes are."""
     for name, url in (("--control-plane", control_plane), ("--daemon", daemon)):
-        if not is_base_url(url):
+        if not are_base_urls(url):
             raise typer.BadParameter(f"{url!r} is no URL; write http://HOST:PORT", param_hint=name)
-    context.obj = Addresses(control_plane.rstrip("/"), daemon.rstrip("/"))
+    context.obj = Addresses(control_plane, daemon)
 
 
 def run(context: typer.Context, work: Callable[[Session], Awaitable[Code]]) -> None:
@@ -186,13 +193,18 @@ def reconcile(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="How long --wait waits.")
     ] = 300,
+    allow_state_loss: Annotated[
+        bool, typer.Option("--allow-state-loss", help="Queries may begin empty in a second slot.")
+    ] = False,
 ) -> None:
     """Have the daemon look at an instance now, without waiting for back-off."""
     from draas.cli import reconcile as command
 
     run(
         context,
-        lambda session: command.reconcile(session, instance_id, strategy, dry_run, wait, timeout),
+        lambda session: command.reconcile(
+            session, instance_id, strategy, dry_run, wait, timeout, allow_state_loss
+        ),
     )
 
 
@@ -212,7 +224,8 @@ def audit(
         int | None, typer.Option("--limit", "-n", min=1, max=1000, help="Newest entries only.")
     ] = None,
     output: Annotated[
-        AuditFormat, typer.Option("--output", "-o", help="ndjson is the whole audit.")
+        AuditFormat,
+        typer.Option("--output", "-o", help="ndjson is the whole audit, unless --limit is given."),
     ] = AuditFormat.TABLE,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that nothing in it was changed.")

@@ -20,7 +20,7 @@ async def audit(
     if verify:
         return await _verify(session)
     if form is AuditFormat.NDJSON:
-        print(await session.daemon.export(instance_id), end="")
+        print(await session.daemon.export(instance_id, limit), end="")
         return Code.OK
     entries = await session.daemon.audit(instance_id, limit)
     if form is not AuditFormat.TABLE:

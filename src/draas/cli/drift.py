@@ -141,12 +141,30 @@ def _under_way(state: dict[str, Any]) -> list[str]:
             f"  under way: {cell(operation['strategy'])}, {cell(operation['phase'])}, "
             f"attempt {operation['attempt']}, since {local_time(operation['startedAt'])}"
         )
+        lines += _step(operation)
     if state["quarantine"]:
         held = state["quarantine"]
         lines.append(
             f"  in quarantine since {local_time(held['since'])}: {cell(held['reason'])}; "
             f"`draas release {state['instanceId']}` lets it be tried again"
         )
+    return lines
+
+
+def _step(operation: dict[str, Any]) -> list[str]:
+    """How a candidate does, and whether a person holds it."""
+    lines, step = [], operation.get("step")
+    if step:
+        verdict = cell(step["verdict"] or "not judged yet")
+        lines.append(
+            f"  step {step['number']}, slot {cell(step['slot'])}: {verdict}, "
+            f"{step['samples']} requests beside {step['baselineSamples']}"
+        )
+        lines += [f"    {printable(reason)}" for reason in step["reasons"]]
+    if operation.get("paused"):
+        lines.append(f"  {printable(operation['paused'])}; `draas resume` lets it go on")
+    failed = [each for each in operation.get("checks") or () if each["passed"] is not True]
+    lines += [f"  {cell(each['name'])}{_because(each['reason'] or 'no')}" for each in failed]
     return lines
 
 

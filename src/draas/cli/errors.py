@@ -5,6 +5,7 @@ from __future__ import annotations
 from draas.cli.addresses import Addresses
 from draas.cli.exit_codes import Code
 from draas.client.port import ControlPlaneError, RefusedError, UnreachableError
+from draas.contract.urls import base_urls
 
 _BY_KIND = {
     "control-plane-unreachable": Code.UNREACHABLE,
@@ -33,7 +34,8 @@ def lines_of(error: ControlPlaneError, addresses: Addresses) -> list[str]:
     """The detail with the way out, then each fault and the server's last lines where given."""
     lines = [str(error)]
     if isinstance(error, UnreachableError):
-        option = "--daemon" if addresses.daemon.rstrip("/") in lines[0] else "--control-plane"
+        of_daemon = any(url in lines[0] for url in base_urls(addresses.daemon))
+        option = "--daemon" if of_daemon else "--control-plane"
         lines[0] += f"; start it with `draas up`, or say where it is with {option}"
     if isinstance(error, RefusedError):
         if error.kind in _WAYS_OUT:

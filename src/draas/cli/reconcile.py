@@ -21,9 +21,12 @@ async def reconcile(
     dry_run: bool,
     wait: bool,
     timeout: float,
+    allow_state_loss: bool,
 ) -> Code:
     """Ask the daemon to look at an instance now; in a dry run, only what it would do."""
-    explained = await session.daemon.reconcile(instance_id, strategy, dry_run=dry_run)
+    explained = await session.daemon.reconcile(
+        instance_id, strategy, dry_run=dry_run, allow_state_loss=allow_state_loss
+    )
     if dry_run:
         output.lines(*explanation(explained))
         return Code.OK

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from draas.client.port import GarbageError, RefusedError
 from draas.contract.problems import PREFIX
+
+T = TypeVar("T")
 
 MAXIMUM_BODY = 8 * 1024 * 1024
 
@@ -30,6 +34,18 @@ class Response:
             return json.loads(self.body)
         except ValueError as error:
             raise GarbageError(f"the answer is not JSON: {error}") from error
+
+
+def decoded(decoder: msgspec.json.Decoder[T], response: Response) -> T:
+    """The body as the type of the decoder.
+
+    Raises:
+        GarbageError: it is something else.
+    """
+    try:
+        return decoder.decode(response.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise GarbageError(f"the answer makes no sense: {error}") from error
 
 
 def refusal(response: Response) -> RefusedError:

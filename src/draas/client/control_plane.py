@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from draas.client.answers import Response
+from draas.client.answers import Response, decoded
 from draas.client.http import MAXIMUM_LIST, HttpClient
 from draas.client.port import Capabilities, Desired, FleetStates, GarbageError, Order, RefusedError
+from draas.client.slots import NativeSlots, ordered
 from draas.contract import routes
 from draas.contract.feed import Changes
 from draas.model.instance import InstanceState, compact
-
-T = TypeVar("T")
 
 SLICE = 256
 """So many states are decoded at a time."""
@@ -33,12 +32,11 @@ class _RawStates(msgspec.Struct):
 _STATES = msgspec.json.Decoder(_RawStates)
 
 
-class NativeControlPlane:
+class NativeControlPlane(NativeSlots):
     """`draas.client.port.ControlPlane` over this project's own API (docs/api.md)."""
 
     def __init__(self, http: HttpClient, base: str = routes.SERVERS) -> None:
-        self._http = http
-        self.capabilities = Capabilities(native=True, base=base)
+        super().__init__(http, Capabilities(native=True, base=base))
 
     async def fleet(self, etag: str | None = None) -> FleetStates | None:
         """One request, 304 when nothing changed; one unreadable instance spoils no other."""
@@ -57,7 +55,7 @@ class NativeControlPlane:
         answer = await self._http.request(
             "GET", routes.CHANGES, params=params, within=wait + 10, maximum=MAXIMUM_LIST
         )
-        return _decoded(_CHANGES, answer.body)
+        return decoded(_CHANGES, answer)
 
     async def state(self, instance_id: str) -> InstanceState | None:
         """The instance's state; 404 of that instance, and nothing else, means that it is gone."""
@@ -67,7 +65,7 @@ class NativeControlPlane:
             if error.kind == "instance-not-found":
                 return None
             raise
-        return _decoded(_STATE, answer.body)
+        return decoded(_STATE, answer)
 
     async def desired(self, instance_id: str) -> Desired:
         """The desired configuration with its generation and digest."""
@@ -136,21 +134,14 @@ class NativeControlPlane:
             self._instance(instance_id, action),
             body=document,
             params={"keepDesiredRunState": "true"},
-            headers={
-                routes.OPERATION: order.operation_id,
-                routes.FENCE: str(order.fence),
-                routes.IDEMPOTENCY_KEY: order.key,
-            },
+            headers=ordered(order),
             within=within,
         )
-
-    def _instance(self, instance_id: str, action: str = "") -> str:
-        return routes.instance(instance_id, action, base=self.capabilities.base)
 
 
 async def _fleet(answer: Response) -> FleetStates:
     """The list, decoded slice by slice: others get a turn meanwhile."""
-    raw = _decoded(_STATES, answer.body)
+    raw = decoded(_STATES, answer)
     states: list[InstanceState] = []
     unreadable: dict[str, str] = {}
     for number, each in enumerate(raw.instances, 1):
@@ -179,10 +170,3 @@ def _configuration(answer: Response) -> Desired:
     if digest is None or generation is None or not generation.isdigit():
         raise GarbageError("the configuration came without its generation and digest")
     return Desired(document, digest, int(generation))
-
-
-def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    try:
-        return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise GarbageError(f"the answer makes no sense: {error}") from error

@@ -35,6 +35,12 @@ class Reconciliation:
         path, headers = routes.reconciled(instance_id, verdict), {routes.ACTOR: actor}
         return as_object(await self.http.request("POST", path, body=body, headers=headers))
 
+    async def take_in_hand(self, instance_id: str, wish: str, reason: str, actor: str) -> Document:
+        """Ask something of an operation under way: `promote`, `pause`, `resume` or `abort`."""
+        path, headers = routes.reconciled(instance_id, wish), {routes.ACTOR: actor}
+        body = {"reason": reason}
+        return as_object(await self.http.request("POST", path, body=body, headers=headers))
+
     async def _lines(self, query: dict[str, str]) -> list[Document]:
         found: list[Document] = []
         after = ""
@@ -51,9 +57,16 @@ class Reconciliation:
         """One instance, read now: plan, gates, differences."""
         return as_object(await self.http.request("GET", routes.reconciled(instance_id)))
 
-    async def reconcile(self, instance_id: str, strategy: str | None, *, dry_run: bool) -> Document:
+    async def reconcile(
+        self,
+        instance_id: str,
+        strategy: str | None,
+        *,
+        dry_run: bool,
+        allow_state_loss: bool = False,
+    ) -> Document:
         """Have the instance looked at now, or only hear what would be done."""
-        body: Document = {"dryRun": dry_run}
+        body: Document = {"dryRun": dry_run, "allowStateLoss": allow_state_loss}
         if strategy is not None:
             body["strategy"] = strategy
         path = routes.reconciled(instance_id, "reconcile")
@@ -71,9 +84,9 @@ class Reconciliation:
         )
         return _objects(as_object(answer).get("entries"))
 
-    async def export(self, instance_id: str | None = None) -> str:
-        """The whole audit as lines of JSON, newest first."""
-        params = _query(instance_id, None) | {"format": "ndjson"}
+    async def export(self, instance_id: str | None = None, limit: int | None = None) -> str:
+        """The whole audit, or its newest entries, as lines of JSON, newest first."""
+        params = _query(instance_id, limit) | {"format": "ndjson"}
         answer = await self.http.request(
             "GET", routes.AUDIT, params=params, maximum=MAXIMUM_LIST, within=300
         )

@@ -23,6 +23,7 @@ from draas.client.port import (
     Order,
     RefusedError,
 )
+from draas.client.slots import NoSlots
 from draas.contract import routes
 from draas.contract.feed import Change, Changes
 from draas.model.configuration import ConfigurationError, digest
@@ -40,7 +41,7 @@ SLICE = 256
 """So many answers are taken in before others get a turn."""
 
 
-class ForeignControlPlane:
+class ForeignControlPlane(NoSlots):
     """`draas.client.port.ControlPlane` over the source document's endpoints alone."""
 
     def __init__(self, http: HttpClient, base: str, *, poll_interval: float) -> None:
@@ -52,10 +53,7 @@ class ForeignControlPlane:
 
     async def fleet(self, etag: str | None = None) -> FleetStates | None:
         """The list and then each configuration; unchanged ones are not parsed again."""
-        path = self.capabilities.base + routes.INSTANCES
-        listed = (await self._http.request("GET", path, maximum=MAXIMUM_LIST)).json()
-        if not isinstance(listed, list):
-            raise GarbageError("the list of instances is not an array")
+        listed = await self._list()
         named = {each["id"]: each for each in listed if _has_id(each)}
         unreadable = {} if all(map(_has_id, listed)) else {"?": "an instance without an id"}
         answers = await self._http.get_all([self._question(instance_id) for instance_id in named])
@@ -69,6 +67,13 @@ class ForeignControlPlane:
                 unreadable[instance_id] = str(error)
         self._digests = {s.id: self._digests[s.id] for s in states if s.id in self._digests}
         return FleetStates(tuple(states), unreadable=unreadable)
+
+    async def _list(self) -> list[Any]:
+        path = self.capabilities.base + routes.INSTANCES
+        listed = (await self._http.request("GET", path, maximum=MAXIMUM_LIST)).json()
+        if not isinstance(listed, list):
+            raise GarbageError("the list of instances is not an array")
+        return listed
 
     async def changes(self, after: str, wait: float) -> Changes:
         """One poll of recent-changes; with nothing new, the poll interval is waited out first.
@@ -107,11 +112,16 @@ class ForeignControlPlane:
         return True
 
     async def state(self, instance_id: str) -> InstanceState | None:
-        """The instance and its configuration's digest; 404 with a body means that it is gone."""
+        """The instance and its configuration's digest; gone where the list says so as well.
+
+        A 404 alone may be of a wrong route, as the prototype gives it, or of a proxy.
+        """
         try:
             answer = await self._http.request("GET", self._instance(instance_id))
         except RefusedError as error:
-            if error.status == NOT_FOUND:
+            if error.status != NOT_FOUND:
+                raise
+            if all(_has_id(each) and each["id"] != instance_id for each in await self._list()):
                 return None
             raise
         item = answer.json()

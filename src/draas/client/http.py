@@ -13,24 +13,41 @@ import aiohttp
 from draas.client import many
 from draas.client.answers import MAXIMUM_BODY, Response, refusal
 from draas.client.port import GarbageError, UnreachableError
+from draas.contract import routes
+from draas.contract.urls import base_urls
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
 Parameters = Mapping[str, str] | Sequence[tuple[str, str]]
 """A query; as pairs where a name may stand there more than once."""
 
+CONNECT_SECONDS = 5.0
+"""A machine that is off does not even refuse a connection."""
+_UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_CUT_OFF = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+
 MAXIMUM_LIST = 256 * 1024 * 1024
 
 
 class HttpClient:
-    """Talks to one base URL, a prefix included (B-97); `close` it when done."""
+    """Talks to one base URL, a prefix included (B-97); `close` it when done.
+
+    `url` may name several for the same, with commas between: it goes on with the next where one
+    does not answer. What may have been carried out is sent again only if that does no harm.
+    """
 
     def __init__(self, url: str, *, actor: str, timeout: float = 30.0, limit: int = 50) -> None:
-        self.url = url.rstrip("/")
+        self._urls = base_urls(url)
+        self._at = 0
         self._actor = actor
         self._timeout = timeout
         self._limit = limit
         self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the next request goes."""
+        return self._urls[self._at]
 
     async def request(
         self,
@@ -57,23 +74,29 @@ class HttpClient:
             data = json.dumps(body).encode()
             sent["Content-Type"] = media_type
         seconds = self._timeout if within is None else within
-        attempts = 2 if method == "GET" else 1
-        for attempt in range(1, attempts + 1):
+        is_read, is_several = method == "GET", len(self._urls) > 1
+        is_repeatable = is_read or routes.IDEMPOTENCY_KEY in sent
+        for left in reversed(range(max(len(self._urls), 1 + is_read))):
+            url = self.url
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._once(method, path, data, sent, params, maximum)
-            except TimeoutError as error:
-                raise UnreachableError(f"no answer from {self.url} in {seconds:g} s") from error
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if attempt == attempts:
-                    raise UnreachableError(f"{self.url} does not answer: {_why(error)}") from error
-            except (aiohttp.ClientError, OSError) as error:
-                raise UnreachableError(f"{self.url} does not answer: {_why(error)}") from error
+                    return await self._once(method, url, path, data, sent, params, maximum)
+            except (aiohttp.ClientError, OSError) as error:  # so is a TimeoutError
+                self._go_on_from(url)
+                elsewhere = is_several and (is_repeatable or isinstance(error, _UNSENT))
+                if not (left and (elsewhere or (is_read and isinstance(error, _CUT_OFF)))):
+                    raise UnreachableError(_told(url, error, seconds)) from error
         raise AssertionError("unreachable")
+
+    def _go_on_from(self, url: str) -> None:
+        """Ask the next URL from now on, unless somebody has gone on already."""
+        if self.url == url:
+            self._at = (self._at + 1) % len(self._urls)
 
     async def _once(
         self,
         method: str,
+        url: str,
         path: str,
         data: bytes | None,
         headers: Mapping[str, str],
@@ -83,7 +106,7 @@ class HttpClient:
         session, loop = self._open(), asyncio.get_running_loop()
         begin = loop.time()
         async with session.request(
-            method, self.url + path, data=data, headers=headers, params=params
+            method, url + path, data=data, headers=headers, params=params
         ) as answer:
             content = bytearray()
             async for chunk in answer.content.iter_any():
@@ -113,7 +136,7 @@ class HttpClient:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._limit, keepalive_timeout=15),
-                timeout=aiohttp.ClientTimeout(total=None),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
             )
@@ -124,6 +147,12 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _told(url: str, error: Exception, seconds: float) -> str:
+    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
+        return f"no answer from {url} in {seconds:g} s"
+    return f"{url} does not answer: {_why(error)}"
 
 
 def _why(error: Exception) -> str:

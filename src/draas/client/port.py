@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from draas.contract.feed import Changes
 from draas.model.instance import InstanceState
+from draas.model.slots import Parity, Slot, SlotPlan, Slots, Traffic
 
 
 class ControlPlaneError(Exception):
@@ -95,7 +96,62 @@ class Order:
     key: str
 
 
-class ControlPlane(Protocol):
+class SlotControl(Protocol):
+    """The slots of an instance: a second running copy beside the one that serves.
+
+    One that cannot have any refuses with `two-slots-impossible`. Calls with an order are ensured:
+    what is so already is left as it is.
+    """
+
+    async def slots(self, instance_id: str) -> Slots:
+        """The slots as they are now."""
+        ...
+
+    async def plan_slots(self, instance_id: str, document: Mapping[str, Any]) -> SlotPlan:
+        """What a change to the document by two slots would meet; nothing happens."""
+        ...
+
+    async def open_slot(
+        self,
+        instance_id: str,
+        document: Mapping[str, Any],
+        order: Order,
+        within: float,
+        *,
+        allow_state_loss: bool,
+    ) -> Slot:
+        """See that a candidate runs with the document, follows, and has no traffic."""
+        ...
+
+    async def weigh(
+        self, instance_id: str, weights: Mapping[str, int], order: Order, within: float
+    ) -> None:
+        """See that the traffic is split so, in percent."""
+        ...
+
+    async def traffic(self, instance_id: str) -> Traffic:
+        """What each slot was sent since it was attached."""
+        ...
+
+    async def parity(self, instance_id: str) -> Parity:
+        """Whether the queries whose text did not change give the same rows in both slots."""
+        ...
+
+    async def switch(self, instance_id: str, slot: str, order: Order, within: float) -> None:
+        """See that the slot serves: all traffic, leadership, reactions; the other is retired.
+
+        A switch to a retired slot is a way back: what served loses the praise that it earned there.
+        """
+        ...
+
+    async def close_slot(
+        self, instance_id: str, slot: str, order: Order, drain: float, within: float
+    ) -> None:
+        """See that the slot is gone, once it is idle or after `drain` seconds; not what serves."""
+        ...
+
+
+class ControlPlane(SlotControl, Protocol):
     """A control plane as the daemon needs it. Every call may raise `ControlPlaneError`."""
 
     capabilities: Capabilities

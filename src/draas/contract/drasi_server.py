@@ -41,6 +41,17 @@ INTERNAL_ERROR: Final = "INTERNAL_ERROR"
 PERSISTENCE_FAILED: Final = "PERSISTENCE_FAILED"
 INSTANCE_NOT_FOUND: Final = "INSTANCE_NOT_FOUND"
 
+# What drasi-server does not know: the hand-over between two hosts of one instance.
+HANDOVER: Final = "/handover"
+LEADER: Final = "leader"
+FOLLOWER: Final = "follower"
+SEALED: Final = "sealed"
+WRONG_ROLE: Final = "WRONG_ROLE"
+CHANGES_GONE: Final = "CHANGES_GONE"
+CROSS_SITE: Final = "CROSS_SITE"
+NOT_NOW: Final = "NOT_NOW"
+"""Nothing was applied, or nobody knows; the same request may be sent again."""
+
 QUERY_LANGUAGES: Final = ("GQL", "Cypher")
 DISPATCH_MODES: Final = ("Channel", "Broadcast")
 LOG_LEVELS: Final = ("trace", "debug", "info", "warn", "error")
@@ -116,13 +127,20 @@ SNAPSHOT_QUERY_NAMES: Final[dict[str, str]] = {
 SNAPSHOT_SUBSCRIPTION_NAMES: Final[dict[str, str]] = {"sourceId": "source_id"}
 
 
+_STATUSES: Final = {
+    INVALID_REQUEST: 400,
+    CROSS_SITE: 403,
+    DUPLICATE_RESOURCE: 409,
+    CONFIG_READ_ONLY: 409,
+    WRONG_ROLE: 409,
+    CHANGES_GONE: 409,
+    NOT_NOW: 503,
+}
+
+
 def http_status(code: str) -> int:
-    """The HTTP status of an error code: 404, 409, 400, and 500 for everything else."""
-    if code.endswith("_NOT_FOUND"):
-        return 404
-    if code in (DUPLICATE_RESOURCE, CONFIG_READ_ONLY):
-        return 409
-    return 400 if code == INVALID_REQUEST else 500
+    """The HTTP status of an error code: 404, or what the table says, else 500."""
+    return 404 if code.endswith("_NOT_FOUND") else _STATUSES.get(code, 500)
 
 
 def not_found(kind: str) -> str:

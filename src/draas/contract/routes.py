@@ -14,6 +14,7 @@ STATUS = "/api/status"
 RECENT_CHANGES = "/api/status/recent-changes"
 STATUS_UPDATES = "/api/status/updates"
 READY = "/ready"
+CONTROL_PLANES = "/api/control-plane/replicas"
 
 RECONCILED = "/api/reconciliation/instances"
 OPERATIONS = "/api/reconciliation/operations"
@@ -37,6 +38,11 @@ def instance(instance_id: str, action: str = "", *, base: str = SERVERS) -> str:
     """The path of an instance, or of an action on it; the id is escaped (B-97)."""
     path = f"{base}{INSTANCES}/{quote(instance_id, safe='')}"
     return f"{path}/{action}" if action else path
+
+
+def slots(instance_id: str, part: str = "", *, base: str = SERVERS) -> str:
+    """The path of an instance's slots: all of them, `plan`, one by name, or `NAME/switch`."""
+    return instance(instance_id, f"slots/{part}" if part else "slots", base=base)
 
 
 def configuration(instance_id: str, part: str = "") -> str:

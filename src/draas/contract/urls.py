@@ -14,3 +14,13 @@ def is_base_url(text: str) -> bool:
         return False
     bare = not (url.query or url.fragment or "@" in url.netloc or any(sign <= " " for sign in text))
     return url.scheme in ("http", "https") and bool(url.hostname) and port_is_valid and bare
+
+
+def base_urls(text: str) -> list[str]:
+    """The URLs of a list with commas, each without the slash at its end."""
+    return [each.strip(" ").rstrip("/") for each in text.split(",")]
+
+
+def are_base_urls(text: str) -> bool:
+    """Whether each URL of such a list is a base URL."""
+    return all(is_base_url(each) for each in base_urls(text))

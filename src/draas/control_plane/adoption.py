@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
+import msgspec
+
+from draas.contract.slots import MAIN, SECOND
 from draas.control_plane.fleet import Fleet, Transition
-from draas.control_plane.monitor import running_of
+from draas.control_plane.monitor import running_in
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Running
-from draas.control_plane.records import SLOT, Cause, Record, put, stamp
+from draas.control_plane.records import Cause, Record, Slot, put, slots_of, stamp
 from draas.control_plane.status import transition
-from draas.control_plane.transitions import ended, located
+from draas.control_plane.transitions import ended, halted, located
 from draas.model.clock import Clock
 from draas.model.status import InstanceStatus, RunState
 
 NOT_RUNNING = "was not running when the control plane started"
 AT_ONCE = 8
+_UNSETTLED = (
+    InstanceStatus.RUNNING.value,
+    InstanceStatus.STARTING.value,
+    InstanceStatus.STOPPING.value,
+)
 
 
 async def adopt_all(fleet: Fleet, platforms: Platforms, clock: Clock) -> int:
@@ -30,41 +39,66 @@ async def adopt_all(fleet: Fleet, platforms: Platforms, clock: Clock) -> int:
         async with at_once:
             return await _adopt(fleet, platforms, record, Cause(stamp(clock.now())))
 
-    unsettled = (InstanceStatus.RUNNING, InstanceStatus.STARTING, InstanceStatus.STOPPING)
-    names = [status.value for status in unsettled]
-    concerned = [each for each in fleet if each.slot or each.instance.status in names]
+    concerned = [each for each in fleet if fleet.is_here(each) and _is_unsettled(each)]
     return sum(await asyncio.gather(*(one(record) for record in concerned)))
 
 
 async def _adopt(fleet: Fleet, platforms: Platforms, record: Record, cause: Cause) -> bool:
     instance_id = record.instance.id
     platform = platforms.find(record.instance.platform_type)
-    running: Running | None = None
+    found: dict[str, Running] = {}
     if platform is not None:
-        running = await platform.adopt(running_of(record), instance_id, SLOT)
-        if running is not None and record.instance.status == InstanceStatus.STOPPING.value:
-            await platform.stop(instance_id, SLOT)
-            running = None
+        known = {slot.name: running_in(record, slot.name) for slot in slots_of(record)}
+        stopping = record.instance.status == InstanceStatus.STOPPING.value
+        for name in (MAIN, SECOND):
+            running = await platform.adopt(known.get(name), instance_id, name)
+            if running is not None and (stopping or name not in known):
+                await platform.stop(instance_id, name)
+            elif running is not None:
+                found[name] = running
 
     def decide(present: Record | None) -> Transition:
-        return Transition(None) if present is None else settled(present, running, cause)
+        if present is None or not fleet.is_here(present):
+            return Transition(present)
+        return settled(present, found, cause, fleet.host)
 
     await fleet.change(instance_id, decide)
-    return running is not None
+    return bool(found)
 
 
-def settled(record: Record, running: Running | None, cause: Cause) -> Transition:
-    """The instance as it was found: running, or not running and why."""
-    if running is not None and record.slot is not None:
+def _is_unsettled(record: Record) -> bool:
+    held = bool(slots_of(record)) or record.instance.operation is not None
+    return held or record.instance.status in _UNSETTLED
+
+
+def settled(
+    record: Record, found: Mapping[str, Running], cause: Cause, host: str | None = None
+) -> Transition:
+    """The instance as it was found on this host: which of its slots run, or why none does."""
+    if not slots_of(record) and record.instance.status not in _UNSETTLED:
+        return transition(record, put(record, operation=None), cause)
+    spare = record.spare and _located_or_gone(record.spare, found, host)
+    role = record.instance.second_slot if spare else None
+    seen = put(record, spare=spare, second_slot=role)
+    slot = record.slot and _located_or_gone(record.slot, found, host)
+    if slot is not None:
         after = put(
-            record,
+            seen,
             status=InstanceStatus.RUNNING.value,
-            slot=located(record.slot, running),
+            slot=slot,
+            operation=None,
             started_at=record.started_at or cause.at,
             reason=None,
         )
         return transition(record, after, cause)
     status, wanted = record.instance.status, record.instance.desired_run_state
     if status == InstanceStatus.STOPPING.value or wanted != RunState.RUNNING.value:
-        return ended(record, InstanceStatus.STOPPED, None, cause)
-    return ended(record, InstanceStatus.ERROR, NOT_RUNNING, cause)
+        return halted(record, cause)
+    return transition(record, ended(seen, InstanceStatus.ERROR, NOT_RUNNING, cause).record, cause)
+
+
+def _located_or_gone(slot: Slot, found: Mapping[str, Running], host: str | None) -> Slot | None:
+    """A slot as it was found on this host, `None` where nothing runs in it."""
+    if slot.name not in found:
+        return None
+    return msgspec.structs.replace(located(slot, found[slot.name]), host_id=host)

@@ -18,20 +18,34 @@ T = TypeVar("T")
 class Calls:
     """Names each call and lets it go on to its end, though its client goes away (B-94).
 
-    `operated` is told each call and its outcome.
+    `operated` is told each call and its outcome, `freed` each instance that no call holds any more;
+    `host` is where calls are carried out.
     """
 
     def __init__(
-        self, finisher: Finisher, clock: Clock, operated: Callable[[str, str], None]
+        self,
+        finisher: Finisher,
+        clock: Clock,
+        *,
+        operated: Callable[[str, str], None],
+        freed: Callable[[str], None],
+        host: str | None,
     ) -> None:
         self._finisher = finisher
+        self._host = host
         self._clock = clock
         self._operated = operated
+        self._freed = freed
 
     def begun(self, kind: str, cause: Cause) -> OperationInFlight:
         """What holds the instance while the call is under way."""
         return OperationInFlight(
-            kind, cause.operation_id or self._clock.new_id(), cause.actor, cause.at, cause.fence
+            kind,
+            cause.operation_id or self._clock.new_id(),
+            cause.actor,
+            cause.at,
+            cause.fence,
+            self._host,
         )
 
     def cause(self, mine: OperationInFlight) -> Cause:
@@ -55,5 +69,6 @@ class Calls:
                 await self._finisher.settled(
                     instance_id, lambda r: transitions.released(r, mine, now)
                 )
+                self._freed(instance_id)
 
         return await asyncio.shield(self._finisher.spawn(released()))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from draas.contract.problems import ProblemError
+from draas.contract.slots import MAIN
 from draas.control_plane.documents import Document, document, invalid, stored
-from draas.control_plane.fleet import Fleet, Transition, absent
-from draas.control_plane.records import SLOT, Cause, Generation, Record, Slot, put
+from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.picture import absent
+from draas.control_plane.records import Cause, Generation, Record, Slot, put
 from draas.control_plane.status import transition
 from draas.control_plane.store import Store, StoreError
 from draas.model.configuration import Configuration, ConfigurationError
@@ -125,13 +128,14 @@ class Configurations:
             known = (each.generation for each in history if each.digest == what.digest)
             generation = next(known, None)  # type: ignore[assignment]
         slot = Slot(
-            name=SLOT,
+            name=MAIN,
             host=what.host,
             port=what.port,
             digest=what.digest,
             components_digest=what.components_digest,
             generation=generation,
             at=cause.at,
+            host_id=self._fleet.host,
         )
         return what, slot
 
@@ -148,7 +152,8 @@ class Configurations:
             base = await self.get(instance_id)
             if base.generation != record.instance.generation:
                 continue
-            wanted = document(change(msgspec.json.decode(base.document)), port=record.port)
+            # In a thread: a large document or patch would hold up everybody else.
+            wanted = await asyncio.to_thread(_changed, change, base.document, record.port)
             if wanted.encoded == base.document:
                 return base
             try:
@@ -191,6 +196,10 @@ class Configurations:
         if len(self._recent) > REMEMBERED:
             del self._recent[next(iter(self._recent))]
         return found
+
+
+def _changed(change: Callable[[Configuration], Any], present: bytes, port: int) -> Document:
+    return document(change(msgspec.json.decode(present)), port=port)
 
 
 def _is_of(found: Generation, instance: Instance) -> bool:

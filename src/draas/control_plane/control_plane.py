@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from draas.control_plane.adoption import adopt_all
 from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
+from draas.control_plane.evictions import Evictions
+from draas.control_plane.exits import Exits
 from draas.control_plane.finisher import Finisher
 from draas.control_plane.first_answers import FirstAnswers
 from draas.control_plane.fleet import Fleet
+from draas.control_plane.handover import Handover
+from draas.control_plane.hosts import Hosts
 from draas.control_plane.hot_apply import HotApply
 from draas.control_plane.instances import Instances
+from draas.control_plane.leadership import Leadership
 from draas.control_plane.lifecycle import Lifecycle
 from draas.control_plane.monitor import Monitor
 from draas.control_plane.options import ControlPlaneSettings
+from draas.control_plane.parity import ParityCheck
+from draas.control_plane.placing import Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Editor, Observer
-from draas.control_plane.store import Store
+from draas.control_plane.router import TrafficRouter
+from draas.control_plane.slots import Slots
+from draas.control_plane.store import Store, StoreError
+from draas.control_plane.traffic import Traffic
 from draas.model.clock import Clock
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -26,7 +37,10 @@ from draas.telemetry.metrics import ControlPlaneMetrics
 
 
 class ControlPlane:
-    """Owns desired configurations and runs servers; between `open` and `close`."""
+    """Owns desired configurations and runs servers; between `open` and `close`.
+
+    `host` is the id of the host whose processes it runs, where others can share the store.
+    """
 
     def __init__(
         self,
@@ -38,6 +52,10 @@ class ControlPlane:
         settings: ControlPlaneSettings,
         can_bind: Callable[[str, int], bool],
         metrics: ControlPlaneMetrics,
+        *,
+        handover: Handover,
+        router: TrafficRouter | None = None,
+        host: str | None = None,
     ) -> None:
         ports = range(settings.process.first_port, settings.process.last_port + 1)
         interval = settings.monitor_interval.total_seconds()
@@ -46,12 +64,22 @@ class ControlPlane:
         self.observer = observer
         self.clock = clock
         self.metrics = metrics
-        self.fleet = Fleet(store, keep_changes=settings.changes.retention)
+        self.fleet = Fleet(store, keep_changes=settings.changes.retention, host=host)
         self.monitor = Monitor(self.fleet, observer, clock, interval)
         self.configurations = Configurations(self.fleet, store)
         self.instances = Instances(self.fleet, platforms, clock, ports, can_bind)
         self._finisher = Finisher(self.fleet)
-        calls = Calls(self._finisher, clock, metrics.operated)
+        exits = Exits(self.fleet, self._finisher, clock, metrics.operated)
+        platforms.watch(exits.came)
+        calls = Calls(
+            self._finisher, clock, operated=metrics.operated, freed=exits.freed, host=host
+        )
+        inside = range(settings.slots.first_port, settings.slots.last_port + 1) if router else None
+        placing = Placing(self.fleet, inside, can_bind, clock.jitter)
+        self.traffic = Traffic(router)
+        self.handover = handover
+        self.hosts = Hosts(self.fleet, store, clock)
+        self._evictions = Evictions(self.fleet, platforms, self.traffic, self._finisher)
         self.hot_apply = HotApply(
             self.fleet,
             calls,
@@ -59,6 +87,8 @@ class ControlPlane:
             self.configurations,
             observer,
             editor,
+            placing,
+            self.traffic,
             restarts_queries=settings.process.executable_path != "",
             applied=self.monitor.soon,
         )
@@ -68,10 +98,22 @@ class ControlPlane:
             self._finisher,
             self.configurations,
             platforms,
-            clock,
+            placing,
+            self.traffic,
             started=self.monitor.soon,
-            operated=metrics.operated,
         )
+        self.slots = Slots(
+            self.fleet,
+            calls,
+            self._finisher,
+            self.configurations,
+            platforms,
+            placing,
+            self.traffic,
+            Leadership(handover),
+            switched=self.monitor.soon,
+        )
+        self.parity = ParityCheck(self.fleet, handover, observer)
         self.first_answers = FirstAnswers(store, self._finisher)
         self.adopted = False
         self._loops: list[asyncio.Task[None]] = []
@@ -81,14 +123,23 @@ class ControlPlane:
 
         Raises:
             StoreError: the store cannot be read or written.
+            RouterError: there is to be a router, and it cannot be had.
         """
-        await self.fleet.load()
+        await self.fleet.load(self._evictions.learned)
         loop = asyncio.get_running_loop()
         self._loops.append(loop.create_task(self.fleet.write_forever()))
+        self._loops.append(loop.create_task(self.store.listen(self._catch_up)))
         adopted = await adopt_all(self.fleet, self.platforms, self.clock)
         emit(messages.ADOPTED_AT_START, adopted=adopted, instances=len(self.fleet))
+        await self.traffic.open(each for each in self.fleet if self.fleet.is_here(each))
         self._loops.append(loop.create_task(self.monitor.watch_forever()))
+        self._finisher.spawn(self._evictions.look_through())
+        self._loops.append(loop.create_task(self.hosts.beat_forever()))
         self.adopted = True
+
+    async def _catch_up(self) -> None:
+        with suppress(StoreError):  # it is looked again soon
+            await self.fleet.catch_up()
 
     async def close(self) -> None:
         """Finish what has begun, write it, and let go; servers run on."""
@@ -98,5 +149,6 @@ class ControlPlane:
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.traffic.close()
         await self.platforms.close()
         await self.store.close()

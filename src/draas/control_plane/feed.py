@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -18,13 +18,22 @@ LONGEST_WAIT = 60.0
 
 
 class Feed:
-    """What has happened, in order; the newest `WINDOW` changes are answered from memory."""
+    """What has happened, in order; the newest `WINDOW` changes are answered from memory.
+
+    `catch_up` learns what others wrote to the same store.
+    """
 
     def __init__(
-        self, store: Store, epoch: str, sequence: int, state: Callable[[str], InstanceState | None]
+        self,
+        store: Store,
+        epoch: str,
+        sequence: int,
+        state: Callable[[str], InstanceState | None],
+        catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._state = state
+        self._catch_up = catch_up
         self._recent: deque[Change] = deque(maxlen=WINDOW)
         self._more = asyncio.Event()
         self._closed = False
@@ -36,12 +45,21 @@ class Feed:
         """The cursor after the newest change."""
         return cursor(self.epoch, self.sequence)
 
+    def begin(self, epoch: str, sequence: int) -> None:
+        """Go on from elsewhere: who has an older cursor missed something."""
+        self._recent.clear()
+        self.epoch, self.sequence = epoch, sequence
+        self._wake()
+
     def append(self, changes: Sequence[Change]) -> None:
         """Publish changes that are durable, and wake all that wait."""
         if not changes:
             return
         self._recent.extend(changes)
         self.sequence = changes[-1].sequence
+        self._wake()
+
+    def _wake(self) -> None:
         self._more.set()
         self._more = asyncio.Event()
 
@@ -55,6 +73,7 @@ class Feed:
 
         Raises:
             ProblemError: the cursor is none (invalid-parameter).
+            StoreError: it is ahead, and whether others wrote so much cannot be found out.
         """
         if text is None:
             return Changes(self.epoch, self.cursor, False, [])
@@ -64,6 +83,8 @@ class Feed:
             raise ProblemError(
                 "invalid-parameter", str(error), parameter="after", value=text[:200]
             ) from None
+        if epoch == self.epoch and sequence > self.sequence:
+            await self._catch_up()
         if epoch != self.epoch or sequence > self.sequence:
             return self._gap()
         if sequence == self.sequence and wait > 0 and not self._closed:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from draas.control_plane.fleet import Decide, Fleet
+from draas.control_plane.fleet import Decide, Fleet, Transition
+from draas.control_plane.ownership import require_here
 from draas.control_plane.records import Record
 from draas.control_plane.store import StoreError
 
@@ -32,10 +33,20 @@ class Finisher:
         return task
 
     async def settled(self, instance_id: str, decide: Decide) -> Record | None:
-        """Store what has happened already; again until the store takes it."""
+        """Store what has happened already; again until the store takes it.
+
+        Raises:
+            ElsewhereError: another host took the instance meanwhile, so that this counts no more.
+        """
+
+        def here(record: Record | None) -> Transition:
+            if record is not None:
+                require_here(record, self._fleet.host)
+            return decide(record)
+
         while True:
             try:
-                return await self._fleet.change(instance_id, decide)
+                return await self._fleet.change(instance_id, here)
             except StoreError:
                 await asyncio.sleep(STORE_RETRY)
 

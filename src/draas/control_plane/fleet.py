@@ -9,15 +9,17 @@ from typing import NamedTuple
 import msgspec
 
 from draas.contract.feed import Change
-from draas.contract.problems import ProblemError
 from draas.control_plane.feed import Feed
-from draas.control_plane.records import Generation, Record, Write
+from draas.control_plane.ownership import owner
+from draas.control_plane.picture import Picture
+from draas.control_plane.records import Generation, Loaded, News, Record, Write, put
 from draas.control_plane.store import Store
-from draas.model.instance import InstanceState
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
 BATCH = 256
+HELD = "Held"
+"""A call took hold of an instance or let go of it: told where there are others to be told."""
 
 
 class Transition(NamedTuple):
@@ -35,66 +37,66 @@ Decide = Callable[[Record | None], Transition]
 """Pure: from the present record to what becomes of it; a `ProblemError` refuses."""
 
 
-def absent(instance_id: str) -> ProblemError:
-    """The problem of an id that nobody knows."""
-    return ProblemError(
-        "instance-not-found",
-        f"there is no instance {instance_id[:128]!r}; GET /api/servers/instances lists them",
-    )
+Waiting = tuple[str, Decide, asyncio.Future[Record | None]]
 
 
-class Fleet:
+class Fleet(Picture):
     """The present of every instance; changes are decided one after another and written in groups.
 
     A change is visible here only once it is durable, and a caller that goes away does not undo it.
+    Where others write to the same store, a change is decided on what they wrote. `host` is the id
+    of the host whose processes this control plane runs, `None` where it is alone.
     """
 
-    def __init__(self, store: Store, *, keep_changes: int) -> None:
-        self._store = store
+    def __init__(self, store: Store, *, keep_changes: int, host: str | None = None) -> None:
+        super().__init__(store)
+        self.host = host
+        self.learned = 0
         self._keep = keep_changes
-        self._records: dict[str, Record] = {}
-        self._states: dict[str, bytes] = {}
-        self._queue: asyncio.Queue[tuple[str, Decide, asyncio.Future[Record | None]]] = (
-            asyncio.Queue()
-        )
-        self.feed: Feed
+        self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
+        self._turn = asyncio.Lock()
+        self._look: asyncio.Task[None] | None = None
+        self._told: Callable[[News | Loaded], None] = lambda _: None
 
-    async def load(self) -> None:
-        """Read everything; to be called once, before anything else."""
+    async def load(self, told: Callable[[News | Loaded], None] = lambda _: None) -> None:
+        """Read everything; to be called once, before anything else.
+
+        `told` is called with what others wrote, when that is known here.
+        """
         loaded = await self._store.load()
-        self.feed = Feed(self._store, loaded.epoch, loaded.sequence, self.state)
-        for record in loaded.records:
-            self._show(record.instance.id, record)
+        self.feed = Feed(self._store, loaded.epoch, loaded.sequence, self.state, self.catch_up)
+        super().learn(loaded)
+        self._told = told
 
-    def __iter__(self) -> Iterator[Record]:
-        return iter(list(self._records.values()))
+    def is_here(self, record: Record) -> bool:
+        """Whether nobody else runs the instance, or is at work on it."""
+        return owner(record) in (None, self.host)
 
-    def __contains__(self, instance_id: str) -> bool:
-        return instance_id in self._records
+    def learn(self, news: News | Loaded) -> None:
+        """Take in what others wrote."""
+        super().learn(news)
+        self.learned += 1
+        self._told(news)
 
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def get(self, instance_id: str) -> Record:
-        """The record of an instance.
+    async def catch_up(self) -> None:
+        """Learn what others had written when this was called; nothing where there are no others.
 
         Raises:
-            ProblemError: there is no such instance (instance-not-found).
+            StoreError: that cannot be found out.
         """
-        record = self._records.get(instance_id)
-        if record is None:
-            raise absent(instance_id)
-        return record
+        if not self._store.shared:
+            return
+        if self._look is None:
+            self._look = asyncio.create_task(self._look_once())
+            self._look.add_done_callback(lambda each: each.cancelled() or each.exception())
+        await asyncio.shield(self._look)
 
-    def state(self, instance_id: str) -> InstanceState | None:
-        """The levels of an instance, `None` if there is no such instance."""
-        record = self._records.get(instance_id)
-        return as_state(record) if record else None
-
-    def states(self) -> bytes:
-        """The slim list as the contract's `InstanceStates`, put together from ready bytes."""
-        head = msgspec.json.encode({"epoch": self.feed.epoch, "cursor": self.feed.cursor})
-        return head[:-1] + b',"instances":[' + b",".join(self._states.values()) + b"]}"
+    async def _look_once(self) -> None:
+        async with self._turn:
+            self._look = None  # who comes now may have written after this look
+            news = await self._store.news(self.feed.sequence)
+            if news is not None:
+                self.learn(news)
 
     async def change(self, instance_id: str, decide: Decide) -> Record | None:
         """Decide on the present record and make it so; the new record.
@@ -124,24 +126,53 @@ class Fleet:
         """Wait until everything that was asked for is written or refused."""
         await self._queue.join()
 
-    async def _write(self, group: list[tuple[str, Decide, asyncio.Future[Record | None]]]) -> None:
-        ahead: dict[str, Record | None] = {}
-        writes: list[Write] = []
-        decided: list[tuple[asyncio.Future[Record | None], Record | None]] = []
+    async def _write(self, group: list[Waiting]) -> None:
+        async with self._turn:
+            made = self._decided(group)
+
+            def anew(news: News | Loaded) -> list[Write]:
+                nonlocal made
+                self.learn(news)
+                made = self._decided(group)
+                return made.writes
+
+            failure: Exception | None = None
+            try:
+                if made.writes:
+                    await self._store.write(
+                        made.writes, after=self.feed.sequence, keep=self._keep, anew=anew
+                    )
+            except Exception as error:
+                failure = error
+            else:
+                for instance_id, record in made.ahead.items():
+                    self.show(instance_id, record)
+                changes = [change for write in made.writes for change in write.changes]
+                self.feed.append(changes)
+                _log(changes)
+        for (_, _, done), result in zip(group, made.results, strict=True):
+            _settle(done, result if failure is None or isinstance(result, Exception) else failure)
+            self._queue.task_done()
+
+    def _decided(self, group: list[Waiting]) -> _Decided:
+        """What becomes of the present by each in turn; nothing is changed yet."""
+        made = _Decided({}, [], [])
         sequence = self.feed.sequence
-        for instance_id, decide, done in group:
-            present = ahead.get(instance_id, self._records.get(instance_id))
+        for instance_id, decide, _ in group:
+            present = made.ahead.get(instance_id, self._records.get(instance_id))
             try:
                 record, changes, generation = decide(present)
             except Exception as error:
-                _settle(done, error)
+                made.results.append(error)
                 continue
-            ahead[instance_id] = record
-            decided.append((done, record))
+            record = made.ahead[instance_id] = self._fenced(instance_id, present, record)
+            made.results.append(record)
+            if not self._store.shared:
+                changes = tuple(each for each in changes if each.kind != HELD)
             numbered = tuple(_numbered(changes, sequence))
             sequence += len(numbered)
             if numbered:
-                writes.append(
+                made.writes.append(
                     Write(
                         instance_id=instance_id,
                         record=record,
@@ -149,39 +180,23 @@ class Fleet:
                         generation=generation,
                     )
                 )
-        try:
-            if writes:
-                await self._store.write(writes, after=self.feed.sequence, keep=self._keep)
-        except Exception as error:
-            for done, _ in decided:
-                _settle(done, error)
-        else:
-            for instance_id, record in ahead.items():
-                self._show(instance_id, record)
-            made = [change for write in writes for change in write.changes]
-            self.feed.append(made)
-            _log(made)
-            for done, record in decided:
-                _settle(done, record)
-        finally:
-            for _ in group:
-                self._queue.task_done()
+        return made
 
-    def _show(self, instance_id: str, record: Record | None) -> None:
-        if record is None:
-            self._records.pop(instance_id, None)
-            self._states.pop(instance_id, None)
-        else:
-            self._records[instance_id] = record
-            self._states[instance_id] = msgspec.json.encode(as_state(record))
+    def _fenced(
+        self, instance_id: str, before: Record | None, after: Record | None
+    ) -> Record | None:
+        """What becomes of it; a new one is not open to calls that the earlier one refused."""
+        if before is not None or after is None:
+            return after
+        return put(after, fence=self.last_fence(instance_id))
 
 
-def as_state(record: Record) -> InstanceState:
-    """The levels of an instance without what people call it."""
-    return InstanceState(**{name: getattr(record.instance, name) for name in _LEVELS})
+class _Decided(NamedTuple):
+    ahead: dict[str, Record | None]
+    writes: list[Write]
+    results: list[Record | Exception | None]
 
 
-_LEVELS = InstanceState.__struct_fields__
 _LOGGED = ("Created", "ConfigurationChanged", "DesiredRunStateChanged", "StatusChanged", "Deleted")
 
 

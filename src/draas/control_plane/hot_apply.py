@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from draas.contract.problems import ProblemError
-from draas.control_plane import transitions
+from draas.control_plane import placement, transitions
 from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
 from draas.control_plane.documents import Document
@@ -17,8 +17,10 @@ from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.monitor import components_digest, running_of
 from draas.control_plane.outcome import Outcome, outcome
+from draas.control_plane.placing import Placing
 from draas.control_plane.ports import Editor, Observation, Observer, Running, StepError
 from draas.control_plane.records import Cause, Record, Slot
+from draas.control_plane.traffic import Traffic
 from draas.decide.hot_apply import hot_steps, settings_changed
 from draas.model.canonical import Configuration
 from draas.model.configuration import ConfigurationError, from_snapshot
@@ -44,6 +46,8 @@ class HotApply:
         configurations: Configurations,
         observer: Observer,
         editor: Editor,
+        placing: Placing,
+        traffic: Traffic,
         *,
         restarts_queries: bool,
         applied: Callable[[str], None],
@@ -54,6 +58,8 @@ class HotApply:
         self._configurations = configurations
         self._observer = observer
         self._editor = editor
+        self._placing = placing
+        self._traffic = traffic
         self._restarts_queries = restarts_queries
         self._applied = applied
 
@@ -75,15 +81,20 @@ class HotApply:
                 instance_id, lambda record: transitions.changing(record, instance_id, mine, held)
             )
             assert begun is not None and begun.slot is not None
-            applied = await self._hot_from(begun, begun.slot, what)
+            present = begun.slot
+            applied = await self._hot_from(begun, present, what)
             running = _running(begun)
-            changed = await self._make(running, applied, what)
-            now = self._calls.cause(mine)
+            named = msgspec.structs.replace(slot, name=present.name)
+            with self._placing.placed(named, what, present.placement) as (placed, target):
+                before = placement.placed(applied, present.placement, present.name)
+                changed = await self._make(running, before, target, placed.components_digest)
+                now = self._calls.cause(mine)
 
-            def done(record: Record | None) -> Transition:
-                return transitions.changed(record, slot, now) if record else Transition(None)
+                def done(record: Record | None) -> Transition:
+                    return transitions.changed(record, placed, now) if record else Transition(None)
 
-            after = await self._finisher.settled(instance_id, done) or begun
+                after = await self._finisher.settled(instance_id, done) or begun
+            await self._traffic.direct(after)
             self._applied(instance_id)
             said = f"{changed} changes applied in place" if changed else "runs it already"
             return outcome(after, "apply", bool(changed), said)
@@ -102,12 +113,14 @@ class HotApply:
             raise _restart_needed(record, why, changed)
         return applied
 
-    async def _make(self, running: Running, applied: Configuration, what: Document) -> int:
+    async def _make(
+        self, running: Running, applied: Configuration, target: Configuration, digest: str
+    ) -> int:
         seen = await self._observer.observe(running)
         steps = hot_steps(
             _components(running, seen),
             applied,
-            what.configuration,
+            target,
             idle=[
                 (_PARTS[each.kind], each.id)
                 for each in seen.components
@@ -122,14 +135,14 @@ class HotApply:
                 raise ProblemError(
                     "hot-apply-failed", f"instance {running.instance_id!r}: {error}"
                 ) from None
-        await self._verify(running, what)
+        await self._verify(running, digest)
         return len(steps)
 
-    async def _verify(self, running: Running, what: Document) -> None:
+    async def _verify(self, running: Running, wanted: str) -> None:
         for _ in range(int(SETTLING_SECONDS / 0.1)):
             seen = await self._observer.observe(running)
             digest, unreadable = components_digest(seen)
-            if digest == what.components_digest and seen.health is Health.HEALTHY:
+            if digest == wanted and seen.health is Health.HEALTHY:
                 return
             await asyncio.sleep(0.1)
         wrong = unreadable or seen.reason or "it reports something else than what was applied"

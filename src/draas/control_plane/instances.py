@@ -11,11 +11,15 @@ from draas.control_plane.documents import DEFAULT_HOST, document
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.port_allocation import PortsExhaustedError, choose_port
-from draas.control_plane.records import Cause, Generation, Record
+from draas.control_plane.records import Cause, Generation, Record, slots_of
 from draas.control_plane.status import transition
 from draas.model.clock import Clock
 from draas.model.instance import Instance
 from draas.model.status import InstanceStatus, PlatformType, RunState
+
+
+class _PortTaken(Exception):  # noqa: N818  a race that was lost, not a fault
+    """Another control plane gave the port away meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,16 @@ class Instances:
         instance_id = asked.instance_id or self._clock.new_id()
         self._require_new(instance_id in self._fleet, instance_id)
         self._platforms.available(asked.platform_type.value)
-        wanted = document(asked.configuration, port=self._port(asked.configuration))
+        while True:
+            try:
+                return await self._create(asked, instance_id, cause)
+            except _PortTaken:
+                continue
+
+    async def _create(self, asked: Creation, instance_id: str, cause: Cause) -> Record:
+        learned = self._fleet.learned
+        port = self._port(asked.configuration)
+        wanted = document(asked.configuration, port=port)
         first = Generation(
             instance_id=instance_id,
             generation=1,
@@ -89,6 +102,8 @@ class Instances:
 
         def decide(record: Record | None) -> Transition:
             self._require_new(record is not None, instance_id)
+            if port and learned != self._fleet.learned and port in self._taken():
+                raise _PortTaken
             return transition(None, new, cause, generation=first)
 
         self._promised.add(wanted.port)
@@ -108,15 +123,20 @@ class Instances:
         """A free port, unless the configuration brings its own."""
         if brings_port(configuration):
             return 0
-        taken = set(self._promised)
-        for record in self._fleet:
-            taken.add(record.port)
-            if record.slot is not None:
-                taken.add(record.slot.port)
+        taken = self._taken() | self._promised
         try:
             return choose_port(self._ports, taken, lambda port: self._can_bind(DEFAULT_HOST, port))
         except PortsExhaustedError as error:
             raise ProblemError("ports-exhausted", str(error)) from None
+
+    def _taken(self) -> set[int]:
+        """The ports of all instances, and those that their servers listen on."""
+        taken = set()
+        for record in self._fleet:
+            taken.add(record.port)
+            for slot in slots_of(record):
+                taken.update({slot.port, *(place.port for place in slot.placement.values())})
+        return taken
 
 
 def brings_port(configuration: Mapping[str, Any]) -> bool:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
+import msgspec
+
 from draas.contract.problems import ProblemError
+from draas.contract.slots import MAIN, SECOND, other
 from draas.control_plane import transitions
 from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
@@ -13,12 +16,13 @@ from draas.control_plane.documents import Document
 from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Decide, Fleet, Transition
 from draas.control_plane.outcome import Outcome, outcome
+from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
-from draas.control_plane.ports import Exit, Launch, LaunchError, Platform, SlotOccupiedError
-from draas.control_plane.records import SLOT, Cause, Record, Slot, put, stamp
+from draas.control_plane.ports import Launch, LaunchError, Platform, Running
+from draas.control_plane.records import Cause, Record, Slot, put
 from draas.control_plane.status import transition
-from draas.model.clock import Clock
-from draas.model.configuration import for_launch
+from draas.control_plane.traffic import Traffic
+from draas.model.configuration import Configuration, for_launch
 from draas.model.instance import OperationInFlight
 from draas.model.status import InstanceStatus, RunState
 
@@ -31,7 +35,7 @@ class Lifecycle:
 
     A call holds its instance by `operation` in the instance's state; another one meanwhile is
     refused with instance-busy.
-    `started` is told the id of each instance that came up, `operated` of a crash.
+    `started` is told the id of each instance that came up.
     """
 
     def __init__(
@@ -41,21 +45,19 @@ class Lifecycle:
         finisher: Finisher,
         configurations: Configurations,
         platforms: Platforms,
-        clock: Clock,
+        placing: Placing,
+        traffic: Traffic,
         *,
         started: Callable[[str], None],
-        operated: Callable[[str, str], None],
     ) -> None:
         self._fleet = fleet
         self._calls = calls
-        self._operated = operated
         self._started = started
         self._configurations = configurations
         self._platforms = platforms
-        self._clock = clock
+        self._placing = placing
+        self._traffic = traffic
         self._finisher = finisher
-        self._exits: dict[str, Exit] = {}
-        platforms.watch(self._on_exit)
 
     async def start(
         self, instance_id: str, given: Any | None, cause: Cause, *, keep_desired: bool = False
@@ -72,10 +74,9 @@ class Lifecycle:
         desired = {} if keep_desired else {"desired_run_state": RunState.RUNNING.value}
 
         async def work() -> Outcome:
-            begun = await self._begin_start(self._fleet.change, instance_id, slot, mine, desired)
-            if begun.instance.operation is None:
-                return outcome(begun, "start", False, "runs already with this configuration")
-            return await self._launch(platform, begun, what, mine)
+            return await self._run(
+                self._fleet.change, platform, instance_id, slot, what, mine, desired
+            )
 
         return await self._calls.finish(instance_id, mine, work())
 
@@ -92,7 +93,7 @@ class Lifecycle:
             begun = await self._begin_stop(instance_id, mine, desired, idle_too=False)
             if begun.instance.operation is None:
                 return outcome(begun, "stop", False, "does not run")
-            after, ran = await self._halt(begun, mine, keep=False)
+            after, ran = await self._halt(begun, mine, hand_over=keep_desired)
             return outcome(after, "stop", ran, "stopped successfully")
 
         return await self._calls.finish(instance_id, mine, work())
@@ -110,11 +111,10 @@ class Lifecycle:
 
         async def work() -> Outcome:
             begun = await self._begin_stop(instance_id, mine, desired, idle_too=True)
-            await self._halt(begun, mine, keep=True)
-            begun = await self._begin_start(
-                self._finisher.settled, instance_id, slot, mine, desired
+            await self._halt(begun, mine, keep=True, hand_over=True)
+            return await self._run(
+                self._finisher.settled, platform, instance_id, slot, what, mine, desired
             )
-            return await self._launch(platform, begun, what, mine)
 
         return await self._calls.finish(instance_id, mine, work())
 
@@ -141,21 +141,60 @@ class Lifecycle:
     def _platform(self, instance_id: str) -> Platform:
         return self._platforms.available(self._fleet.get(instance_id).instance.platform_type)
 
-    async def _begin_start(
+    async def _run(
+        self,
+        change: Change,
+        platform: Platform,
+        instance_id: str,
+        slot: Slot,
+        what: Document,
+        mine: OperationInFlight,
+        desired: Mapping[str, str],
+    ) -> Outcome:
+        """Run the slot; where the very same runs already, only what is desired changes."""
+        cause = self._calls.cause(mine)
+
+        def begin(record: Record | None, placed: Slot) -> Transition:
+            free = transitions.free(record, instance_id, mine)
+            return transitions.starting(free, placed, mine, desired, cause)
+
+        begun, configuration = await self._place(change, instance_id, slot, what, begin)
+        if begun.instance.operation is None:
+            return outcome(begun, "start", False, "runs already with this configuration")
+        try:
+            try:
+                running = await self._up(platform, begun, configuration)
+            except OvertakenError:
+                begun, configuration = await self._place(
+                    self._finisher.settled,
+                    instance_id,
+                    slot,
+                    what,
+                    lambda record, placed: transitions.placed_anew(record, placed, cause),
+                )
+                running = await self._up(platform, begun, configuration)
+        except LaunchError as error:
+            await self._ended(instance_id, mine, InstanceStatus.ERROR, str(error))
+            raise start_failed(instance_id, error) from None
+        except Exception:
+            await self._ended(instance_id, mine, InstanceStatus.ERROR, "the platform failed")
+            raise
+        return await self._came_up(begun, running, mine)
+
+    async def _place(
         self,
         change: Change,
         instance_id: str,
         slot: Slot,
-        mine: OperationInFlight,
-        desired: Mapping[str, str],
-    ) -> Record:
-        cause = self._calls.cause(mine)
-
-        def decide(record: Record | None) -> Transition:
-            free = transitions.free(record, instance_id, mine)
-            return transitions.starting(free, slot, mine, desired, cause)
-
-        return await change(instance_id, decide) or self._fleet.get(instance_id)
+        what: Document,
+        decide: Callable[[Record | None, Slot], Transition],
+    ) -> tuple[Record, Configuration]:
+        """Record the slot where it is to listen; with it what it is to be started with."""
+        spare = self._fleet.get(instance_id).spare
+        named = msgspec.structs.replace(slot, name=other(spare.name) if spare else MAIN)
+        with self._placing.placed(named, what) as (placed, configuration):
+            record = await change(instance_id, lambda record: decide(record, placed))
+        return record or self._fleet.get(instance_id), configuration
 
     async def _begin_stop(
         self,
@@ -169,57 +208,68 @@ class Lifecycle:
 
         def decide(record: Record | None) -> Transition:
             free = transitions.free(record, instance_id, mine)
-            if not idle_too and free.slot is None and free.instance.status in transitions.IDLE:
+            nothing_runs = free.slot is None and free.spare is None
+            if not idle_too and nothing_runs and free.instance.status in transitions.IDLE:
                 idle = put(free, fence=transitions.fence(free, mine), **desired)
                 return transition(free, idle, cause)
             return transitions.stopping(free, mine, desired, cause)
 
         return await self._fleet.change(instance_id, decide) or self._fleet.get(instance_id)
 
-    async def _launch(
-        self, platform: Platform, begun: Record, what: Document, mine: OperationInFlight
-    ) -> Outcome:
-        instance_id = begun.instance.id
-        configuration = for_launch(what.configuration, instance_id=instance_id)
-        launch = Launch(instance_id, SLOT, configuration, what.host, what.port)
-        self._exits.pop(instance_id, None)
-        try:
-            running = await _started(platform, launch)
-        except LaunchError as error:
-            await self._ended(instance_id, mine, InstanceStatus.ERROR, str(error))
-            raise ProblemError(
-                "start-failed",
-                f"instance {instance_id!r} did not start: {error}",
-                exitCode=error.exit_code,
-                log=list(error.log),
-            ) from None
-        except Exception:
-            await self._ended(instance_id, mine, InstanceStatus.ERROR, "the platform failed")
-            raise
-        now = self._calls.cause(mine)
+    async def _up(self, platform: Platform, begun: Record, configuration: Configuration) -> Running:
+        """Bring the serving slot up, reached by clients.
+
+        Raises:
+            LaunchError: it did not come up.
+        """
+        instance_id, slot = begun.instance.id, begun.slot
+        assert slot is not None
+        document = for_launch(configuration, instance_id=instance_id)
+        launch = Launch(instance_id, slot.name, document, slot.host, slot.port)
+        running = await self._placing.start(platform, launch, slot)
+        await self._route(platform, begun, running)
+        return running
+
+    async def _came_up(self, begun: Record, running: Running, mine: OperationInFlight) -> Outcome:
+        now, instance_id = self._calls.cause(mine), begun.instance.id
         record = await self._finisher.settled(
             instance_id, lambda r: transitions.ready(r, running, now) if r else Transition(None)
         )
-        early = self._exits.pop(instance_id, None)
-        if early is not None and early.process_id == running.process_id:
-            self._on_exit(early)
         self._started(instance_id)
         return outcome(record or begun, mine.kind, True, f"{mine.kind}ed successfully")
 
+    async def _route(self, platform: Platform, begun: Record, running: Running) -> None:
+        """Let clients reach what came up; what they cannot reach has not been started.
+
+        Raises:
+            LaunchError: they cannot; nothing runs any more.
+        """
+        try:
+            await self._traffic.direct(begun)
+        except ProblemError as error:
+            await platform.stop(running.instance_id, running.slot)
+            await self._traffic.withdraw(running.instance_id)
+            raise LaunchError(error.detail) from None
+
     async def _halt(
-        self, begun: Record, mine: OperationInFlight, *, keep: bool
+        self, begun: Record, mine: OperationInFlight, *, keep: bool = False, hand_over: bool = False
     ) -> tuple[Record, bool]:
-        """Stop the slot; with `keep` the operation goes on holding the instance."""
+        """Stop all slots; with `keep` the operation goes on holding the instance.
+
+        With `hand_over` what the sources have brought is kept for the next start.
+        """
         instance_id = begun.instance.id
         platform = self._platforms.find(begun.instance.platform_type)
+        serving = begun.slot.name if begun.slot else MAIN
+        ran = False
         try:
-            ran = platform is not None and await platform.stop(instance_id, SLOT)
+            await self._traffic.withdraw(instance_id)
+            if platform is not None:
+                for name in (MAIN, SECOND):
+                    keeps = hand_over and name == serving
+                    ran |= await platform.stop(instance_id, name, keep_data=keeps)
         except Exception as error:
-            reason = (
-                "the server survived every signal"
-                if isinstance(error, TimeoutError)
-                else "the platform could not stop the server"
-            )
+            reason = _why_not_stopped(error)
             now = self._calls.cause(mine)
             await self._finisher.settled(
                 instance_id,
@@ -245,39 +295,26 @@ class Lifecycle:
         def decide(record: Record | None) -> Transition:
             if record is None:
                 return Transition(None)
+            if status is InstanceStatus.STOPPED:
+                return transitions.halted(record, now, operation=held)
             return transitions.ended(record, status, reason, now, operation=held)
 
         return await self._finisher.settled(instance_id, decide)
 
-    def _on_exit(self, exited: Exit) -> None:
-        """A slot ended by itself; a start under way looks for it in `_exits` when it is ready."""
-        if exited.instance_id not in self._fleet:
-            return
-        if self._fleet.get(exited.instance_id).instance.operation is not None:
-            self._exits[exited.instance_id] = exited
-            return
-        self._operated("crash", "failure")
-        cause = Cause(stamp(self._clock.now()), source="Platform")
-        reason = (
-            "the server ended; only the control plane that started it could know its exit code"
-            if exited.exit_code is None
-            else f"the server ended with exit code {exited.exit_code}"
-        )
-        self._finisher.spawn(
-            self._finisher.settled(
-                exited.instance_id,
-                lambda record: transitions.exited(record, exited.process_id, reason, cause),
-            )
-        )
+
+def _why_not_stopped(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "the server survived every signal"
+    if isinstance(error, ProblemError):
+        return error.detail
+    return "the platform could not stop the server"
 
 
-async def _started(platform: Platform, launch: Launch) -> Any:
-    """Start the slot; what occupies it is a leftover of ours, since the records say none runs."""
-    try:
-        return await platform.start(launch)
-    except SlotOccupiedError:
-        await platform.stop(launch.instance_id, launch.slot)
-    try:
-        return await platform.start(launch)
-    except SlotOccupiedError as error:
-        raise LaunchError(str(error)) from None
+def start_failed(instance_id: str, error: LaunchError) -> ProblemError:
+    """The problem of a server that did not come up."""
+    return ProblemError(
+        "start-failed",
+        f"instance {instance_id!r} did not start: {error}",
+        exitCode=error.exit_code,
+        log=list(error.log),
+    )

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+import msgspec
+
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.last_good import praised
 from draas.control_plane.patience import Patience
 from draas.control_plane.ports import Observation, Observer, Running
-from draas.control_plane.records import Cause, Record, Slot, put, stamp
+from draas.control_plane.records import Cause, Record, Slot, put, slots_of, stamp
 from draas.control_plane.status import transition
 from draas.control_plane.store import StoreError
 from draas.control_plane.transitions import ended
@@ -48,7 +50,9 @@ class Monitor:
         """Until cancelled: all that run, spread over the interval."""
         while True:
             running = [
-                each.instance.id for each in self._fleet if running_of(each) or is_untrue(each)
+                each.instance.id
+                for each in self._fleet
+                if (running_of(each) and self._fleet.is_here(each)) or is_untrue(each)
             ]
             pause = self._interval / max(1, len(running))
             for instance_id in running:
@@ -76,6 +80,8 @@ class Monitor:
             if instance_id not in self._fleet:
                 return
             record = self._fleet.get(instance_id)
+            if not self._fleet.is_here(record):
+                return
             running = running_of(record)
             decide = corrected if running is None else await self._seen(record, running)
         cause = Cause(stamp(self._clock.now()), source="Monitor")
@@ -106,7 +112,9 @@ def noted(
     cause: Cause,
 ) -> Transition:
     """What a look makes of an instance; nothing, if something else runs or works there now."""
-    if record is None or record.slot != looked_at or record.instance.operation is not None:
+    if record is None or record.instance.operation is not None:
+        return Transition(record)
+    if not _same(record.slot, looked_at):
         return Transition(record)
     observed, unreadable = components_digest(seen)
     health = Health.UNKNOWN if unreadable and seen.health is Health.HEALTHY else seen.health
@@ -119,6 +127,15 @@ def noted(
     if seen.health in (Health.HEALTHY, Health.DEGRADED):
         after = put(after, status=InstanceStatus.RUNNING.value)
     return transition(record, after, cause)
+
+
+def _same(one: Slot | None, other: Slot | None) -> bool:
+    """Whether it is one slot, whatever share of the traffic it has."""
+    return one is other or (
+        one is not None
+        and other is not None
+        and (msgspec.structs.replace(one, weight=0) == msgspec.structs.replace(other, weight=0))
+    )
 
 
 def is_untrue(record: Record) -> bool:
@@ -138,8 +155,16 @@ def corrected(record: Record | None, cause: Cause) -> Transition:
 
 
 def running_of(record: Record) -> Running | None:
-    """What runs in the slot of an instance, once the platform has said what it is."""
-    slot = record.slot
+    """What serves an instance, once the platform has said what it is."""
+    return _running(record, record.slot)
+
+
+def running_in(record: Record, name: str) -> Running | None:
+    """What runs in a slot of an instance, `None` if nothing does."""
+    return next((_running(record, slot) for slot in slots_of(record) if slot.name == name), None)
+
+
+def _running(record: Record, slot: Slot | None) -> Running | None:
     if slot is None or slot.process_id is None or slot.process_started is None:
         return None
     return Running(

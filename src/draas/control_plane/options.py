@@ -27,6 +27,11 @@ class ApiOptions:
         False, help="Listen on other addresses than loopback, where anyone may give orders"
     )
 
+    advertised_url: str = setting(
+        "",
+        help="URL at which other control planes reach this one; empty: the address it listens on",
+    )
+
     def __post_init__(self) -> None:
         require_loopback(self.host, self.allow_remote_access_without_authentication)
 
@@ -68,6 +73,44 @@ class ProcessOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvoyOptions:
+    """The section `Envoy`: the router in front of slots."""
+
+    executable_path: str = setting(
+        "", help="Path of the Envoy to run; empty for the one that is installed with this project"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HaproxyOptions:
+    """The section `Haproxy`: the other router in front of slots."""
+
+    executable_path: str = setting("", help="Path of the HAProxy to run; empty for the one on PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsOptions:
+    """The section `Slots`: the copies of an instance behind the router."""
+
+    first_port: int = setting(
+        20_000,
+        minimum=1,
+        maximum=65_535,
+        help="First of the ports at which slots listen behind the router",
+    )
+    last_port: int = setting(
+        29_999,
+        minimum=1,
+        maximum=65_535,
+        help="Last of the ports at which slots listen behind the router",
+    )
+
+    def __post_init__(self) -> None:
+        if self.last_port < self.first_port:
+            raise InvalidSettingError("last_port", "no less than Slots:FirstPort")
+
+
+@dataclass(frozen=True, slots=True)
 class ChangesOptions:
     """The section `Changes`: the feed of changes."""
 
@@ -84,6 +127,12 @@ class ControlPlaneSettings:
         help="Where the control plane keeps instances and configurations: `sqlite:///PATH` or "
         "`postgresql://USER@HOST/DATABASE`; empty for a file in the data directory",
     )
+    router: str = setting(
+        "envoy",
+        choices=("envoy", "haproxy", "none"),
+        help="What shares the traffic of an instance between its slots: `envoy`, `haproxy`, or "
+        "`none`, where servers are reached directly and strategies with two slots are refused",
+    )
     monitor_interval: timedelta = setting(
         timedelta(seconds=2),
         minimum=timedelta(milliseconds=100),
@@ -91,5 +140,8 @@ class ControlPlaneSettings:
     )
     api: ApiOptions = field(default_factory=ApiOptions)
     process: ProcessOptions = field(default_factory=ProcessOptions)
+    envoy: EnvoyOptions = field(default_factory=EnvoyOptions)
+    haproxy: HaproxyOptions = field(default_factory=HaproxyOptions)
+    slots: SlotsOptions = field(default_factory=SlotsOptions)
     changes: ChangesOptions = field(default_factory=ChangesOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)

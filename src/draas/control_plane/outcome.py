@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from draas.control_plane.records import Record
+from draas.control_plane.records import Record, address
 
 
 class Outcome(msgspec.Struct, frozen=True, rename="camel"):
@@ -29,5 +29,5 @@ def outcome(record: Record, action: str, changed: bool, said: str) -> Outcome:
         record.instance.status,
         f"Instance '{record.instance.id}' {said}",
         str(slot.process_id) if slot and slot.process_id else None,
-        slot.port if slot else None,
+        address(slot)[1] if slot else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from draas.contract.problems import ProblemError
 from draas.control_plane.ports import Exit, Platform
@@ -14,6 +14,9 @@ class Platforms:
 
     def __init__(self, platforms: Iterable[Platform]) -> None:
         self._by_type = {platform.type: platform for platform in platforms}
+
+    def __iter__(self) -> Iterator[Platform]:
+        return iter(self._by_type.values())
 
     def find(self, name: str) -> Platform | None:
         """The platform of that type, whether or not it can start anything."""

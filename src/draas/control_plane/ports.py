@@ -16,7 +16,8 @@ class Launch:
     """What to run: a slot of an instance with the whole document it is to run.
 
     `host` and `port` are those of the slot and win over the document's. Documents hold secrets:
-    `repr` leaves them out.
+    `repr` leaves them out. With `follow`, the URL of the slot that leads, it begins with the data
+    of that one and goes on with what that one gets, its reactions held.
     """
 
     instance_id: str
@@ -24,6 +25,7 @@ class Launch:
     configuration: Mapping[str, Any] = field(repr=False)
     host: str
     port: int
+    follow: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class Platform(Protocol):
     async def start(self, launch: Launch) -> Running:
         """Run the slot and answer once it is ready (`GET /health` is 200, and it is this instance).
 
-        A slot that already runs with an identical launch is answered as it is.
+        A slot that already runs with an identical launch is answered as it is. What a stop has
+        kept of the instance's data is there again, unless it follows another slot.
 
         Raises:
             LaunchError: it could not be started, ended, or was not ready in time and was ended.
@@ -100,10 +103,12 @@ class Platform(Protocol):
         """
         ...
 
-    async def stop(self, instance_id: str, slot: str) -> bool:
+    async def stop(self, instance_id: str, slot: str, *, keep_data: bool = False) -> bool:
         """End the slot gracefully, then by force; whether something ran. Returns when it is gone.
 
-        What an earlier control plane left in the slot is found and ended as well.
+        What an earlier control plane left in the slot is found and ended as well. With `keep_data`
+        the next start of the instance begins with what its sources have brought, where the server
+        can tell it; one that cannot is ended all the same.
 
         Raises:
             TimeoutError: it survived even that.

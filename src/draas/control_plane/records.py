@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from draas.contract.feed import Change
+from draas.contract.slots import MAIN, other
 from draas.model.instance import Instance
 
-SLOT = "main"
-"""The slot of an instance that runs once."""
+SERVER = ""
+"""The part of a server that its own address belongs to; others are `sources/ID`, `reactions/ID`."""
 
 
 class Cause(NamedTuple):
@@ -27,11 +28,22 @@ class Cause(NamedTuple):
     fence: int | None = None
 
 
+class Place(NamedTuple):
+    """An address that clients know, and the port at which the slot itself listens for it."""
+
+    host: str
+    port: int
+    internal: int
+
+
 class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A slot that runs or is being started, and what it was started with.
 
     It is written before the start, so that a control plane that dies meanwhile finds it:
-    `process_id` is `None` until the platform has answered.
+    `process_id` is `None` until the platform has answered. `host` and `port` are where the server
+    itself listens. `placement` has the addresses of its parts behind a router, and is empty where
+    clients reach the server directly. `weight` is its share of the traffic in percent. `host_id` is
+    that of the control plane whose process it is, where there can be several.
     """
 
     name: str
@@ -43,17 +55,22 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at: str
     process_id: int | None = None
     process_started: float | None = None
+    weight: int = 100
+    placement: dict[str, Place] = {}
+    host_id: str | None = None
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance as the store keeps it; `instance.operation` alone lives in memory only.
+    """An instance as the store keeps it; alone on a store, `instance.operation` is in memory only.
 
-    `fence` is the highest that any call on the instance came with.
+    `slot` is the one that serves, `spare` the other one, if there is one; what that is, candidate
+    or retired, is `instance.second_slot`. `fence` is the highest that any call came with.
     """
 
     instance: Instance
     port: int
     slot: Slot | None = None
+    spare: Slot | None = None
     started_at: str | None = None
     stopped_at: str | None = None
     reported: dict[str, str] = {}
@@ -93,11 +110,31 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """All that a control plane holds in memory, as the store has it."""
+    """All that a control plane holds in memory, as the store has it.
+
+    `fences` are the highest of ids that are gone, as far as the kept changes tell.
+    """
 
     epoch: str
     sequence: int
     records: list[Record]
+    fences: dict[str, int] = {}
+
+
+class News(msgspec.Struct, frozen=True):
+    """What others wrote up to `sequence`: the changes, and how their instances are now."""
+
+    sequence: int
+    changes: list[Change]
+    records: dict[str, Record | None]
+
+
+class Host(msgspec.Struct, frozen=True, gc=False):
+    """A control plane with the processes that it runs; `is_alive`: it was heard of lately."""
+
+    id: str
+    url: str
+    is_alive: bool = True
 
 
 _RECORD = frozenset(Record.__struct_fields__)
@@ -121,6 +158,23 @@ def applied(slot: Slot | None) -> dict[str, Any]:
         "applied_components_digest": slot.components_digest if slot else None,
         "applied_at": slot.at if slot else None,
     }
+
+
+def slots_of(record: Record) -> tuple[Slot, ...]:
+    """The slots that there are, the serving one first."""
+    return tuple(each for each in (record.slot, record.spare) if each is not None)
+
+
+def address(slot: Slot) -> tuple[str, int]:
+    """Where clients reach the server of a slot."""
+    place = slot.placement.get(SERVER)
+    return (place.host, place.port) if place else (slot.host, slot.port)
+
+
+def free_name(record: Record) -> str:
+    """The name of a slot that nothing runs in; without any, the first one."""
+    taken = record.slot or record.spare
+    return other(taken.name) if taken else MAIN
 
 
 def stamp(instant: datetime) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from draas.contract.feed import Change
 from draas.contract.problems import ProblemError
-from draas.control_plane.fleet import Fleet, Transition, absent
+from draas.control_plane.fleet import HELD, Fleet, Transition
+from draas.control_plane.picture import absent
 from draas.control_plane.records import Cause, Generation, Record, put
 from draas.model.instance import Instance
 from draas.model.status import InstanceStatus
@@ -36,6 +37,10 @@ def transition(
         kinds = list(_differences(before.instance, after.instance))
         if not kinds and after.fence > before.fence:
             kinds = [("Fenced", {})]
+        if not kinds and (after.slot, after.spare) != (before.slot, before.spare):
+            kinds = [("SlotsChanged", {})]
+        if not kinds and after.instance.operation != before.instance.operation:
+            kinds = [(HELD, {})]
     told = before or after
     changes = tuple(_event(told, kind, cause, extra) for kind, extra in kinds) if told else ()
     return Transition(after, changes, generation)
@@ -83,6 +88,8 @@ def _differences(before: Instance, after: Instance) -> Iterator[tuple[str, dict[
         yield "HealthChanged", {"metadata": why}
     if after.observed_components_digest != before.observed_components_digest:
         yield "ObservedChanged", {}
+    if after.second_slot != before.second_slot:
+        yield "SlotsChanged", {"metadata": {"SecondSlot": after.second_slot or "none"}}
     if after.last_good_generation != before.last_good_generation:
         yield "LastGood", {"metadata": {"Generation": str(after.last_good_generation)}}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from draas.contract.feed import Change
-from draas.control_plane.records import Answer, Generation, Loaded, Write
+from draas.control_plane.records import Answer, Generation, Host, Loaded, News, Write
+
+Anew = Callable[[News | Loaded], Sequence[Write]]
+"""Takes in what others wrote, and decides again."""
 
 
 class StoreError(Exception):
@@ -17,19 +20,43 @@ class StoreError(Exception):
 
 
 class Store(Protocol):
-    """Keeps records, configurations and changes; every method may raise `StoreError`."""
+    """Keeps records, configurations and changes; every method may raise `StoreError`.
+
+    `shared` says whether other control planes can write to it.
+    """
+
+    shared: bool
 
     async def load(self) -> Loaded:
         """Everything but configurations and changes."""
         ...
 
-    async def write(self, writes: Sequence[Write], *, after: int, keep: int) -> None:
+    async def write(
+        self, writes: Sequence[Write], *, after: int, keep: int, anew: Anew | None = None
+    ) -> None:
         """Write all in one transaction that is durable on return, or nothing.
 
         The changes carry the sequences that follow `after`. If the store's sequence is not
-        `after`, somebody else wrote to it, and nothing is written (compare-and-set, B-51).
+        `after`, somebody else wrote to it (compare-and-set, B-51): in a shared store `anew` says
+        what to write instead, while nobody else can write; otherwise nothing is written.
         Changes older than the newest `keep` are forgotten.
         """
+        ...
+
+    async def news(self, after: int) -> News | Loaded | None:
+        """What was written since; everything, where changes are missing; `None`: nothing was."""
+        ...
+
+    async def listen(self, heard: Callable[[], Awaitable[None]]) -> None:
+        """Until cancelled, call `heard` when another may have written, and now and then."""
+        ...
+
+    async def beat(self, host_id: str, url: str, ttl: float) -> list[Host]:
+        """Be alive at `url` for `ttl` seconds from now, by the store's clock; all hosts by id."""
+        ...
+
+    async def forget_host(self, host_id: str) -> None:
+        """Let a host be none any more."""
         ...
 
     async def configuration(self, instance_id: str, generation: int) -> Generation | None:

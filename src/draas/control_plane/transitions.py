@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from draas.contract.problems import ProblemError
-from draas.control_plane.fleet import Transition, absent
+from draas.control_plane.fleet import Transition
 from draas.control_plane.last_good import doubted
+from draas.control_plane.ownership import require_here
+from draas.control_plane.picture import absent
 from draas.control_plane.ports import Running
 from draas.control_plane.records import Cause, Record, Slot, put
 from draas.control_plane.status import transition
@@ -27,7 +29,7 @@ def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Re
 
     Raises:
         ProblemError: instance-not-found, stale-fence, or instance-busy with the operation that
-            holds it.
+            holds it, or because another host has it.
     """
     if record is None:
         raise absent(instance_id)
@@ -39,8 +41,9 @@ def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Re
             fence=mine.fence,
             highest=record.fence,
         )
+    require_here(record, mine.host)
     held = record.instance.operation
-    if held is None or held is mine:
+    if held is None or held == mine:
         return record
     raise ProblemError(
         "instance-busy",
@@ -84,6 +87,13 @@ def starting(
         f"instance {record.instance.id!r} runs with another configuration; stop it first, "
         "or restart it",
     )
+
+
+def placed_anew(record: Record | None, slot: Slot, cause: Cause) -> Transition:
+    """The slot that is being started, at other ports."""
+    if record is None or record.slot is None:
+        return Transition(record)
+    return transition(record, put(record, slot=slot), cause)
 
 
 def ready(record: Record, running: Running, cause: Cause) -> Transition:
@@ -136,6 +146,8 @@ def changed(record: Record, slot: Slot, cause: Cause) -> Transition:
     present = record.slot
     now = msgspec.structs.replace(
         slot,
+        name=present.name,
+        weight=present.weight,
         host=present.host,
         port=present.port,
         process_id=present.process_id,
@@ -188,6 +200,15 @@ def ended(
     return transition(record, after, cause)
 
 
+def halted(
+    record: Record, cause: Cause, *, operation: OperationInFlight | None = None
+) -> Transition:
+    """Stopped as told, with every slot."""
+    alone = put(record, spare=None, second_slot=None)
+    after = ended(alone, InstanceStatus.STOPPED, None, cause, operation=operation).record
+    return transition(record, after, cause)
+
+
 def exited(record: Record | None, process_id: int, reason: str, cause: Cause) -> Transition:
     """A process ended by itself: an Error at once (B-29), if it is the one that counts."""
     if record is None or record.slot is None or record.slot.process_id != process_id:
@@ -207,7 +228,7 @@ def unstoppable(record: Record, reason: str, cause: Cause) -> Transition:
 def released(record: Record | None, mine: OperationInFlight, cause: Cause) -> Transition:
     """The instance without this operation, should it still be held by it: it did not finish."""
     held = record.instance.operation if record else None
-    if record is None or held is not mine:
+    if record is None or held != mine:
         return Transition(record)
     between = (InstanceStatus.STARTING.value, InstanceStatus.STOPPING.value)
     status = record.instance.status

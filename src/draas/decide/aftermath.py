@@ -40,6 +40,9 @@ def remember(
         repairs=repairs,
         worked_digest=operation.target_digest,
         worked_generation=max(memory.worked_generation, operation.target_generation or 0),
+        worked_shared=operation.shared_digest,
+        previous_digest=operation.previous_digest,
+        previous_generation=operation.previous_generation,
     )
     if operation.outcome is Outcome.SUCCEEDED:
         return _after_success(memory, operation, rules, now, jitter)
@@ -55,7 +58,13 @@ def remember(
     better = rolled_back or last_good_digest is not None
     proven = operation.permanent and better
     if proven or ((rolled_back or operation.permanent) and failures >= rules.attempts):
-        failed = Quarantine(operation.target_digest, operation.error, now, operation.id)
+        failed = Quarantine(
+            operation.target_digest,
+            operation.error,
+            now,
+            operation.id,
+            operation.shared_digest,
+        )
         kept = (failed, *_without(memory, failed.digest))[:KEPT]
         return replace(memory, quarantines=kept, held_audited=f"quarantine:{failed.digest}")
     return memory

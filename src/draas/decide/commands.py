@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from draas.model.operation import HealthCheck
+from draas.model.slots import Parity, Traffic
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -38,14 +41,79 @@ class Verify:
     restored: bool = False
 
 
-Command = Check | Stop | Start | Apply | Restore | Verify
+@dataclass(frozen=True, slots=True)
+class Open:
+    """See that a candidate with the target configuration runs beside the serving slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """Look whether the candidate is healthy, runs its target and gives the same rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeTest:
+    """Make the smoke tests against the candidate alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """See that the candidate gets `percent` of the traffic, and the serving slot the rest."""
+
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Analyse:
+    """Look how the slot with the target does beside the other one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """See that the slot with the target serves; the other one is kept as the way back."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """See that the slot that served at the beginning has all traffic, and leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """See that a slot that does not serve is gone: the candidate, or else the retired one.
+
+    What it still answers is waited for, at most `drain_seconds`.
+    """
+
+    candidate: bool = False
+    drain_seconds: float = 0.0
+
+
+Command = (
+    Check
+    | Stop
+    | Start
+    | Apply
+    | Restore
+    | Verify
+    | Open
+    | Prove
+    | SmokeTest
+    | Shift
+    | Analyse
+    | Switch
+    | TakeBack
+    | Close
+)
 
 
 class ErrorClass(StrEnum):
     """What kind of failure it was decides what comes next (B-60).
 
     A verification is NOT_YET while something is wrong that may still come right, and INCONCLUSIVE
-    while nobody can tell: that is neither a pass nor a failure.
+    while nobody can tell: that is neither a pass nor a failure. IMPOSSIBLE is what cannot be done
+    in this way, whatever the configuration; LOST a candidate that is not there any more, and DOWN
+    an instance of which nothing serves. ABORTED: a person wants it taken back.
     """
 
     TRANSIENT = "transient"
@@ -55,6 +123,10 @@ class ErrorClass(StrEnum):
     SUPERSEDED = "superseded"
     NOT_YET = "not-yet"
     INCONCLUSIVE = "inconclusive"
+    IMPOSSIBLE = "impossible"
+    LOST = "lost"
+    DOWN = "down"
+    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +136,8 @@ class Result:
     `changed` tells a stop that ended something from one that found nothing running. `digest` and
     `generation` say what was started, or what supersedes the target; superseded without a digest
     means that nothing is to be done any more. `retry_after` is the other side's wish, in seconds.
+    `slot` and `served_by` are the candidate and the slot beside which it was opened; `checks`,
+    `traffic` and `parity` are what a look at them saw.
     """
 
     error: str = ""
@@ -75,6 +149,11 @@ class Result:
     generation: int | None = None
     has_last_good: bool = True
     retry_after: float = 0.0
+    slot: str = ""
+    served_by: str = ""
+    checks: tuple[HealthCheck, ...] = ()
+    traffic: Traffic | None = None
+    parity: Parity | None = None
 
     @property
     def ok(self) -> bool:

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from draas.decide.rollout import rollout_gates
 from draas.decide.rules import Rules
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Drift, DriftKind, Gate, Quarantine, Snapshot, Trigger
 from draas.model.status import InstanceStatus
 
+SLOTS = "two-slots"
+STATE_LOSS = "state-loss"
 BUDGET = "budget"
 """The gate that opens by itself as soon as an operation elsewhere has ended."""
+NAMES = (
+    "operation",
+    "status",
+    "quarantine",
+    "validation",
+    "fleet-quarantine",
+    "rollout",
+    "two-slots",
+    "approval",
+    "state-loss",
+    "back-off",
+    "breaker",
+    BUDGET,
+)
+"""The gates in their order."""
 
 
 def gates(
@@ -22,6 +40,9 @@ def gates(
     rules: Rules,
     now: datetime,
     approval: Gate,
+    *,
+    two_slots: bool,
+    allow_state_loss: bool,
 ) -> tuple[Gate, ...]:
     """Every gate in order, passed or not. A person's call passes back-off and breaker, no other."""
     by_hand = trigger is Trigger.MANUAL
@@ -30,7 +51,10 @@ def gates(
         _status_rule(state, rules),
         _quarantine(snapshot, state, target),
         _validation(snapshot, state, target),
+        *rollout_gates(snapshot.rollout, drift, rules, now, forward=target == state.desired_digest),
+        _slots(snapshot, two_slots),
         approval,
+        _state_loss(snapshot, two_slots, allow_state_loss),
         _backoff(snapshot, target, now, by_hand),
         _breaker(snapshot, drift, by_hand),
         _budget(snapshot),
@@ -77,6 +101,26 @@ def _validation(snapshot: Snapshot, state: InstanceState, target: str) -> Gate:
     if target != state.desired_digest or not snapshot.faults:
         return Gate("validation", True)
     return Gate("validation", False, "the desired configuration is invalid: " + snapshot.faults[0])
+
+
+def _slots(snapshot: Snapshot, two_slots: bool) -> Gate:
+    slots = snapshot.slots
+    if not two_slots or slots is None or slots.possible:
+        return Gate(SLOTS, True)
+    return Gate(SLOTS, False, "two slots are not possible: " + "; ".join(slots.reasons))
+
+
+def _state_loss(snapshot: Snapshot, two_slots: bool, allowed: bool) -> Gate:
+    losses = snapshot.slots.losses if two_slots and snapshot.slots else []
+    if not losses:
+        return Gate(STATE_LOSS, True)
+    named = "; ".join(
+        f"query {each.query!r} would begin empty" + (f" ({each.reason})" if each.reason else "")
+        for each in losses
+    )
+    if allowed:
+        return Gate(STATE_LOSS, True, f"allowed: {named}")
+    return Gate(STATE_LOSS, False, f"{named}; it needs consent (AllowStateLoss)")
 
 
 def _backoff(snapshot: Snapshot, target: str, now: datetime, by_hand: bool) -> Gate:

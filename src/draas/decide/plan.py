@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from draas.decide.approval import MANUAL, agreed, approval_gate, plan_digest
 from draas.decide.detect import detect
 from draas.decide.gates import gates, held_quarantine
+from draas.decide.hand import is_new
+from draas.decide.rollout import goes_back
 from draas.decide.rules import Rules
-from draas.decide.strategies import chosen
+from draas.decide.strategies import AUTO, chosen
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import (
+    Approval,
     Decision,
     Drift,
     DriftKind,
@@ -29,6 +33,8 @@ def plan(
     now: datetime,
     trigger: Trigger = Trigger.CHANGE,
     strategy: str | None = None,
+    *,
+    allow_state_loss: bool = False,
 ) -> Plan:
     """What to do about an instance now. Total: every snapshot has a plan; see `Decision`.
 
@@ -41,25 +47,61 @@ def plan(
     state = snapshot.state
     if state is None:
         return _unknown(Drift(unknown=snapshot.unknown), rules, now)
+    if state.second_slot is not None and state.status == InstanceStatus.RUNNING:
+        reason = f"its {state.second_slot} slot belongs to no operation"
+        return Plan(decision=Decision.CLEAR, reason=reason)
     if _applied_is_unknowable(state):
         if rules.adopt_unknown:
             return Plan(decision=Decision.ADOPT, reason="it runs, and nobody knows with what")
         drift = Drift((DriftKind.CONFIGURATION,), cause="nobody knows what it runs with")
-        return _act_or_hold(
-            snapshot, state, drift, state.desired_digest, rules, now, trigger, strategy
-        )
+        wish = _Wish(trigger, strategy, allow_state_loss)
+        return _act_or_hold(snapshot, state, drift, state.desired_digest, rules, now, wish)
     target = _target(snapshot, state)
     drift = detect(state, target)
     if drift.unknown:
         return _unknown(drift, rules, now)
+    memory, view = snapshot.memory, snapshot.rollout
+    if not drift and goes_back(memory, state.applied_digest, view, rules, now):
+        return _with_its_wave(snapshot, state, rules, now)
     if not drift:
         return _settled(snapshot, state, target, rules)
-    return _act_or_hold(snapshot, state, drift, target, rules, now, trigger, strategy)
+    wish = _Wish(trigger, strategy, allow_state_loss)
+    return _act_or_hold(snapshot, state, drift, target, rules, now, wish)
+
+
+def _with_its_wave(snapshot: Snapshot, state: InstanceState, rules: Rules, now: datetime) -> Plan:
+    """Back to what ran before: the roll-out is stopped, and this instance is not proven yet."""
+    view, target = snapshot.rollout, snapshot.memory.previous_digest or ""
+    cause = f"its roll-out is stopped: it failed on {view.failed} instances ({view.reason})"
+    drift = Drift((DriftKind.CONFIGURATION,), cause=cause)
+    wish = _Wish(Trigger.CHANGE, None, False)
+    back = _act_or_hold(snapshot, state, drift, target, rules, now, wish)
+    return replace(back, exact=True, restores_last_good=False)
+
+
+def wanted_strategy(approval: Approval | None, rules: Rules, strategy: str | None = None) -> str:
+    """The strategy of an order, else of the settings; behind Manual the one that was agreed to."""
+    wanted = strategy or rules.strategy
+    if wanted != MANUAL:
+        return wanted
+    agreed_to = approval.strategy if approval is not None and approval.granted else ""
+    return agreed_to or rules.approved_strategy
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a person or a trigger asks for."""
+
+    trigger: Trigger
+    strategy: str | None
+    allow_state_loss: bool
 
 
 def _carry_on(snapshot: Snapshot, operation: Operation, now: datetime) -> Plan:
     waits = _waits(snapshot, operation, now)
     reason = f"operation {operation.id} stands at {operation.phase.value}"
+    if operation.paused:
+        reason += f", {operation.paused}"
     if operation.inconclusive:
         reason += f"; it cannot be judged: {operation.inconclusive}"
     return Plan(
@@ -74,11 +116,16 @@ def _carry_on(snapshot: Snapshot, operation: Operation, now: datetime) -> Plan:
 
 
 def _waits(snapshot: Snapshot, operation: Operation, now: datetime) -> bool:
-    """Whether it is too early; a newer configuration does not wait for the retry of an older."""
+    """Whether it is too early.
+
+    A newer configuration does not wait for the retry of an older, and neither does a person.
+    """
     if operation.wake_at is None or now >= operation.wake_at:
         return False
     if now < operation.phase_since:
         return False  # The clock was set back: the times mean nothing.
+    if is_new(snapshot.memory.hand, operation):
+        return False
     state, retries = snapshot.state, operation.attempt > 1
     newer = state is not None and state.desired_digest != operation.target_digest
     return not (retries and newer)
@@ -130,24 +177,39 @@ def _act_or_hold(
     target: str,
     rules: Rules,
     now: datetime,
-    trigger: Trigger,
-    strategy: str | None,
+    wish: _Wish,
 ) -> Plan:
     digest = plan_digest(state, drift, target)
-    wanted, approval = strategy or rules.strategy, agreed(snapshot, digest, now)
-    needs_approval = MANUAL in (wanted, rules.strategy)
-    if wanted == MANUAL:
-        wanted = (approval.strategy if approval else "") or rules.approved_strategy
-    gate = approval_gate(snapshot, needs_approval, digest, now)
-    passed = gates(snapshot, state, drift, target, trigger, rules, now, gate)
+    approval = agreed(snapshot, digest, now)
+    needs_approval = MANUAL in (wish.strategy, rules.strategy)
+    wanted = wanted_strategy(approval, rules, wish.strategy)
+    use, why = chosen(wanted, snapshot, state, drift, target, rules)
+    may_lose = (
+        rules.allow_state_loss
+        or wish.allow_state_loss
+        or (approval is not None and approval.allow_state_loss)
+    )
+    passed = gates(
+        snapshot,
+        state,
+        drift,
+        target,
+        wish.trigger,
+        rules,
+        now,
+        approval_gate(snapshot, needs_approval, digest, now),
+        two_slots=use.two_slots,
+        allow_state_loss=may_lose,
+    )
     blocked = next((gate for gate in passed if not gate.passed), None)
-    use, why = chosen(wanted, state, drift)
     return Plan(
         decision=Decision.HELD if blocked else Decision.BEGIN,
         drift=drift,
         gates=passed,
         strategy=use.name,
         strategy_reason=why,
+        by_choice=wanted != AUTO,
+        allow_state_loss=may_lose,
         steps=use.steps(state, target, rules),
         target_digest=target,
         digest=digest,

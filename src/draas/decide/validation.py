@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from draas.model import defaults, names
 from draas.model.canonical import LISTS, Configuration, canonical
-from draas.model.faults import ConfigurationError, Fault
+from draas.model.faults import ConfigurationError, Fault, Faults
 from draas.model.json_value import join
 from draas.model.references import reference
 from draas.model.secrets import masked
@@ -24,6 +25,11 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _ID_RULE = "use 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or digit"
 _PART_NAME = {"sources": "source", "queries": "query", "reactions": "reaction"}
 
+_SHOWN = 10
+"""Ids that a fault names as being there."""
+_COMPARED = 100
+"""Names among which the one that was meant is looked for."""
+
 Rule = Callable[[Any], str | None]
 """What is wrong with a value and the way out, to be read after the value; or None."""
 
@@ -34,25 +40,29 @@ def validate(document: Mapping[str, Any]) -> tuple[Fault, ...]:
     Unknown keys are faults where drasi-server refuses them (root, queries, subscriptions); in
     sources and reactions they belong to the kind. Values are masked where they are secret.
     """
+    faults = Faults()
     try:
-        config = canonical(document)
+        for fault in _found(canonical(document)):
+            faults.append(fault)
     except ConfigurationError as error:
         return error.faults
-    faults = [*_unknown(config, names.ROOT, ""), *_checked(config, _ROOT_RULES, "")]
-    known = {part: _ids(config[part]) for part in LISTS}
+    return tuple(faults)
+
+
+def _found(config: Configuration) -> Iterable[Fault]:
+    yield from _unknown(config, names.ROOT, "")
+    yield from _checked(config, _ROOT_RULES, "")
+    known = {part: dict.fromkeys(_ids(config[part])) for part in LISTS}
     for part in LISTS:
         seen: set[Any] = set()
         for n, item in enumerate(config[part]):
             path = f"{part}[{item['id'] if isinstance(item.get('id'), str) else n}]"
-            faults += _component(part, item, path)
+            yield from _component(part, item, path)
             if isinstance(item.get("id"), str):
                 if item["id"] in seen:
-                    faults.append(
-                        Fault(f"{path}.id", item["id"], "this id is used twice: ids are unique")
-                    )
+                    yield Fault(f"{path}.id", item["id"], "this id is used twice: ids are unique")
                 seen.add(item["id"])
-            faults += _referring(part, item, path, known)
-    return tuple(faults)
+            yield from _referring(part, item, path, known)
 
 
 def _component(part: str, item: Configuration, path: str) -> Iterable[Fault]:
@@ -66,7 +76,7 @@ def _component(part: str, item: Configuration, path: str) -> Iterable[Fault]:
 
 
 def _referring(
-    part: str, item: Configuration, path: str, known: Mapping[str, list[str]]
+    part: str, item: Configuration, path: str, known: Mapping[str, Collection[str]]
 ) -> Iterable[Fault]:
     """The references of queries to sources and of reactions to queries."""
     if part == "queries":
@@ -89,11 +99,16 @@ def _referring(
                 yield Fault(at, query, "must be the id of a query, as text")
 
 
-def _resolved(value: Any, path: str, what: str, ids: list[str]) -> Iterable[Fault]:
+def _resolved(value: Any, path: str, what: str, ids: Collection[str]) -> Iterable[Fault]:
     if isinstance(value, str) and value not in ids and reference(value) is None:
         plural = "queries" if what == "query" else f"{what}s"
-        there = f"; there are {', '.join(ids)}" if ids else f"; there are no {plural}"
+        there = f"; there are {_some(ids)}" if ids else f"; there are no {plural}"
         yield Fault(path, value, f"no {what} has the id {value!r}{there}{_nearest(value, ids)}")
+
+
+def _some(ids: Collection[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(islice(ids, _SHOWN)) + more
 
 
 def _ids(items: list[Configuration]) -> list[str]:
@@ -109,8 +124,8 @@ def _unknown(item: Configuration, table: names.Names, path: str) -> Iterable[Fau
             yield Fault(join(path, key), masked(value, [key]), message)
 
 
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
+def _nearest(word: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, list(islice(known, _COMPARED)), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
+from draas.adapters.candidates.address import open_session
 from draas.adapters.clock import SystemClock
 from draas.adapters.store.engine import sqlite_file, sqlite_url
 from draas.adapters.store.leases import SqlLeases
@@ -16,12 +18,16 @@ from draas.client.connect import connect
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlane
 from draas.entrypoints.exclusive import exclusive
+from draas.entrypoints.outside import outside_of
 from draas.entrypoints.web_server import WebServer
+from draas.model.clock import Clock
 from draas.reconciliation.daemon import Daemon
+from draas.reconciliation.leases import Leases
 from draas.reconciliation.management.app import application
 from draas.reconciliation.management.replicas import Replicas
-from draas.reconciliation.options import DaemonSettings
+from draas.reconciliation.options import DaemonSettings, LeaseKeeper
 from draas.reconciliation.request import DAEMON
+from draas.reconciliation.store import StoreError
 
 STORE_FILE = "daemon.sqlite"
 
@@ -33,6 +39,7 @@ async def run(settings: DaemonSettings, data: Path) -> int:
         AlreadyRunningError: another daemon has the data directory or the SQLite file.
         SchemaError: the store was written by a newer release.
         DatabaseError: the store cannot be used.
+        StoreError: the leases cannot be used.
         OSError: the management port cannot be had.
     """
     url = settings.store or sqlite_url(data / STORE_FILE)
@@ -48,14 +55,34 @@ async def run(settings: DaemonSettings, data: Path) -> int:
             timeout=settings.reconciliation.request_timeout.total_seconds(),
             limit=settings.reconciliation.max_concurrent_reads,
         )
+        session = open_session()
+        outside = outside_of(settings, session)
         try:
-            await _serve(
-                settings, Daemon(settings, store, SqlLeases(store.engine, clock), clock), http
-            )
+            async with _leases(settings, store, clock) as leases:
+                await _serve(settings, Daemon(settings, store, leases, clock, outside), http)
         finally:
+            await session.close()
             await http.close()
             await store.close()
     return 0
+
+
+@asynccontextmanager
+async def _leases(
+    settings: DaemonSettings, store: SqlReconciliationStore, clock: Clock
+) -> AsyncIterator[Leases]:
+    if settings.leases is LeaseKeeper.STORE:
+        yield SqlLeases(store.engine, clock)
+        return
+    try:
+        # An extra: most daemons do without.
+        from draas.adapters.kubernetes.connect import connected  # noqa: PLC0415
+    except ImportError as error:
+        raise StoreError(
+            f"Leases=Kubernetes needs `pip install draas[kubernetes]`: {error}"
+        ) from None
+    async with connected(settings.kubernetes.namespace, clock) as leases:
+        yield leases
 
 
 async def spare_the_collector(daemon: Daemon) -> None:

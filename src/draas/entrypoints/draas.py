@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from draas.cli import approval_commands  # noqa: F401 - it adds its commands to the app
+from draas.cli import approval_commands, hand_commands  # noqa: F401 - they add their commands
 from draas.cli.app import app
 
 _SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -21,7 +21,7 @@ CheckConfig = Annotated[
     bool, typer.Option("--check-config", help="Only check and show the settings.")
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+Port = Annotated[str | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
 
 
 @app.command("control-plane", context_settings=_SETTINGS)

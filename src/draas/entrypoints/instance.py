@@ -12,10 +12,13 @@ from draas.instance_host.server import Options, run
 
 USAGE = """\
 usage: draas-instance --config FILE [--port N] [--plugins-dir DIR]
+                      [--follow URL | --restore FILE]
 
   --config FILE      configuration, JSON or YAML; it must exist
   --port N           serve on this port instead of the file's
   --plugins-dir DIR  load Drasi plugins from here, for kinds that the host lacks
+  --follow URL       follow the host of the same instance that serves there
+  --restore FILE     begin with the elements of this export, which is then removed
   --help             show this
 
 Exit codes: 0 stopped by SIGINT or SIGTERM, 1 could not start, 2 wrong command line.
@@ -47,7 +50,7 @@ def parse(arguments: list[str]) -> Options | int:
             return 0
         if name == "-c":
             name = "--config"
-        if name not in ("--config", "--port", "--plugins-dir"):
+        if name not in ("--config", "--port", "--plugins-dir", "--follow", "--restore"):
             return _fault(f"unknown argument {name}")
         if not joined:
             if not rest:
@@ -59,8 +62,15 @@ def parse(arguments: list[str]) -> Options | int:
         return _fault(f"--port {port}: must be a whole number from 1 to 65535")
     if not values.get("--config"):
         return _fault("--config FILE is required")
+    if "--follow" in values and "--restore" in values:
+        return _fault("--follow and --restore: a follower gets its elements from its leader")
+    restore = values.get("--restore")
     return Options(
-        Path(values["--config"]), None if port is None else int(port), values.get("--plugins-dir")
+        config=Path(values["--config"]),
+        port=None if port is None else int(port),
+        plugins_dir=values.get("--plugins-dir"),
+        follow=values.get("--follow"),
+        restore=None if restore is None else Path(restore),
     )
 
 

@@ -22,7 +22,7 @@ BAD_SETTINGS = 2
 Settings = TypeVar("Settings", ControlPlaneSettings, DaemonSettings)
 
 
-def listening(section: str, host: str | None, port: int | None) -> list[str]:
+def listening(section: str, host: str | None, port: str | None) -> list[str]:
     """`--host` and `--port` as settings of a section; what comes last on a command line counts."""
     given = {"Host": host, "Port": port}
     return [f"--{section}:{key}={value}" for key, value in given.items() if value is not None]

@@ -12,6 +12,7 @@ from draas.contract.drasi_server import (
     COLLECTIONS,
     HEALTH_PATH,
     INTERNAL_ERROR,
+    LEADER,
     QUERY,
     REACTION,
     SOURCE,
@@ -20,10 +21,11 @@ from draas.contract.drasi_server import (
 from draas.instance_host import views
 from draas.instance_host.documents import check_component
 from draas.instance_host.errors import ApiError, invalid
+from draas.instance_host.handover_api import HandoverApi
 from draas.instance_host.http_server import TEXT, Request, Response, json_response
 from draas.instance_host.instance import Instance
 from draas.instance_host.journal import EVENTS, KEPT, LOGS
-from draas.instance_host.registry import Query, Source
+from draas.instance_host.registry import Query
 from draas.instance_host.routing import Router, document_of, event_stream, parameter
 
 Act = Callable[..., Awaitable[Response]]
@@ -43,6 +45,7 @@ class Api:
         for kind, collection in COLLECTIONS.items():
             self._add_kind(kind, f"/{collection}")
         self._add("POST", "/sources/{id}/push", self._push)
+        HandoverApi(instance.handover, instance.registry).add_to(self._add)
         self._add("GET", "/queries/{id}/results", self._results)
         self._add("GET", "/queries/{id}/attach", self._attach)
 
@@ -130,9 +133,9 @@ class Api:
     # sources and queries
 
     async def _push(self, request: Request, id: str) -> Response:
-        source = self._instance.registry.get(SOURCE, id)
-        assert isinstance(source, Source)
-        await self._instance.sources.push(source, document_of(request))
+        if self._instance.handover.role == LEADER:
+            self._instance.registry.get(SOURCE, id)
+        await self._instance.sources.push(id, document_of(request))
         return _message("Data pushed successfully")
 
     async def _results(self, request: Request, id: str) -> Response:

@@ -23,6 +23,10 @@ class Elements:
     def __len__(self) -> int:
         return len(self._known)
 
+    def ids(self) -> Iterator[str]:
+        """The ids of everything known."""
+        return iter(list(self._known))
+
     def safe(self, change: Change) -> Change:
         """`change` as it may be pushed; nothing is noted yet.
 

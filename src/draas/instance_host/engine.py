@@ -20,6 +20,13 @@ from draas.instance_host.errors import StartError, invalid
 Deliver = Callable[[dict[str, Any]], None]
 Rows = list[dict[str, Any]]
 
+QUEUE_CAPACITY = 256
+"""Changes that may wait before a query that does not say how many."""
+SUBSCRIBER_BUFFER = 1000
+"""Changes that the engine keeps for a query between a source and the query's own queue."""
+MARKER: Change = {"op": "delete", "id": "__draas/settled", "labels": ["__draas"]}
+"""The deletion of an element that never was: it passes through every query and changes nothing."""
+
 REFUSALS = (DrasiError, TypeError, ValueError, OverflowError, KeyError)
 """What the binding raises for what it cannot take."""
 
@@ -31,6 +38,7 @@ class Engine:
         self._drasi = drasi
         self._used = {instance_id}
         self._outlets: dict[str, str] = {}
+        self._unsettled: set[str] = set()
         self.source_kinds = kinds["sources"]
         self.reaction_kinds = kinds["reactions"]
 
@@ -83,13 +91,28 @@ class Engine:
 
     async def push(self, engine_id: str, change: Change) -> None:
         """Hand one change to the queries of a source; `ApiError` (400) if it is malformed."""
+        self._unsettled.add(engine_id)
         try:
             await self._drasi.push_change(engine_id, cast(Any, change))
         except REFUSALS as error:
             raise invalid("the engine refused the change", str(error)) from error
 
+    async def settle(self, engine_id: str, capacity: int) -> None:
+        """Return when the queries of a source have processed all that was pushed to it.
+
+        The engine says of no query how far it is, but its queues are bounded, in order, and never
+        drop: once as many markers were taken as fit between the source and the slowest query,
+        whose queue holds `capacity`, all that came before the first of them is through. One more
+        is with the task that forwards, one with the query, and one makes it certain.
+        """
+        if engine_id in self._unsettled:
+            self._unsettled.discard(engine_id)
+            for _ in range(SUBSCRIBER_BUFFER + capacity + 3):
+                await self._drasi.push_change(engine_id, cast(Any, MARKER))
+
     async def remove_source(self, engine_id: str) -> None:
         """Remove a source that no query reads."""
+        self._unsettled.discard(engine_id)
         await self._drasi.remove_source(engine_id, cleanup=True)
 
     # queries
@@ -134,6 +157,11 @@ class Engine:
         except DrasiError as error:
             raise invalid("the query is not running", str(error)) from error
 
+    async def latest(self, engine_id: str) -> int:
+        """The sequence of the last result of a running query, 0 before the first."""
+        metrics = await self._drasi.get_query_metrics(engine_id)
+        return metrics["outbox_latest_seq"]
+
     async def query_statuses(self) -> dict[str, str]:
         """Engine id → status of every query in the engine."""
         return dict(await self._drasi.list_queries())
@@ -177,6 +205,11 @@ class PluginError(Exception):
     """A plugin refused to make or start a component; the text is its reason."""
 
 
+def queue_capacity(query: dict[str, Any]) -> int:
+    """How many changes may wait before a query."""
+    return query.get("priorityQueueCapacity") or QUEUE_CAPACITY
+
+
 def _subscription(entry: dict[str, Any], engine_sources: dict[str, str]) -> Any:
     engine_id = engine_sources[entry["sourceId"]]
     return {"id": engine_id, "pipeline": entry["pipeline"]} if entry["pipeline"] else engine_id
@@ -187,7 +220,7 @@ def _query_options(query: dict[str, Any]) -> dict[str, Any]:
         "language": query["queryLanguage"].lower(),
         "joins": query.get("joins") or None,
         "middleware": [{"config": {}, **entry} for entry in query["middleware"]] or None,
-        "priority_queue_capacity": query.get("priorityQueueCapacity"),
+        "priority_queue_capacity": queue_capacity(query),
         "dispatch_buffer_capacity": query.get("dispatchBufferCapacity"),
         "dispatch_mode": query["dispatchMode"].lower() if query.get("dispatchMode") else None,
     }

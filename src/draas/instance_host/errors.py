@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from draas.contract.drasi_server import INVALID_REQUEST, http_status
+from draas.contract.drasi_server import INVALID_REQUEST, NOT_NOW, WRONG_ROLE, http_status
 
 
 class ApiError(Exception):
@@ -34,6 +34,23 @@ class ApiError(Exception):
 def invalid(message: str, technical: str | None = None) -> ApiError:
     """An `INVALID_REQUEST` (400)."""
     return ApiError(INVALID_REQUEST, message, technical)
+
+
+def not_now(message: str) -> ApiError:
+    """A `NOT_NOW` (503): the client may send the same again."""
+    return ApiError(NOT_NOW, message)
+
+
+def wrong_role(message: str) -> ApiError:
+    """A `WRONG_ROLE` (409)."""
+    return ApiError(WRONG_ROLE, message)
+
+
+class NotLeadingError(ApiError):
+    """A change that was not applied, because another host of the instance leads, or will."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_NOW, "this host of the instance does not lead")
 
 
 class StartError(Exception):

@@ -1,9 +1,10 @@
-"""One HTTP request at a time, for webhooks and for handing pushes to a plugin's listener."""
+"""One HTTP request at a time: webhooks, pushes that belong elsewhere, a leader's changes."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import httptools
@@ -64,6 +65,48 @@ async def send(
             return await _read(reader)
         finally:
             writer.close()
+
+
+async def lines(target: Target, silence: float) -> AsyncGenerator[bytes, None]:
+    """The lines of an answer that streams, until its end.
+
+    `OSError` or `TimeoutError` when there is none or it is silent for longer than `silence`
+    seconds; `Refused` when it is not a 200.
+    """
+    answer = _Answer()
+    parser = httptools.HttpResponseParser(answer)
+    async with asyncio.timeout(silence):
+        reader, writer = await asyncio.open_connection(target.host, target.port)
+    try:
+        head = f"GET {target.path} HTTP/1.1\r\nhost: {target.host}:{target.port}\r\n"
+        writer.write(f"{head}connection: close\r\n\r\n".encode())
+        while True:
+            async with asyncio.timeout(silence):
+                data = await reader.read(65536)
+            if not data:
+                break
+            try:
+                parser.feed_data(data)
+            except httptools.HttpParserError as error:
+                raise OSError("the answer is not HTTP") from error
+            if parser.get_status_code() == 200 and b"\n" in answer.body:
+                *whole, rest = bytes(answer.body).split(b"\n")
+                answer.body = bytearray(rest)
+                for text in whole:
+                    yield text
+        if parser.get_status_code() != 200:
+            raise Refused(parser.get_status_code(), bytes(answer.body))
+    finally:
+        writer.close()
+
+
+class Refused(Exception):  # noqa: N818  it names an answer, not a fault of ours
+    """An answer other than 200."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"answered {status}")
+        self.status = status
+        self.body = body
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[int, bytes]:

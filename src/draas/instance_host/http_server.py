@@ -31,6 +31,7 @@ EVENT_STREAM = "text/event-stream"
 _REASONS = {
     200: "OK",
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",

@@ -10,15 +10,18 @@ from typing import Any
 from draas.contract.drasi_server import (
     COLLECTIONS,
     CONFIG_READ_ONLY,
+    LEADER,
     QUERY,
     REACTION,
     SOURCE,
     failed,
 )
+from draas.instance_host.change_log import ChangeLog
 from draas.instance_host.config_file import ConfigFile
 from draas.instance_host.documents import Document, complete_query
 from draas.instance_host.engine import Engine
-from draas.instance_host.errors import ApiError, StartError
+from draas.instance_host.errors import ApiError, StartError, wrong_role
+from draas.instance_host.handover import Handover
 from draas.instance_host.journal import Journal
 from draas.instance_host.query_set import QuerySet
 from draas.instance_host.reaction_set import ReactionSet
@@ -46,13 +49,23 @@ class Instance:
         self.registry = Registry()
         self.journal = Journal(clock)
         surroundings = Surroundings(engine, self.registry, self.journal, clock, environment)
-        self.sources = SourceSet(surroundings)
+        self._changes = asyncio.Lock()
+        log = ChangeLog(clock.new_id())
+        self.sources = SourceSet(surroundings, log)
         self.queries = QuerySet(surroundings)
         self.reactions = ReactionSet(surroundings, self.queries)
+        self.handover = Handover(
+            self.registry,
+            log,
+            clock.new_id,
+            self._changes,
+            self.sources,
+            self.queries,
+            self.reactions,
+        )
         self._engine = engine
         self._file = file
         self._settings = settings
-        self._changes = asyncio.Lock()
 
     async def load(self) -> None:
         """Add what the file configures, and start it; feeders last, so that nothing is missed.
@@ -77,6 +90,7 @@ class Instance:
 
     async def close(self) -> None:
         """Stop feeders and sinks, then the engine."""
+        await self.handover.close()
         for source in self.registry.sources.values():
             if source.feeder is not None:
                 await self.sources.stop(source)
@@ -142,6 +156,8 @@ class Instance:
             return f"{kind.capitalize()} stopped successfully"
 
     async def _add_source(self, document: Document) -> None:
+        if self.handover.role != LEADER:
+            raise wrong_role("only the host that leads takes new sources: others lack their data")
         source: Source = await self.sources.add(document)
         try:
             if source.auto_start:

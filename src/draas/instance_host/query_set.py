@@ -18,14 +18,15 @@ from draas.contract.drasi_server import (
     failed,
 )
 from draas.instance_host.documents import Document, check_component, complete_query
-from draas.instance_host.engine import QueryError
+from draas.instance_host.engine import QueryError, queue_capacity
 from draas.instance_host.errors import ApiError
 from draas.instance_host.reactions import Result
-from draas.instance_host.registry import Consumer, Query
+from draas.instance_host.registry import Consumer, Outlet, Query
 from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import resolve
 
 ATTACHED_BACKLOG = 1000
+QUIET_SECONDS = 0.5
 
 
 class QuerySet:
@@ -43,6 +44,8 @@ class QuerySet:
         self._clock = surroundings.clock
         self._environment = surroundings.environment
         self._loop = asyncio.get_running_loop()
+        self._clogged: set[str] = set()
+        """Sources whose changes the engine still queues for a query that failed."""
 
     async def add(self, document: Document) -> None:
         """Register a query, and run it if it starts by itself.
@@ -128,9 +131,12 @@ class QuerySet:
             for source in sorted(read, key=lambda source: source.id):
                 await held.enter_async_context(source.order)
             try:
+                query.outlet = Outlet()
+                deliver = partial(self._hand_over, query, query.outlet)
                 query.engine_id = await self._engine.add_query(
-                    query.resolved, engine_sources, partial(self._hand_over, query)
+                    query.resolved, engine_sources, deliver
                 )
+                query.outlet.handed = await self._engine.latest(query.engine_id)
             except QueryError as error:
                 query.error = str(error)
                 self._status(query, ERROR, f"query did not start: {error}")
@@ -142,16 +148,54 @@ class QuerySet:
         query.error = None
         self._status(query, RUNNING, "query started")
 
+    async def settle(self) -> None:
+        """Return when everything that was pushed is processed, and its results are dispatched.
+
+        Nothing may be pushed meanwhile. What plugins feed to queries is not waited for.
+        """
+        await self._end_failed()
+        running = [query for query in self._registry.queries.values() if query.engine_id]
+        for source in self._registry.sources.values():
+            readers = [query for query in running if source.id in query.source_ids]
+            if source.feeder is None or not readers:
+                continue
+            if source.engine_id in self._clogged:
+                await self._quiet(readers)
+            else:
+                capacity = max(queue_capacity(query.resolved) for query in readers)
+                await self._engine.settle(source.engine_id, capacity)
+        for query in running:
+            await query.outlet.reach(await self._engine.latest(query.engine_id or ""))
+
+    async def _quiet(self, queries: list[Query]) -> None:
+        """Wait until queries have brought no result for a while: all that can be done then."""
+        before: list[int] | None = None
+        while before != (now := [await self._engine.latest(q.engine_id or "") for q in queries]):
+            before = now
+            await asyncio.sleep(QUIET_SECONDS)
+
+    async def _end_failed(self) -> None:
+        statuses = await self._engine.query_statuses()
+        for query in self._registry.queries.values():
+            if query.engine_id is not None and statuses.get(query.engine_id) == ERROR:
+                await self._end(query)
+                query.error = "the engine failed to process a change"
+                self._status(query, ERROR, f"query ended: {query.error}")
+
     async def _end(self, query: Query) -> None:
         assert query.engine_id is not None
         engine_id, query.engine_id = query.engine_id, None
+        if (await self._engine.query_statuses()).get(engine_id) == ERROR:
+            read = [self._registry.sources[source_id] for source_id in query.source_ids]
+            self._clogged.update(source.engine_id for source in read)
         await self._engine.remove_query(engine_id)
 
-    def _hand_over(self, query: Query, event: Result) -> None:
+    def _hand_over(self, query: Query, outlet: Outlet, event: Result) -> None:
         """Called from the engine's threads: an exception here would end the subscription."""
         if query.consumers:
             with suppress(RuntimeError):  # the loop is closed: the host is going down
                 self._loop.call_soon_threadsafe(self._dispatch, query, event)
+        outlet.hand(event.get("sequence") or 0)
 
     def _dispatch(self, query: Query, event: Result) -> None:
         result = {**event, "query_id": query.id}

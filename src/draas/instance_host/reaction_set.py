@@ -25,14 +25,19 @@ from draas.instance_host.source_set import unknown_kind
 from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import resolve, without_values
 
+HELD = "reaction is held: another host of the instance leads, whose reactions deliver"
+
 
 class ReactionSet:
     """The reactions of one instance.
 
     Those of the host never enter the engine, which would refuse their ids when they come back.
+    While they are held they run, and drop what they get: another host's reactions deliver it.
+    A plugin's reaction, which cannot be told so, is in the engine only while nothing is held.
     """
 
     def __init__(self, surroundings: Surroundings, queries: QuerySet) -> None:
+        self.held = False
         self._engine = surroundings.engine
         self._registry = surroundings.registry
         self._queries = queries
@@ -74,7 +79,8 @@ class ReactionSet:
         self._status(reaction, STARTING, "reaction starting")
         try:
             if reaction.sink is None:
-                await self._start_plugin(reaction)
+                if not self.held:
+                    await self._start_plugin(reaction)
             else:
                 await reaction.sink.start()
         except (OSError, PluginError) as error:
@@ -89,6 +95,8 @@ class ReactionSet:
         if reaction.sink is not None:
             self._consume(reaction, self._consumer(reaction))
         self._status(reaction, RUNNING, "reaction started")
+        if self.held:
+            self._journal.log(REACTION, reaction.id, "Info", HELD)
 
     async def stop(self, reaction: Reaction) -> None:
         """Stop taking results; those of the time until the next start are not taken later."""
@@ -97,6 +105,37 @@ class ReactionSet:
         self._status(reaction, STOPPING, "reaction stopping")
         await self._end(reaction)
         self._status(reaction, STOPPED, "reaction stopped")
+
+    async def settle(self) -> None:
+        """Return when everything that reactions took is delivered."""
+        for reaction in self._running():
+            if reaction.sink is not None:
+                await reaction.sink.settle()
+
+    async def hold(self) -> None:
+        """Deliver nothing from now on."""
+        self.held = True
+        for reaction in self._running():
+            if reaction.engine_id is not None:
+                await self._engine.remove_reaction(reaction.engine_id)
+                reaction.engine_id = None
+            self._journal.log(REACTION, reaction.id, "Info", HELD)
+
+    async def release(self) -> None:
+        """Deliver what comes from now on: what came before this call is dropped for good."""
+        self.held = False
+        for reaction in self._running():
+            self._journal.log(REACTION, reaction.id, "Info", "reaction is no longer held")
+            if reaction.sink is None:
+                try:
+                    await self._start_plugin(reaction)
+                except PluginError as error:
+                    reaction.error = without_values(str(error), self._resolved(reaction.config))
+                    message = f"reaction did not start: {reaction.error}"
+                    self._status(reaction, ERROR, message)
+
+    def _running(self) -> list[Reaction]:
+        return [each for each in self._registry.reactions.values() if each.status == RUNNING]
 
     async def remove(self, reaction: Reaction) -> None:
         """Stop and forget a reaction."""
@@ -123,7 +162,7 @@ class ReactionSet:
 
     def _consumer(self, reaction: Reaction) -> Consumer:
         def take(result: Result | None) -> None:
-            if result is not None and reaction.sink is not None:
+            if result is not None and reaction.sink is not None and not self.held:
                 reaction.sink.deliver(result)
 
         return reaction.consumer or take

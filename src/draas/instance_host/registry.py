@@ -51,6 +51,23 @@ class Source:
 
 
 @dataclass(slots=True, eq=False)
+class Outlet:
+    """What carries the results of one run of a query: `handed` is the last one's sequence."""
+
+    handed: int = 0
+
+    def hand(self, sequence: int) -> None:
+        """A result was handed to the event loop; called from the engine's threads."""
+        self.handed = max(self.handed, sequence)
+
+    async def reach(self, sequence: int) -> None:
+        """Return when results up to `sequence` were dispatched in the event loop."""
+        while self.handed < sequence:  # noqa: ASYNC110  a call into the loop for each costs more
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)  # dispatching was put into the loop's queue before `hand`
+
+
+@dataclass(slots=True, eq=False)
 class Query:
     """A query as configured; `engine_id` only while it runs, a new one for every start."""
 
@@ -58,6 +75,7 @@ class Query:
     config: Document
     resolved: Document
     engine_id: str | None = None
+    outlet: Outlet = field(default_factory=Outlet)
     consumers: dict[Consumer, int] = field(default_factory=dict)
     status: str = ADDED
     error: str | None = None

@@ -8,16 +8,19 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from draas.contract.drasi_server import LOG_LEVELS, ROOT_DEFAULTS
 from draas.instance_host.config_file import ConfigFile
 from draas.instance_host.errors import ApiError, StartError
 from draas.instance_host.values import resolve, text_of, whole_of
 from draas.model.clock import Clock
+
+if TYPE_CHECKING:
+    from draas.instance_host.instance import Instance
 
 _log = logging.getLogger("draas.instance")
 
@@ -29,6 +32,8 @@ class Options:
     config: Path
     port: int | None = None
     plugins_dir: str | None = None
+    follow: str | None = None
+    restore: Path | None = None
 
 
 async def serve(options: Options, clock: Clock, environment: Mapping[str, str]) -> None:
@@ -59,7 +64,8 @@ async def serve(options: Options, clock: Clock, environment: Mapping[str, str]) 
     instance = Instance(instance_id, engine, file, settings, clock=clock, environment=environment)
     server = HttpServer(Api(instance).router)
     try:
-        await instance.load()
+        if await _unless(stop, _load(instance, options)):
+            return
         try:
             await server.listen(sock)
         except OSError as error:
@@ -72,6 +78,37 @@ async def serve(options: Options, clock: Clock, environment: Mapping[str, str]) 
     finally:
         await server.close()
         await instance.close()
+
+
+async def _load(instance: Instance, options: Options) -> None:
+    """The components; then the elements of the leader or of a file, before anything reacts."""
+    if options.follow is None and options.restore is None:
+        await instance.load()
+        return
+    instance.handover.hold()
+    if options.restore is not None:
+        from draas.instance_host.transfer import read_file  # noqa: PLC0415 - rarely needed
+
+        header, elements = read_file(options.restore)
+        await instance.load()
+        await instance.handover.restore(header, elements)
+        options.restore.unlink()
+    elif options.follow is not None:
+        await instance.load()
+        await instance.handover.join(options.follow)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do `work`, or give it up when `stop` comes first; whether it came first."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    for each in (stopped, task):
+        if not each.done():
+            each.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+    return task.cancelled()
 
 
 def run(options: Options, clock: Clock, environment: Mapping[str, str]) -> int:

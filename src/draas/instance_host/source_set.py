@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from draas.contract.drasi_server import (
@@ -17,10 +18,11 @@ from draas.contract.drasi_server import (
     failed,
 )
 from draas.instance_host import sources
+from draas.instance_host.change_log import FORGET, ChangeLog
 from draas.instance_host.documents import Document, properties
 from draas.instance_host.elements import Change
 from draas.instance_host.engine import PluginError
-from draas.instance_host.errors import ApiError, invalid
+from draas.instance_host.errors import ApiError, NotLeadingError, invalid
 from draas.instance_host.http_client import Target, send
 from draas.instance_host.registry import Source
 from draas.instance_host.sources.changes import change_of
@@ -34,10 +36,15 @@ class SourceSet:
     """The sources of one instance.
 
     An engine source is never stopped, because its queries would go deaf: a stop closes the gate
-    between feeder and engine, and a change of configuration swaps the feeder alone.
+    between feeder and engine, and a change of configuration swaps the feeder alone. Changes enter
+    by `feed` where this host leads, each numbered in `log`, and by `follow` where another does;
+    `intake` takes those of clients and sends them where they belong.
     """
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, log: ChangeLog) -> None:
+        self.leads = True
+        self.intake: Callable[[str, Change], Awaitable[None]]
+        self._log = log
         self._engine = surroundings.engine
         self._registry = surroundings.registry
         self._journal = surroundings.journal
@@ -98,7 +105,7 @@ class SourceSet:
         try:
             if source.feeder is None:
                 await self._engine.start_source(source.engine_id)
-            else:
+            elif self.leads or not source.feeder.generates:
                 await source.feeder.start()
         except (OSError, PluginError) as error:
             reason = str(error)
@@ -132,28 +139,71 @@ class SourceSet:
             await self.stop(source)
         await self._engine.remove_source(source.engine_id)
         del self._registry.sources[source.id]
+        if self.leads and len(source.elements):
+            self._log.record(source.id, FORGET)
         self._journal.forget(SOURCE, source.id)
 
-    async def push(self, source: Source, document: object) -> None:
-        """Feed changes in the HTTP source's format: one, or a batch under `events`."""
-        if source.feeder is None:
+    async def push(self, source_id: str, document: object) -> None:
+        """Take changes in the HTTP source's format: one, or a batch under `events`.
+
+        A source that is not here may be one of the leader's.
+        """
+        source = self._registry.sources.get(source_id)
+        if source is not None and source.feeder is None:
             await self._proxy(source, document)
             return
         batch = document.get("events") if isinstance(document, dict) else None
         for change in [change_of(item) for item in (batch if batch is not None else [document])]:
-            await self.feed(source, change)
+            await self.intake(source_id, change)
 
     async def feed(self, source: Source, change: Change) -> None:
-        """Hand one change to the engine, whole even if the caller is cancelled meanwhile."""
+        """Hand one change to the engine, whole even if the caller is cancelled meanwhile.
+
+        `NotLeadingError` when another host has to, and nothing was done.
+        """
         await asyncio.shield(self._feed(source, change))
+
+    async def follow(self, source: Source, change: Change) -> None:
+        """Hand one change of the leader to the engine."""
+        async with source.order:
+            if change == FORGET:
+                for element_id in source.elements.ids():
+                    await self._apply(source, {"op": "delete", "id": element_id})
+            else:
+                await self._apply(source, change)
+
+    def lead(self) -> list[sources.Feeder]:
+        """From now on changes are fed here; what generates them is left to be started."""
+        self.leads = True
+        found = []
+        for source in self._registry.sources.values():
+            if source.feeder is not None and source.feeder.generates and source.status == RUNNING:
+                source.feeder.resume(source.elements.ids())
+                found.append(source.feeder)
+        return found
+
+    async def rest(self) -> None:
+        """Feed no more changes; on return none is under way."""
+        self.leads = False
+        for source in self._registry.sources.values():
+            if source.feeder is not None and source.feeder.generates:
+                await source.feeder.stop()
+            async with source.order:
+                pass
 
     async def _feed(self, source: Source, change: Change) -> None:
         async with source.order:
+            if not self.leads:
+                raise NotLeadingError
             if source.status != RUNNING:
                 raise invalid(f"source '{source.id}' is not running: the change was not applied")
-            safe = source.elements.safe(change)
-            await self._engine.push(source.engine_id, safe)
-            source.elements.note(safe)
+            self._log.record(source.id, await self._apply(source, change))
+
+    async def _apply(self, source: Source, change: Change) -> Change:
+        safe = source.elements.safe(change)
+        await self._engine.push(source.engine_id, safe)
+        source.elements.note(safe)
+        return safe
 
     async def _add_to_engine(
         self, kind: str, source_id: str, resolved: Document, bootstrap: Document | None
@@ -181,9 +231,15 @@ class SourceSet:
             raise invalid(f"source '{source.id}' answered {status}")
 
     def _feeder(self, source: Source, document: Document) -> sources.Feeder:
-        feed = partial(self.feed, source)
         resolved = self._resolved(document)
-        return sources.make_feeder(document["kind"], source.id, resolved, feed, self._clock)
+        return sources.make_feeder(
+            document["kind"],
+            source.id,
+            resolved,
+            own=partial(self.feed, source),
+            taken=lambda change: self.intake(source.id, change),
+            clock=self._clock,
+        )
 
     def _resolved(self, document: Document) -> Document:
         where = f"source '{document['id']}'"

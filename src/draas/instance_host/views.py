@@ -85,6 +85,8 @@ def _item(instance: Instance, kind: str, component: Source | Query | Reaction, s
         "status": status,
         "links": {"self": path, "full": f"{path}?view=full"},
     }
+    if isinstance(component, Reaction) and instance.reactions.held:
+        item["held"] = True
     if status == ERROR and component.error:
         item["error_message"] = component.error
     return item

@@ -64,13 +64,14 @@ def chained(entry: AuditEntry, sequence: int, previous_hash: str) -> AuditEntry:
     return replace(placed, hash=_hash(asdict(placed)))
 
 
-def broken_at(documents: Iterable[dict[str, Any]], previous_hash: str) -> int | None:
+def broken_at(
+    documents: Iterable[dict[str, Any]], previous_hash: str, expected: int | None = None
+) -> int | None:
     """The number of the first entry that does not follow from the one before; `None` if all do.
 
     `documents` are entries in order with the snake_case fields of `AuditEntry`; fields that a later
-    release added are covered like any other.
+    release added are covered like any other. `expected` is the number of the first, if known.
     """
-    expected: int | None = None
     for document in documents:
         sequence = int(document["sequence"])
         intact = document["previous_hash"] == previous_hash and document["hash"] == _hash(document)

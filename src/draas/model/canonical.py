@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from draas.model import defaults, names
-from draas.model.faults import ConfigurationError, Fault
+from draas.model.faults import ConfigurationError, Fault, Faults
 from draas.model.json_value import copied, encoded, join
 from draas.model.secrets import masked
 
@@ -26,7 +26,7 @@ def canonical(document: Mapping[str, Any]) -> Configuration:
 
     Raises `ConfigurationError` with every fault of form; meaning is checked by `validate`.
     """
-    faults: list[Fault] = []
+    faults = Faults()
     if not isinstance(document, Mapping):
         raise ConfigurationError(
             [Fault("", type(document).__name__, "the configuration must be a JSON object")]

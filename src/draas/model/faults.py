@@ -19,9 +19,28 @@ class Fault:
         return f"{self.path or 'document'}: {self.message}"
 
 
+MOST_FAULTS = 500
+"""So many are told at once: whoever sends a flood of them is not answered with a larger one."""
+
+
 class ConfigurationError(ValueError):
     """A document that cannot be read as a configuration; `faults` holds every reason."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("; ".join(str(fault) for fault in faults))
         self.faults: tuple[Fault, ...] = tuple(faults)
+
+
+class Faults(list[Fault]):
+    """Faults as they are found; one too many ends the search."""
+
+    def append(self, fault: Fault) -> None:
+        """Take in a fault.
+
+        Raises:
+            ConfigurationError: with those found so far, and that there are more.
+        """
+        if len(self) == MOST_FAULTS:
+            more = "there are more faults: mend these first"
+            raise ConfigurationError([*self, Fault("document", None, more)])
+        super().append(fault)

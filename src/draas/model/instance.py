@@ -8,13 +8,17 @@ import msgspec
 
 
 class OperationInFlight(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """The lifecycle call that holds an instance's lock; `fence` if it came with one."""
+    """The lifecycle call that holds an instance's lock; `fence` if it came with one.
+
+    `host` is that of the control plane which carries it out, where there can be several.
+    """
 
     kind: str
     id: str
     actor: str
     started_at: str
     fence: int | None = None
+    host: str | None = None
 
 
 class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
@@ -22,6 +26,8 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=
 
     Digests are those of `draas.model.configuration`; `None` means not known (or, for `applied…`,
     that nothing runs). Enumerations travel as their names, so that a new one breaks nobody.
+    `second_slot` says what else runs beside the serving slot: a `candidate`, or one that is
+    `retired`.
     """
 
     id: str
@@ -36,6 +42,7 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=
     observed_components_digest: str | None = None
     last_good_generation: int | None = None
     reason: str | None = None
+    second_slot: str | None = None
     operation: OperationInFlight | None = None
 
 

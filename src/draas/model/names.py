@@ -35,10 +35,9 @@ ROOT = _table(
     "secretStore",
     "defaultPriorityQueueCapacity",
     "defaultDispatchBufferCapacity",
-    "cors",
+    "memoryBudgetMiB",
     "corsAllowedOrigins",
     "plugins",
-    "pluginsDir",
     "pluginRegistry",
     "autoInstallPlugins",
     "verifyPlugins",
@@ -47,6 +46,8 @@ ROOT = _table(
     "hotReloadDebounceMs",
     "identityProviders",
     "bootstrapProviders",
+    "solutionsDir",
+    "computation",
     "sources",
     "queries",
     "reactions",
@@ -73,7 +74,6 @@ QUERY = _table(
     "dispatchMode",
     "outboxCapacity",
     "storageBackend",
-    "recoveryPolicy",
     querytext="query",
 )
 """A query; drasi-server refuses any other key. `queryText` is the prototype's word for `query`."""

@@ -7,15 +7,43 @@ from datetime import datetime
 from enum import StrEnum
 
 from draas.model.instance import InstanceState
+from draas.model.operation import (
+    Hand,
+    Judgement,
+    Operation,
+    Outcome,
+    Phase,
+    Verdict,
+    Watch,
+    Wish,
+)
+from draas.model.slots import SlotPlan
+from draas.model.triggers import DriftKind, Trigger
 
-
-class DriftKind(StrEnum):
-    """In which way an instance is not as it should be."""
-
-    CONFIGURATION = "configuration"
-    OBSERVED = "observed"
-    RUN_STATE = "run-state"
-    HEALTH = "health"
+__all__ = [
+    "Approval",
+    "Breaker",
+    "Budget",
+    "Decision",
+    "Drift",
+    "DriftKind",
+    "FleetView",
+    "Gate",
+    "Hand",
+    "Judgement",
+    "Memory",
+    "Operation",
+    "Outcome",
+    "Phase",
+    "Plan",
+    "Quarantine",
+    "RolloutView",
+    "Snapshot",
+    "Trigger",
+    "Verdict",
+    "Watch",
+    "Wish",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,88 +58,18 @@ class Drift:
         return bool(self.kinds)
 
 
-class Phase(StrEnum):
-    """Where an operation stands. Names are stored: one may be added, none may change meaning."""
-
-    CHECKING = "checking"
-    APPLYING = "applying"
-    STOPPING = "stopping"
-    STARTING = "starting"
-    VERIFYING = "verifying"
-    RESTORING = "restoring"
-    VERIFYING_RESTORED = "verifying-restored"
-    FINISHED = "finished"
-
-
-class Outcome(StrEnum):
-    """How an operation ended."""
-
-    SUCCEEDED = "succeeded"
-    ROLLED_BACK = "rolled-back"
-    FAILED = "failed"
-    SUPERSEDED = "superseded"
-
-
-class Trigger(StrEnum):
-    """What made the daemon look."""
-
-    CHANGE = "change"
-    RESYNC = "resync"
-    RETRY = "retry"
-    MANUAL = "manual"
-    RESUME = "resume"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One reconciliation of one instance by one strategy: a row that a crash leaves behind.
-
-    `target_digest` is the configuration that it brings; `fence` is that of who works on it;
-    `attempt` counts from 1 (D-04); `steps` is the plan in words; `fell_back` says why another
-    strategy than the one it began with carries it on; `differences` and `summary` are masked
-    already. One that was approved brings its target and nothing newer. Until `wake_at` there is
-    nothing to do. `inconclusive` says why a verification whose time is over cannot be judged: the
-    operation is then held as it stands until it can be.
-    """
-
-    id: str
-    instance_id: str
-    strategy: str
-    phase: Phase
-    trigger: Trigger
-    actor: str
-    cause: str
-    kinds: tuple[DriftKind, ...]
-    target_digest: str
-    target_generation: int | None
-    previous_digest: str | None
-    previous_generation: int | None = None
-    approved: bool = False
-    started_at: datetime
-    deadline: datetime
-    phase_since: datetime
-    fence: int = 0
-    attempt: int = 1
-    wake_at: datetime | None = None
-    inconclusive: str = ""
-    fell_back: str = ""
-    steps: tuple[str, ...] = ()
-    summary: tuple[str, ...] = ()
-    differences: tuple[dict[str, object], ...] = ()
-    health_before: str = "Unknown"
-    error: str = ""
-    permanent: bool = False
-    outcome: Outcome | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """A desired digest that failed: not tried again until it changes or is released (D-11)."""
+    """A desired digest that failed: not tried again until it changes or is released (D-11).
+
+    `shared_digest` counts it over the fleet.
+    """
 
     digest: str
     reason: str
     since: datetime
     operation_id: str
+    shared_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +86,7 @@ class Approval:
     until: datetime
     reason: str = ""
     strategy: str = ""
+    allow_state_loss: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +96,10 @@ class Memory:
     `repairs` counts operations towards `worked_digest` since the instance was last left alone for
     long enough: it survives success, so that a fight between two writers slows down (B-47).
     `held_audited` is the gate and digest that the audit has already been told of; `approval` the
-    last decision of a person, until something was done;
-    `worked_generation` the newest that was worked on: an older one is another instance. The rest is
+    last decision of a person, until something was done; `hand` what a person last asked of an
+    operation under way;
+    `worked_generation` the newest that was worked on: an older one is another instance;
+    `worked_shared` what of it others may get as well, `previous…` what ran before it. The rest is
     for control planes that do not keep it: what this daemon last sent, the last document that
     proved good, and whether it was this daemon that stopped the instance.
     """
@@ -149,10 +110,14 @@ class Memory:
     not_before: datetime | None = None
     worked_digest: str | None = None
     worked_generation: int = 0
+    worked_shared: str = ""
+    previous_digest: str | None = None
+    previous_generation: int | None = None
     failures: int = 0
     quarantines: tuple[Quarantine, ...] = ()
     held_audited: str = ""
     approval: Approval | None = None
+    hand: Hand | None = None
     applied_digest: str | None = None
     applied_document: str | None = None
     good_document: str | None = None
@@ -170,6 +135,20 @@ class FleetView:
     total: int = 0
     drifting: int = 0
     failing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """How one configuration does over the fleet; no `digest`: nobody else is concerned.
+
+    `busy` are under way or not proven yet, `failed` have it in quarantine, `reason` of one of them.
+    """
+
+    digest: str = ""
+    busy: int = 0
+    failed: int = 0
+    total: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +184,8 @@ class Snapshot:
 
     `state` is `None` when it could not be read (`unknown` says why) or when it is gone (`gone`).
     `faults` are those of the desired configuration by the validation that the control plane shares.
+    Where it matters for the strategy that is wanted, `changed_settings` names the settings of the
+    server itself that differ, and `slots` says what a change by two slots would meet.
     """
 
     instance_id: str
@@ -215,6 +196,9 @@ class Snapshot:
     operation: Operation | None = None
     last_good_digest: str | None = None
     faults: tuple[str, ...] = ()
+    changed_settings: tuple[str, ...] | None = None
+    slots: SlotPlan | None = None
+    rollout: RolloutView = field(default_factory=RolloutView)
     fleet: FleetView = field(default_factory=FleetView)
     breaker: Breaker = field(default_factory=Breaker)
     budget: Budget = field(default_factory=lambda: Budget(limit=1))
@@ -228,6 +212,7 @@ class Decision(StrEnum):
     GONE = "gone"
     HELD = "held"
     ADOPT = "adopt"
+    CLEAR = "clear"
     BEGIN = "begin"
     RESUME = "resume"
     WAITING = "waiting"
@@ -239,6 +224,8 @@ class Plan:
 
     `target_digest` is the desired digest, or the last good one while the desired is in quarantine.
     `digest` is the plan's own, by which a person approves it; `approved_by` says who did.
+    `by_choice` tells a strategy that somebody asked for from one that was found to be the best;
+    `allow_state_loss` that queries may begin empty. An `exact` one brings just this.
     `next_look` is when to decide again without any news; `None`: at the next resync.
     """
 
@@ -247,10 +234,13 @@ class Plan:
     gates: tuple[Gate, ...] = ()
     strategy: str = ""
     strategy_reason: str = ""
+    by_choice: bool = True
+    allow_state_loss: bool = False
     steps: tuple[str, ...] = ()
     target_digest: str = ""
     digest: str = ""
     approved_by: str = ""
+    exact: bool = False
     restores_last_good: bool = False
     reason: str = ""
     next_look: datetime | None = None

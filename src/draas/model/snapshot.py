@@ -7,7 +7,7 @@ from typing import Any
 
 from draas.model import names
 from draas.model.canonical import Configuration, canonical
-from draas.model.faults import ConfigurationError, Fault
+from draas.model.faults import ConfigurationError, Fault, Faults
 
 INTERNAL_PREFIX = "__"
 """Ids that begin so belong to the server itself, never to a document."""
@@ -20,7 +20,7 @@ def from_snapshot(snapshot: Mapping[str, Any]) -> Configuration:
     are status, edges and unknown keys of queries. Raises `ConfigurationError` when the answer is
     not a snapshot: then the observed configuration is unknown, never empty.
     """
-    faults: list[Fault] = []
+    faults = Faults()
     if not isinstance(snapshot, Mapping):
         raise ConfigurationError(
             [Fault("", type(snapshot).__name__, "the snapshot must be a JSON object")]

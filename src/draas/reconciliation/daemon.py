@@ -12,8 +12,8 @@ import msgspec
 
 from draas.client.port import ControlPlane, ControlPlaneError
 from draas.decide.assign import SHARDS, shard_of
-from draas.decide.breaker import BreakerRules
-from draas.decide.rules import Rules
+from draas.decide.rollout import is_condemned
+from draas.decide.strategies import UNUSABLE
 from draas.model.clock import Clock
 from draas.model.reconciliation import Breaker, Trigger
 from draas.reconciliation.apply import Executor
@@ -25,10 +25,13 @@ from draas.reconciliation.journal import Journal
 from draas.reconciliation.leases import Leases
 from draas.reconciliation.link import Link
 from draas.reconciliation.operations import Operations
-from draas.reconciliation.options import DaemonSettings, OnUnknownActualState
+from draas.reconciliation.options import DaemonSettings
+from draas.reconciliation.outside import NOTHING_OUTSIDE, Outside
 from draas.reconciliation.places import Places
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
+from draas.reconciliation.rollouts import Rollouts
+from draas.reconciliation.rules import breaker_rules_of, rules_of
 from draas.reconciliation.shards import Shards
 from draas.reconciliation.store import ReconciliationStore, StoreError
 from draas.reconciliation.triggers import RETRY_SECONDS, Triggers
@@ -46,38 +49,6 @@ LOOKERS = 3
 Connect = Callable[[], Awaitable[ControlPlane]]
 
 
-def rules_of(settings: DaemonSettings) -> Rules:
-    """The part of the settings that decisions depend on."""
-    options = settings.reconciliation
-    return Rules(
-        strategy=options.default_strategy,
-        approved_strategy=settings.approval.strategy,
-        attempts=options.attempts,
-        retry_delay=options.retry_delay,
-        restart_delay=options.restart_delay,
-        health_timeout=options.health_timeout,
-        reconciliation_timeout=options.reconciliation_timeout,
-        backoff_maximum=options.backoff_maximum,
-        backoff_reset_after=options.backoff_reset_after,
-        reconcile_error_instances=options.reconcile_error_instances,
-        reconcile_stopped_instances=options.reconcile_stopped_instances,
-        adopt_unknown=options.on_unknown_actual_state is OnUnknownActualState.ADOPT,
-    )
-
-
-def breaker_rules_of(settings: DaemonSettings) -> BreakerRules:
-    """The section `Breaker` as the decision takes it."""
-    options = settings.breaker
-    return BreakerRules(
-        enabled=options.enabled,
-        max_failing_share=options.max_failing_share,
-        minimum_failing=options.minimum_failing,
-        max_drifting_share=options.max_drifting_share,
-        minimum_instances=options.minimum_instances,
-        hold_time=options.hold_time,
-    )
-
-
 class Daemon:
     """Everything of a running daemon; the management API reads from it.
 
@@ -85,9 +56,15 @@ class Daemon:
     """
 
     def __init__(
-        self, settings: DaemonSettings, store: ReconciliationStore, leases: Leases, clock: Clock
+        self,
+        settings: DaemonSettings,
+        store: ReconciliationStore,
+        leases: Leases,
+        clock: Clock,
+        outside: Outside = NOTHING_OUTSIDE,
     ) -> None:
         self.settings = settings
+        self._outside = outside
         self.store = store
         self.clock = clock
         self.rules = rules_of(settings)
@@ -111,6 +88,14 @@ class Daemon:
             tell=self._tell,
         )
         self.journal = Journal(store, self.fleet, self.shards.fence, audit=audit)
+        self.rollouts = Rollouts(
+            self.fleet.changed,
+            clock,
+            settings.rollout.minimum_healthy_time,
+            under_way=self.journal.open.values,
+            told=self.shards.told,
+            total=lambda: len(self.fleet.states),
+        )
         self.connected = asyncio.Event()
         self.control_plane: ControlPlane | None = None
         self.reconciler: Reconciler | None = None
@@ -185,7 +170,9 @@ class Daemon:
 
     def _assemble(self, control_plane: ControlPlane) -> Triggers:
         self.control_plane = control_plane
-        executor = Executor(control_plane, self.fleet, self.clock, self.journal.remember)
+        executor = Executor(
+            control_plane, self.fleet, self.clock, self.journal.remember, self._outside
+        )
         operations = Operations(
             control_plane=control_plane,
             journal=self.journal,
@@ -203,6 +190,7 @@ class Daemon:
             operations=operations,
             breaker=self.look_at_fleet,
             places=self.places,
+            rollouts=self.rollouts,
             rules=self.rules,
             clock=self.clock,
             metrics=self.metrics,
@@ -246,7 +234,15 @@ class Daemon:
         while True:
             self.heartbeats.beat("daemon", 6 * ALIVE_EVERY_SECONDS)
             self.look_at_fleet()
+            self._take_back_waves()
             await asyncio.sleep(ALIVE_EVERY_SECONDS)
+
+    def _take_back_waves(self) -> None:
+        """Look at what was changed lately to a configuration that turned out bad elsewhere."""
+        for digest, wave in list(self.rollouts.waves()):
+            if is_condemned(self.rollouts.view(digest), self.rules):
+                for instance_id in filter(self.shards.owns, wave):
+                    self.queue.add(instance_id, Trigger.CHANGE)
 
     def listens_at(self, url: str) -> None:
         """Tell the other daemons where this one is managed: at `url`, or as the settings say."""
@@ -291,14 +287,18 @@ class Daemon:
         for instance_id in known:
             if shard_of(instance_id) in shards:
                 self.journal.drop(instance_id)
-                self.places.release(instance_id)
+                if not self.queue.is_active(instance_id):
+                    self.places.release(instance_id)
                 self.queue.discard(instance_id)
 
     def _busy(self, shards: Collection[int]) -> set[int]:
         return {shard_of(key) for key in self.queue.worked_on} & set(shards)
 
     def _tell(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"failing": self.fleet.view().failing}
+        told: dict[str, Any] = {
+            "failing": self.fleet.view().failing,
+            "rollouts": self.rollouts.tell(),
+        }
         if self.shards.leads:
             told["breaker"] = msgspec.to_builtins(self.breaker.state)
         return told
@@ -323,6 +323,8 @@ class Daemon:
 
     def _announce(self) -> None:
         emit(messages.STARTING)
+        for name, reason in UNUSABLE.items():
+            emit(messages.UNUSABLE_STRATEGY, strategy=name, reason=reason)
         if self._follows:
             emit(messages.EVENT_DRIVEN_ENABLED)
         else:

@@ -32,7 +32,7 @@ async def explain(
         return NOTHING
     try:
         if DriftKind.CONFIGURATION in drift.kinds:
-            return compare(await _applied(control_plane, state, memory), desired.document)
+            return compare(await applied_document(control_plane, state, memory), desired.document)
         if DriftKind.OBSERVED in drift.kinds:
             observed = await control_plane.observed(state.id)
             if observed is not None:
@@ -42,9 +42,10 @@ async def explain(
     return NOTHING
 
 
-async def _applied(
+async def applied_document(
     control_plane: ControlPlane, state: InstanceState, memory: Memory
 ) -> Mapping[str, Any] | None:
+    """What the running server was started with, if that is kept anywhere."""
     if memory.applied_document is not None and memory.applied_digest == state.applied_digest:
         return stored_document(memory.applied_document)
     if state.applied_generation is None:

@@ -10,6 +10,7 @@ from draas.decide.detect import detect
 from draas.model.instance import InstanceState, compact
 from draas.model.reconciliation import Drift, DriftKind, FleetView, Memory, Plan
 from draas.model.status import InstanceStatus
+from draas.reconciliation.rollouts import Changed
 
 
 class Fleet:
@@ -26,6 +27,7 @@ class Fleet:
         self.memories: dict[str, Memory] = {}
         self.deleted: set[str] = set()
         """Ids that were deleted, until what is remembered of them is dropped."""
+        self.changed = Changed()
         self._drifting: dict[str, Drift] = {}
         self._changing: set[str] = set()
         self._failing: set[str] = set()
@@ -42,7 +44,7 @@ class Fleet:
             self._drifting.pop(state.id, None)
         self._count(state.id)
         unsure = state.status == InstanceStatus.RUNNING and state.applied_digest is None
-        pending = state.id in self.plans or self.is_another(state)
+        pending = state.id in self.plans or self.is_another(state) or state.second_slot is not None
         return bool(drift) or bool(drift.unknown) or unsure or pending
 
     def is_another(self, state: InstanceState) -> bool:
@@ -71,16 +73,19 @@ class Fleet:
         self.deleted.discard(instance_id)
         self._failing.discard(instance_id)
         self._changing.discard(instance_id)
+        self.changed.forget(instance_id)
 
     def disown(self, instance_id: str) -> None:
         """Others work on the instance: what it is stays known, what was made of it does not."""
         self.plans.pop(instance_id, None)
         self.memories.pop(instance_id, None)
+        self.changed.forget(instance_id)
         self._count(instance_id)
 
     def remember(self, memory: Memory) -> None:
         """Take a newer memory."""
         self.memories[memory.instance_id] = memory
+        self.changed.remember(memory)
         self._count(memory.instance_id)
 
     def memory(self, instance_id: str) -> Memory:

@@ -64,6 +64,14 @@ class Journal:
             raise LeaseLostError(f"instance {instance_id!r} was with others meanwhile")
         return now
 
+    def lost(self, instance_id: str) -> bool:
+        """Whether work on the instance must not go on."""
+        try:
+            self.fence(instance_id)
+        except LeaseLostError:
+            return True
+        return False
+
     async def take_over(self, fences: Mapping[int, int]) -> None:
         """Read what earlier holders of some shards left, and keep them from writing."""
         left = await self._store.take_over(fences)
@@ -107,6 +115,10 @@ class Journal:
             if operation.phase is Phase.CHECKING:
                 raise
             emit(messages.STORE_ERROR, reason=error)
+
+    def note(self, operation: Operation) -> None:
+        """Know, in memory alone, what was seen of an operation: a crash costs a look."""
+        self.open[operation.instance_id] = operation
 
     def owes(self, operation: Operation) -> bool:
         """Whether the store failed when the operation was to be kept as it stands."""

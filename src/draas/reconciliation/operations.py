@@ -10,12 +10,23 @@ import msgspec
 from draas.client.port import ControlPlane, ControlPlaneError, Desired
 from draas.decide.aftermath import remember
 from draas.decide.commands import ErrorClass, Result
+from draas.decide.compare import Comparison
+from draas.decide.hand import obeying
+from draas.decide.rollout import OWN, shared_digest
 from draas.decide.rules import Rules
 from draas.decide.strategies import STRATEGIES
 from draas.decide.strategies.restart import resumed
+from draas.decide.strategies.strategy import Strategy
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Drift, DriftKind, Operation, Outcome, Phase, Plan
+from draas.model.reconciliation import (
+    Drift,
+    DriftKind,
+    Operation,
+    Outcome,
+    Phase,
+    Plan,
+)
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import Executor
 from draas.reconciliation.counts import CycleCounts
@@ -38,6 +49,19 @@ HELD_RECHECK = timedelta(seconds=5)
 STORE_RETRY = timedelta(seconds=5)
 
 UNDECIDED = (ErrorClass.NOT_YET, ErrorClass.INCONCLUSIVE)
+
+
+def _shared(plan: Plan, target: Desired | None, comparison: Comparison) -> str:
+    """The digest of what others may get as well, where more than host and port is new."""
+    forward = not (plan.exact or plan.restores_last_good)
+    new = any(each.path not in OWN for each in comparison.differences)
+    if target is None or not new or not forward or DriftKind.CONFIGURATION not in plan.drift.kinds:
+        return ""
+    return shared_digest(target.document)
+
+
+def _choice(plan: Plan) -> str:
+    return f"{plan.strategy}: {plan.strategy_reason}"
 
 
 class Operations:
@@ -79,7 +103,10 @@ class Operations:
             phase=Phase.CHECKING,
             trigger=request.trigger,
             actor=plan.approved_by or request.actor,
-            approved=bool(plan.approved_by),
+            approved=plan.exact or bool(plan.approved_by),
+            shared_digest=_shared(plan, target, comparison),
+            by_choice=plan.by_choice,
+            allow_state_loss=plan.allow_state_loss,
             cause=plan.drift.cause,
             kinds=plan.drift.kinds,
             target_digest=plan.target_digest,
@@ -90,7 +117,7 @@ class Operations:
             deadline=now + self._rules.reconciliation_timeout,
             phase_since=now,
             fence=self._journal.fence(state.id),
-            steps=plan.steps,
+            steps=plan.steps if plan.by_choice else (_choice(plan), *plan.steps),
             summary=comparison.summary,
             differences=as_records(comparison),
             health_before=state.health,
@@ -103,8 +130,13 @@ class Operations:
         self, state: InstanceState, plan: Plan, observation: Observation
     ) -> Desired | None:
         try:
+            memory = self._journal.memory(state.id)
+            if plan.exact and memory.previous_generation is not None:
+                number = memory.previous_generation
+                document = await self._control_plane.generation(state.id, number)
+                return None if document is None else Desired(document, plan.target_digest, number)
             if plan.restores_last_good:
-                return await last_good(self._control_plane, self._journal.memory(state.id))
+                return await last_good(self._control_plane, memory)
             return observation.desired or await self._control_plane.desired(state.id)
         except ControlPlaneError:
             return None
@@ -127,14 +159,17 @@ class Operations:
         while operation.phase is not Phase.FINISHED:
             self._journal.fence(operation.instance_id)
             strategy = STRATEGIES[operation.strategy]
-            command = strategy.command(operation, self._rules)
-            result = await self._executor.carry_out(command, operation)
+            operation = self._obeying(operation)
+            result = await self._step(strategy, operation)
             now = self._clock.now()
             after = strategy.advance(operation, result, self._rules, now)
             if after.strategy != operation.strategy:
                 announce.fell_back(after)
             same_phase = after.phase is operation.phase
-            if result.error_class in UNDECIDED and same_phase:
+            if result.error_class is ErrorClass.ABORTED and same_phase:
+                operation = replace(operation, aborted="")
+                continue
+            if same_phase and (result.ok or result.error_class in UNDECIDED):
                 return await self._look_again(operation, after, now)
             if after.target_digest != operation.target_digest:
                 after = await self._compared_anew(after)
@@ -146,13 +181,29 @@ class Operations:
             operation = after
         return await self._finish(operation)
 
+    async def _step(self, strategy: Strategy, operation: Operation) -> Result:
+        """What the phase asks for, unless a person wants it taken back."""
+        if operation.aborted:
+            return Result(error=operation.aborted, error_class=ErrorClass.ABORTED)
+        return await self._executor.carry_out(strategy.command(operation, self._rules), operation)
+
+    def _obeying(self, operation: Operation) -> Operation:
+        """The operation with what a person asked of it since its last step."""
+        hand = self._journal.memory(operation.instance_id).hand
+        after = obeying(operation, hand)
+        if after is not operation:
+            emit(messages.OBEYED, instance_id=operation.instance_id, what=hand)
+        return after
+
     async def _look_again(self, operation: Operation, after: Operation, now: datetime) -> datetime:
         """Go on verifying; one that is held gives its place back, and is audited once."""
         if not after.inconclusive:
+            self._journal.note(after)
             return now + RECHECK
         if not operation.inconclusive:
             await self._journal.save(after, record.inconclusive(after, now))
             announce.inconclusive(after, self._metrics)
+        self._journal.note(after)
         self._places.release(after.instance_id)
         return now + HELD_RECHECK
 
@@ -173,15 +224,22 @@ class Operations:
             )
             drift = Drift((DriftKind.CONFIGURATION,))
             comparison = await explain(self._control_plane, before, drift, desired, memory)
-        return replace(operation, summary=comparison.summary, differences=as_records(comparison))
+        return replace(
+            operation,
+            summary=comparison.summary,
+            differences=as_records(comparison),
+            shared_digest=shared_digest(desired.document) if comparison.differences else "",
+        )
 
     async def _next_attempt(self, operation: Operation, result: Result, now: datetime) -> datetime:
         """Wait for the time of the next attempt; others may go first meanwhile (B-43)."""
         unreachable = result.error_class is ErrorClass.UNREACHABLE
         wished = min(timedelta(seconds=result.retry_after), self._rules.backoff_maximum)
-        delay = UNREACHABLE_RETRY if unreachable else max(self._rules.retry_delay, wished)
+        urgent = unreachable or operation.phase is Phase.TAKING_BACK
+        delay = UNREACHABLE_RETRY if urgent else max(self._rules.retry_delay, wished)
         await self._journal.save(replace(operation, wake_at=now + delay))
-        self._places.release(operation.instance_id)
+        if operation.phase is not Phase.TAKING_BACK:
+            self._places.release(operation.instance_id)
         announce.retry(operation, result.error, delay, self._rules)
         return now + delay
 

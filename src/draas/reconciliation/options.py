@@ -8,9 +8,17 @@ from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 
-from draas.contract.urls import is_base_url
+from draas.contract.urls import are_base_urls
 from draas.decide.approval import MANUAL
 from draas.decide.strategies import AUTO, STRATEGIES
+from draas.reconciliation.rollout_options import QuarantineOptions, RolloutOptions
+from draas.reconciliation.slot_options import (
+    AnalysisOptions,
+    BlueGreenOptions,
+    CanaryOptions,
+    HealthOptions,
+    TwoSlotOptions,
+)
 from draas.settings import InvalidSettingError, load, require_loopback, setting
 from draas.telemetry.levels import LoggingSettings
 
@@ -181,12 +189,31 @@ class ManagementOptions:
         require_loopback(self.host, self.allow_remote_access_without_authentication)
 
 
+class LeaseKeeper(Enum):
+    """Where it is kept which daemon works on what."""
+
+    STORE = "Store"
+    KUBERNETES = "Kubernetes"
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesOptions:
+    """The section `Kubernetes`."""
+
+    namespace: str = setting(
+        "",
+        help="Namespace of the Lease objects, one a fleet; empty for that of the service account "
+        "or the kubeconfig",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DaemonSettings:
     """Everything that can be set in the daemon."""
 
     control_plane_url: str = setting(
-        "http://localhost:5000", help="Where the control plane listens"
+        "http://localhost:5000",
+        help="Where the control plane listens; several that share a store with commas between",
     )
     store: str = setting(
         "",
@@ -194,20 +221,36 @@ class DaemonSettings:
         help="Where the daemon keeps its audit and open operations: `sqlite:///PATH` or "
         "`postgresql://USER@HOST/DATABASE`; empty for a file in the data directory",
     )
+    leases: LeaseKeeper = setting(
+        LeaseKeeper.STORE,
+        help="Where daemons agree who works on what: in the store, or by Lease objects of "
+        "Kubernetes (needs a PostgreSQL store, and the extra `kubernetes`)",
+    )
+    kubernetes: KubernetesOptions = field(default_factory=KubernetesOptions)
     reconciliation: ReconciliationOptions = field(default_factory=ReconciliationOptions)
     breaker: BreakerOptions = field(default_factory=BreakerOptions)
     audit: AuditOptions = field(default_factory=AuditOptions)
     approval: ApprovalOptions = field(default_factory=ApprovalOptions)
+    rollout: RolloutOptions = field(default_factory=RolloutOptions)
+    quarantine: QuarantineOptions = field(default_factory=QuarantineOptions)
+    health: HealthOptions = field(default_factory=HealthOptions)
+    two_slots: TwoSlotOptions = field(default_factory=TwoSlotOptions)
+    canary: CanaryOptions = field(default_factory=CanaryOptions)
+    blue_green: BlueGreenOptions = field(default_factory=BlueGreenOptions)
+    analysis: AnalysisOptions = field(default_factory=AnalysisOptions)
     management: ManagementOptions = field(default_factory=ManagementOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
     def __post_init__(self) -> None:
-        if not is_base_url(self.control_plane_url):
+        if not are_base_urls(self.control_plane_url):
             raise InvalidSettingError(
                 "control_plane_url",
                 "an http or https URL with a host and without user, query or fragment, such as "
                 "http://localhost:5000",
             )
+        alone = self.store == "" or self.store.startswith("sqlite")
+        if self.leases is LeaseKeeper.KUBERNETES and alone:
+            raise InvalidSettingError("leases", "Store, unless Store is a postgresql:// URL")
 
 
 def load_daemon_settings(

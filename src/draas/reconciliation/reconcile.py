@@ -6,27 +6,47 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from draas.client.port import ControlPlane
+from draas.client.port import ControlPlane, Order
 from draas.decide.approval import APPROVAL
 from draas.decide.detect import detect
 from draas.decide.gates import BUDGET
+from draas.decide.hand import refusal
 from draas.decide.plan import plan as decide
+from draas.decide.plan import wanted_strategy
+from draas.decide.rollout import shared_digest
 from draas.decide.rules import Rules
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Approval, Breaker, Decision, Memory, Plan, Snapshot, Trigger
+from draas.model.reconciliation import (
+    Approval,
+    Breaker,
+    Decision,
+    Hand,
+    Memory,
+    Operation,
+    Plan,
+    Snapshot,
+    Trigger,
+    Wish,
+)
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import applied
-from draas.reconciliation.explain import explain
+from draas.reconciliation.explain import applied_document, explain
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.observe import Observation, Observer
 from draas.reconciliation.operations import Operations
 from draas.reconciliation.places import Places
 from draas.reconciliation.request import Request
+from draas.reconciliation.rollouts import Rollouts
+from draas.reconciliation.store import LeaseLostError
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
+
+
+class NotNowError(Exception):
+    """Nothing is under way that could do what a person asks for."""
 
 
 class Reconciler:
@@ -41,6 +61,7 @@ class Reconciler:
         operations: Operations,
         breaker: Callable[[], Breaker],
         places: Places,
+        rollouts: Rollouts,
         rules: Rules,
         clock: Clock,
         metrics: DaemonMetrics,
@@ -52,6 +73,7 @@ class Reconciler:
         self._observer = Observer(control_plane, fleet)
         self._breaker = breaker
         self._places = places
+        self._rollouts = rollouts
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
@@ -59,24 +81,58 @@ class Reconciler:
     async def look(self, instance_id: str, request: Request) -> tuple[Plan, Observation]:
         """Observe and decide, and do nothing: the dry run (R-213) and the first half of a pass."""
         operation = self._journal.open.get(instance_id)
+        memory = self._journal.memory(instance_id)
         observation = await self._observer.observe(
             instance_id,
             operation,
             self._breaker(),
             self._places.budget(instance_id),
+            wanted_strategy(memory.approval, self._rules, request.strategy),
         )
-        now = self._clock.now()
-        plan = decide(observation.snapshot, self._rules, now, request.trigger, request.strategy)
+        observation = await self._with_rollout(observation)
+        plan = decide(
+            observation.snapshot,
+            self._rules,
+            self._clock.now(),
+            request.trigger,
+            request.strategy,
+            allow_state_loss=request.allow_state_loss,
+        )
         return plan, observation
+
+    async def _with_rollout(self, observation: Observation) -> Observation:
+        """How the configuration that is wanted does over the fleet, where others are concerned."""
+        snapshot, desired = observation.snapshot, observation.desired
+        state, memory = snapshot.state, snapshot.memory
+        if state is None or snapshot.operation is not None:
+            return observation
+        digest = memory.worked_shared if memory.worked_digest == state.desired_digest else ""
+        if desired is not None:
+            digest = shared_digest(desired.document)
+        if digest and desired is not None and self._rollouts.view(digest).failed:
+            applied = await applied_document(self._control_plane, state, memory)
+            if applied is not None and shared_digest(applied) == digest:
+                return observation  # It runs what failed elsewhere; what is new is its own affair.
+        view = self._rollouts.view(digest)
+        return replace(observation, snapshot=replace(snapshot, rollout=view))
 
     async def reconcile(self, instance_id: str, request: Request) -> datetime | None:
         """Make a pass; when to make the next one without any news.
+
+        An instance that is lost in the middle keeps its place until here: a call may be under way.
 
         Raises:
             LeaseLostError: others work on the instance.
         """
         with self._journal.pass_over(instance_id):
-            return await self._pass(instance_id, request)
+            try:
+                return await self._pass(instance_id, request)
+            except LeaseLostError:
+                self._places.release(instance_id)
+                raise
+            finally:
+                if self._journal.lost(instance_id):
+                    self._places.release(instance_id)
 
     async def _pass(self, instance_id: str, request: Request) -> datetime | None:
         plan, observation = await self.look(instance_id, request)
@@ -85,7 +141,8 @@ class Reconciler:
             await self._forget(instance_id)
             plan, observation = await self.look(instance_id, request)
         snapshot = observation.snapshot
-        if plan.decision is Decision.IN_SYNC and self._was_told_otherwise(snapshot):
+        settled = plan.decision in (Decision.IN_SYNC, Decision.HELD)
+        if settled and self._was_told_otherwise(snapshot):
             return self._clock.now() + self._rules.transition_recheck
         self._journal.fence(instance_id)
         self._note(plan, snapshot)
@@ -101,12 +158,19 @@ class Reconciler:
                 await self._forget(instance_id)
                 return None
             case Decision.BEGIN if snapshot.state is not None:
-                return await self._operations.begin(snapshot.state, plan, observation, request)
+                self._rollouts.begin(instance_id, "" if plan.exact else snapshot.rollout.digest)
+                try:
+                    return await self._operations.begin(snapshot.state, plan, observation, request)
+                finally:
+                    self._rollouts.begun(instance_id)
             case Decision.RESUME if snapshot.operation is not None:
                 return await self._operations.resume(snapshot.operation)
             case Decision.ADOPT if snapshot.state is not None:
                 await self._adopt(snapshot.state, snapshot.memory)
                 return None
+            case Decision.CLEAR if snapshot.state is not None:
+                await self._clear(snapshot.state, plan)
+                return self._clock.now()
             case Decision.HELD:
                 await self._hold(snapshot, plan, request)
                 return plan.next_look
@@ -117,13 +181,13 @@ class Reconciler:
                 return plan.next_look
 
     def _was_told_otherwise(self, snapshot: Snapshot) -> bool:
-        """Whether what was told last drifts, and what was read does not: one of the two is old.
+        """Whether what was told last drifts as what was read does not: one of the two is old.
 
         Nobody knows which, so the instance is looked at again until they agree; then either the
         drift was read too, or it was told that it is over.
         """
         told, read = self._fleet.states.get(snapshot.instance_id), snapshot.state
-        return bool(told and read and detect(told) and not detect(read))
+        return bool(told and read and set(detect(told).kinds) - set(detect(read).kinds))
 
     def _note(self, plan: Plan, snapshot: Snapshot) -> None:
         if snapshot.state is not None and not self._was_told_otherwise(snapshot):
@@ -156,6 +220,25 @@ class Reconciler:
         await self._journal.remember(memory, entry)
         self._fleet.put(state)
         emit(messages.ADOPTED, instance_id=state.id)
+
+    async def _clear(self, state: InstanceState, plan: Plan) -> None:
+        """Remove a slot that nobody comes back to, as what began it is lost."""
+        spare = (await self._control_plane.slots(state.id)).spare
+        if spare is None:
+            return
+        called = self._clock.new_id()
+        await self._control_plane.close_slot(
+            state.id, spare.name, Order(called, self._journal.fence(state.id), called), 0.0, 60.0
+        )
+        entry = record.noted(
+            state.id,
+            self._clock.now(),
+            action=f"Removed slot {spare.name}: {plan.reason}",
+            outcome="cleared",
+            state=state,
+        )
+        await self._journal.remember(self._fleet.memory(state.id), entry)
+        emit(messages.SLOT_CLOSED, instance_id=state.id, slot=spare.name)
 
     async def _hold(self, snapshot: Snapshot, plan: Plan, request: Request) -> None:
         """Say once why nothing is done (R-182); back-off and locks pass by themselves."""
@@ -209,6 +292,27 @@ class Reconciler:
         )
         memory = replace(self._fleet.memory(instance_id), approval=approval)
         await self._journal.remember(memory, entry)
+
+    async def take_in_hand(
+        self, instance_id: str, wish: Wish, actor: str, reason: str
+    ) -> Operation:
+        """Keep what a person asks of the operation under way; its next step obeys.
+
+        Raises:
+            NotNowError: nothing is under way that could do so now.
+        """
+        operation = self._journal.open.get(instance_id)
+        if operation is None:
+            raise NotNowError("no operation is under way")
+        why = refusal(operation, wish)
+        if why:
+            raise NotNowError(why)
+        now = self._clock.now()
+        hand = Hand(operation_id=operation.id, wish=wish, actor=actor, at=now, reason=reason)
+        entry = record.in_hand(operation, hand, now)
+        memory = replace(self._fleet.memory(instance_id), hand=hand)
+        await self._journal.remember(memory, entry)
+        return operation
 
     async def release(self, instance_id: str, actor: str) -> bool:
         """Lift the quarantines of an instance by a person's word; whether there were any."""

@@ -9,7 +9,7 @@ from draas.decide.compare import Comparison
 from draas.model.audit import AuditEntry
 from draas.model.clock import timestamp
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Memory, Operation, Outcome, Plan
+from draas.model.reconciliation import Hand, Memory, Operation, Outcome, Plan
 from draas.reconciliation.explain import as_records
 
 
@@ -31,6 +31,12 @@ def inconclusive(operation: Operation, now: datetime) -> AuditEntry:
         action=f"Held while its verification cannot be judged: {operation.inconclusive}",
         outcome="held",
     )
+
+
+def in_hand(operation: Operation, hand: Hand, now: datetime) -> AuditEntry:
+    """The entry of what a person asked of an operation under way."""
+    asked = f"{operation.strategy} at {operation.phase.value} is to be {hand}"
+    return replace(_entry(operation, now, action=asked, outcome=hand.wish.value), actor=hand.actor)
 
 
 def finished(operation: Operation, memory: Memory, now: datetime) -> AuditEntry:
@@ -65,6 +71,8 @@ def _action(operation: Operation) -> str:
     match operation.outcome:
         case Outcome.SUCCEEDED:
             return f"Reconciled {using}"
+        case Outcome.ROLLED_BACK if operation.served_by:
+            return f"Failed to reconcile {using}: {operation.error}; the old slot serves on"
         case Outcome.ROLLED_BACK:
             return (
                 f"Failed to reconcile {using}: {operation.error}; "

@@ -12,8 +12,12 @@ DAEMON = "reconciliation-daemon"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What made the daemon look; `strategy` is a person's choice, else the settings' is used."""
+    """What made the daemon look; `strategy` is a person's choice, else the settings' is used.
+
+    With `allow_state_loss` that person agrees that queries may begin empty.
+    """
 
     trigger: Trigger
     actor: str = DAEMON
     strategy: str | None = None
+    allow_state_loss: bool = False

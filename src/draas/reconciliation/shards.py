@@ -50,7 +50,7 @@ class Shards:
         self._valid_until = float("-inf")
         self.member_id = clock.new_id()
         self.members: tuple[Member, ...] = ()
-        self._dealt: dict[str, Member] = {}
+        self._dealt: dict[str, str] = {}
 
     @property
     def held(self) -> list[int]:
@@ -156,14 +156,15 @@ class Shards:
         self._contested &= self._outranked
 
     def _place(self, name: str) -> str | None:
-        url = self._dealt[name].url if name in self._dealt and name not in self._held else ""
+        holder = None if name in self._held else self._dealt.get(name)
+        url = next((member.url for member in self.members if member.id == holder), "")
         return None if url in ("", self.url) else url
 
     async def _share(self) -> None:
         by_id = {member.id: member for member in self.members}
-        dealt = assignment([*NAMES, FLEET], by_id)
-        self._dealt = {name: by_id[member_id] for name, member_id in dealt.items()}
-        mine = {name for name, member_id in dealt.items() if member_id == self.member_id}
+        if by_id.keys() != set(self._dealt.values()):
+            self._dealt = assignment([*NAMES, FLEET], by_id)
+        mine = {name for name, member_id in self._dealt.items() if member_id == self.member_id}
         self._leaving = self._held.keys() - mine
         leaving = [NAMES[name] for name in self._leaving & NAMES.keys()]
         still = {shard_name(shard) for shard in self._busy(leaving)}

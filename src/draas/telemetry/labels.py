@@ -36,6 +36,11 @@ SKIP_REASONS = Labels(
         "quarantine",
         "validation",
         "approval",
+        "two-slots",
+        "state-loss",
+        "rollout",
+        "fleet-quarantine",
+        "inconclusive",
         "back-off",
         "breaker",
         "stopped",
@@ -44,7 +49,23 @@ SKIP_REASONS = Labels(
 )
 METHODS = Labels(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 STATUS_CODES = Labels(str(code) for code in range(100, 600))
-OPERATIONS = Labels(("create", "delete", "configure", "start", "stop", "restart", "adopt", "crash"))
+OPERATIONS = Labels(
+    (
+        "create",
+        "delete",
+        "configure",
+        "start",
+        "stop",
+        "restart",
+        "apply",
+        "open-slot",
+        "weigh",
+        "switch",
+        "close-slot",
+        "adopt",
+        "crash",
+    )
+)
 INSTANCE_STATUSES = Labels(
     (
         "Created",

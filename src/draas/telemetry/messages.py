@@ -186,6 +186,21 @@ RESTART_STOP_FAILED = Message(_RESTART, _ERROR, "Failed to stop instance {instan
 RESTART_START_FAILED = Message(_RESTART, _ERROR, "Failed to start instance {instance_id}")
 INSTANCE_NOT_FOUND = Message(_RESTART, _ERROR, "Instance {instance_id} not found")
 
+# Two slots
+OPENING_SLOT = Message(
+    _SERVICE, _INFO, "Opening a second slot of instance '{instance_id}' with {digest}"
+)
+SHIFTED = Message(
+    _SERVICE, _INFO, "{percent} % of the traffic of instance '{instance_id}' go to its new slot"
+)
+SWITCHED = Message(_SERVICE, _INFO, "Slot {slot} of instance '{instance_id}' serves")
+TAKEN_BACK = Message(
+    _SERVICE, _WARNING, "All traffic of instance '{instance_id}' is back at slot {slot}"
+)
+SLOT_CLOSED = Message(_SERVICE, _INFO, "Removed slot {slot} of instance '{instance_id}'")
+OBEYED = Message(_SERVICE, _INFO, "The work on instance '{instance_id}' is {what}")
+UNUSABLE_STRATEGY = Message(_LOOP, _WARNING, "The strategy {strategy} cannot be used: {reason}")
+
 # The client of the control plane
 API_CALL = Message(_CLIENT, _DEBUG, "{method} {path} answered {status_code} in {milliseconds} ms")
 API_CALL_NO_NEWS = Message(_CLIENT, _TRACE, "{method} {path} answered 304 in {milliseconds} ms")
@@ -223,6 +238,18 @@ CONTROL_PLANE_STORE_FAILED = Message(
 ADOPTED_AT_START = Message(
     _CONTROL_PLANE, _INFO, "Took over {adopted} running servers of {instances} instances"
 )
+ROUTE_FAILED = Message(_CONTROL_PLANE, _ERROR, "Route {route} cannot be opened: {reason}")
+DATA_NOT_KEPT = Message(
+    _CONTROL_PLANE,
+    _WARNING,
+    "What the sources of instance {instance_id} brought is not kept: {reason}",
+)
+HOST_GONE = Message(
+    _CONTROL_PLANE,
+    _WARNING,
+    "Host {host_id} at {url} is not heard of: nobody knows what its instances do",
+)
+HOST_BACK = Message(_CONTROL_PLANE, _INFO, "Host {host_id} at {url} is heard of again")
 
 
 def catalogue() -> dict[str, Message]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from random import Random
 
 INSTANCES = ("a", "b", "c", "d", "e")
+DAEMONS = (1, 1, 2, 3)
+"""How many share a fleet: one by itself, as on SQLite, or several by leases."""
 PAUSES = (0.0, 0.01, 0.05, 0.3, 0.7, 1.5, 3.0, 8.0, 25.0)
 PEOPLE = ("patch", "go-back", "stop", "start", "delete", "tamper", "release")
 SOUND = "sound"
@@ -14,6 +16,7 @@ CONFIGURATIONS = (SOUND, SOUND, SOUND, "failing", "sick", "obscure", "dying")
 
 _DURATIONS = (0.3, 2.0, 6.0, 20.0)
 _OUTAGES = (1.0, 4.0, 12.0, 45.0)
+_FREEZES = (2.0, 12.0, 30.0)
 _JUMPS = (-3600.0, -70.0, -3.0, 3.0, 70.0, 3600.0)
 _KINDS = {
     "patch": 8,
@@ -27,6 +30,7 @@ _KINDS = {
     "fall-sick": 2,
     "kill-daemon": 6,
     "freeze-daemon": 3,
+    "freeze-at-call": 5,
     "kill-control-plane": 2,
     "freeze-control-plane": 1,
     "cut-control-plane": 2,
@@ -89,7 +93,8 @@ def plan_of(seed: int) -> Plan:
     for number in range(random.randint(6, 16)):
         at += random.choice(PAUSES) * (0.5 + random.random())
         faults.append(_drawn(random, number, round(at, 3), instances))
-    return Plan(seed, instances, 1, random.randrange(1000), tuple(faults))
+    daemons = random.choice(DAEMONS)
+    return Plan(seed, instances, daemons, random.randrange(1000), tuple(faults))
 
 
 def _drawn(random: Random, number: int, at: float, instances: int) -> Fault:
@@ -99,6 +104,11 @@ def _drawn(random: Random, number: int, at: float, instances: int) -> Fault:
     match kind:
         case "kill-daemon":
             amount = float(random.choice((0, random.randrange(60), random.randrange(400))))
+        case "freeze-daemon":
+            amount = float(random.choice((0, random.randrange(60), random.randrange(200))))
+            seconds = random.choice(_FREEZES)
+        case "freeze-at-call":
+            amount, seconds = float(random.randint(1, 12)), random.choice(_FREEZES)
         case "kill-control-plane" | "freeze-control-plane" | "cut-control-plane" | "cut-store":
             seconds = random.choice(_OUTAGES)
         case "lose-answers" | "lose-store-answers":

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from draas.decide.assign import shard_name, shard_of
 from draas.model.audit import AuditEntry
 from draas.model.reconciliation import DriftKind, Memory, Operation, Phase, Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.testing.faults import INSTANCES
+from draas.testing.memory_leases import MemoryLeases
 from draas.testing.processes import Process
 from draas.testing.remote import LifecycleCall
+from draas.testing.simulated_calls import Call
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 
 ABANDONED = "down and nobody is responsible"
 LEFT = "an operation is open and nobody comes back to it"
 DISOBEYED = "runs though its user stopped it"
+OLD_FENCE = "who was taken over was obeyed"
 ABANDONED_SECONDS = 6.0
 """How long an instance may be down with nobody responsible: the feed and one retry."""
 DISOBEYED_SECONDS = 20.0
@@ -38,12 +42,13 @@ class Member(Protocol):
 class Invariants:
     """Told of every event; calls `broken` with the rule that does not hold and where.
 
-    `concurrency` is how many instances a daemon may work on at a time, `members` are the daemons of
-    now, `faulty` says whether faults are under way or have ended just now, `store_failed` whether
-    any write ever failed. `tell` is told the story.
+    `leases` say who has what, `concurrency` how many instances a daemon may work on at a time;
+    `members` are the daemons of now, `faulty` says whether faults are under way or have ended just
+    now, `store_failed` whether any write ever failed. `tell` is told the story.
     """
 
     plane: SimulatedControlPlane
+    leases: MemoryLeases
     concurrency: int
     members: Callable[[], list[Member]]
     faulty: Callable[[], bool]
@@ -55,6 +60,9 @@ class Invariants:
     _stored: set[str] = field(default_factory=set)
     _memories: dict[str, Memory] = field(default_factory=dict)
     _was_good: dict[tuple[str, str], float] = field(default_factory=dict)
+    _breakers: dict[Process, float] = field(default_factory=dict)
+    _obeyed: dict[str, int] = field(default_factory=dict)
+    _fences: dict[int, int] = field(default_factory=dict)
     _since: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def called(self, caller: Process, call: LifecycleCall) -> None:
@@ -67,12 +75,30 @@ class Invariants:
         if len(instances | {call.instance_id}) > self.concurrency:
             self.broken("too many instances at once", f"more than {self.concurrency}")
         under_way[call] = None
-        self._was_stored(call)
-        self._is_not_in_quarantine(call)
+        if not self._was_taken_over(call.instance_id, call.fence):
+            self._was_stored(call)
+            self._is_not_in_quarantine(call)
 
     def over(self, caller: Process, call: LifecycleCall) -> None:
         """A lifecycle call is over for who made it."""
         self._calls[caller].pop(call, None)
+
+    def obeyed(self, call: Call) -> None:
+        """The control plane begins to do what a call asks for."""
+        highest = max(self._obeyed.get(call.instance_id, 0), call.fence or 0)
+        self._obeyed[call.instance_id] = highest
+        if call.fence is not None and call.fence < highest:
+            self.broken(OLD_FENCE, f"{call.kind} {call.instance_id} by {call.fence}")
+
+    def took_over(self, caller: Process, fences: Mapping[int, int]) -> None:
+        """The store keeps earlier holders of some shards from writing."""
+        self.tell(f"{caller.name} takes over {len(fences)} shards")
+        self._fences |= fences
+
+    def wrote(self, caller: Process, instance_id: str, fence: int) -> None:
+        """The store has kept what somebody wrote of an instance."""
+        if fence < self._fences.get(shard_of(instance_id), 0):
+            self.broken(OLD_FENCE, f"of {instance_id} was kept what {caller.name} wrote")
 
     def saved(self, caller: Process, operation: Operation, *entries: AuditEntry) -> None:
         """An operation was stored."""
@@ -85,11 +111,10 @@ class Invariants:
         daemon = self._daemon(caller)
         if operation.phase is not Phase.CHECKING or not entries or daemon is None:
             return
-        opened = daemon.breaker.state.open_since
         harmless = operation.kinds == (DriftKind.RUN_STATE,)
-        if opened is None or harmless or operation.trigger is Trigger.MANUAL:
-            return
-        if (operation.started_at - opened).total_seconds() > BREAKER_SECONDS:
+        if harmless or operation.trigger is Trigger.MANUAL or self.store_failed():
+            return  # With a store that failed, it may be long since it was decided.
+        if self._open_for(caller, daemon) > BREAKER_SECONDS:
             self.broken("disrupted though the breaker is open", operation.instance_id)
 
     def finished(self, operation: Operation) -> None:
@@ -134,6 +159,8 @@ class Invariants:
             self._lasts(LEFT, instance_id, left, ABANDONED_SECONDS)
             disobeyed = not server.wanted and server.running is not None
             self._lasts(DISOBEYED, instance_id, disobeyed and idle, DISOBEYED_SECONDS)
+        for member in self.members():
+            self._open_for(member.process, member.daemon)
 
     def _lasts(self, what: str, instance_id: str, holds: bool, seconds: float) -> None:
         key, now = (what, instance_id), self.plane.clock.monotonic()
@@ -142,8 +169,23 @@ class Invariants:
         elif now - self._since.setdefault(key, now) > seconds:
             self.broken(what, f"{instance_id} for {seconds:g} s")
 
+    def _open_for(self, process: Process, daemon: Daemon) -> float:
+        """So many seconds a daemon's breaker was seen open, by a clock that nobody sets."""
+        if daemon.breaker.state.open_since is None:
+            self._breakers.pop(process, None)
+            return 0.0
+        now = self.plane.clock.monotonic()
+        return now - self._breakers.setdefault(process, now)
+
     def _is_anybodys(self, instance_id: str) -> bool:
-        return any(_cares(member.daemon, instance_id) for member in self.members())
+        return any(
+            member.daemon.shards.owns(instance_id) and _cares(member.daemon, instance_id)
+            for member in self.members()
+        )
+
+    def _was_taken_over(self, instance_id: str, fence: int) -> bool:
+        """Whether somebody else has the instance by now: an old call is for others to refuse."""
+        return fence < self.leases.fence(shard_name(shard_of(instance_id)))
 
     def _was_stored(self, call: LifecycleCall) -> None:
         if call.operation_id not in self._stored:

@@ -56,6 +56,10 @@ class MemoryLeases:
         await self.release(member_id, list(self._held))
         self._members.pop(member_id, None)
 
+    def fence(self, name: str) -> int:
+        """The newest fence of a name; for who looks at a world from outside."""
+        return self._held.get(name, ("", 0))[1]
+
     def _lives(self, member_id: str) -> bool:
         _, until = self._members.get(member_id, (None, 0.0))
         return until > self._clock.monotonic()

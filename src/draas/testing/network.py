@@ -22,7 +22,8 @@ class Line:
 
     While `cut` nothing arrives. Of the next `lost` calls that are carried out no answer comes back:
     the caller sees a broken connection, sooner or later. `slow` is added to each way. `failed` says
-    whether any call ever failed on its way.
+    whether any call ever failed on its way. `heed` is told of each call about an instance before it
+    sets out.
     """
 
     def __init__(
@@ -35,23 +36,31 @@ class Line:
         self._server = server
         self._error = error
         self._random = random
+        self.heed: Callable[[str], None] = lambda _about: None
         self._under_way: dict[asyncio.Future[Any], None] = {}
 
     async def call(
-        self, ask: Callable[[], Coroutine[Any, Any, T]], within: float | None = None
+        self,
+        ask: Callable[[], Coroutine[Any, Any, T]],
+        within: float | None = None,
+        about: str = "",
     ) -> T:
         """What the other process answers.
 
         Raises:
             Exception: what it raised, or `error` of what happened on the way; then it may have
                 been carried out, or not, or still be.
+
+        It sets out by a step of the caller: one that freezes after the last thing that it checked
+        sends its call when it thaws.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         self._under_way[answer] = None
         if within is not None:
             loop.call_later(within, self._fail, answer, "no answer came in time", context=_OPEN)
-        loop.call_later(self._latency(), self._arrive, ask, answer, context=_OPEN)
+        loop.call_soon(self._set_out, ask, answer)
+        self.heed(about)
         try:
             return await answer
         finally:
@@ -61,6 +70,12 @@ class Line:
         """Whoever waits for an answer gets none."""
         for answer in list(self._under_way):
             self._fail(answer, why)
+
+    def _set_out(
+        self, ask: Callable[[], Coroutine[Any, Any, T]], answer: asyncio.Future[T]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._latency(), self._arrive, ask, answer, context=_OPEN)
 
     def _arrive(self, ask: Callable[[], Coroutine[Any, Any, T]], answer: asyncio.Future[T]) -> None:
         server = self._server()

@@ -28,6 +28,7 @@ class Process:
         self.dead = False
         self.frozen = False
         self._dies_at: int | None = None
+        self._freezes_at: int | None = None
         self._last_words: Callable[[], None] | None = None
         self._held: list[_Step] = []
 
@@ -55,20 +56,21 @@ class Process:
         waited, self._dies_at = self._dies_at is not None, None
         return waited
 
-    def freeze(self) -> None:
-        """Run nothing of it until `thaw`."""
-        self.frozen = True
+    def freeze(self, after: int = 0) -> None:
+        """Run nothing of it until `thaw`, once it has made so many more steps."""
+        self._freezes_at = self.steps + after
+        self.frozen = after == 0
 
     def thaw(self) -> None:
         """Go on, first with all that was due meanwhile."""
-        self.frozen = False
+        self._freezes_at, self.frozen = None, False
         if not self.dead:
             self._release()
 
     def bury(self) -> None:
         """Let the tasks of a dead process run again, so that they can be ended with the world."""
         self.dead = self.frozen = False
-        self._dies_at = None
+        self._dies_at = self._freezes_at = None
         self._release()
 
     def take(self, step: _Step) -> None:
@@ -78,6 +80,8 @@ class Process:
             return
         self.steps += 1
         step.run()
+        if self._freezes_at is not None and self.steps >= self._freezes_at:
+            self.frozen = True
         if self._dies_at is not None and self.steps >= self._dies_at:
             self._dies_at = None
             self.kill()

@@ -1,9 +1,8 @@
-"""A control plane and a store as a simulated daemon reaches them: over lines that fail."""
+"""A control plane as a simulated daemon reaches it, over a line that fails, and who watches."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from draas.client.port import Capabilities, ControlPlane, Desired, FleetStates, Order
@@ -12,16 +11,9 @@ from draas.model.audit import AuditEntry
 from draas.model.configuration import digest
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Memory, Operation
-from draas.reconciliation.leases import Leases, Member, Standing
-from draas.reconciliation.store import (
-    AuditQuery,
-    AuditVerdict,
-    Inheritance,
-    OperationEvent,
-    ReconciliationStore,
-)
 from draas.testing.network import Line
 from draas.testing.processes import Process
+from draas.testing.remote_slots import RemoteSlots
 
 
 class Witness(Protocol):
@@ -33,6 +25,14 @@ class Witness(Protocol):
 
     def over(self, caller: Process, call: LifecycleCall) -> None:
         """The caller has an answer, or has given up."""
+        ...
+
+    def took_over(self, caller: Process, fences: Mapping[int, int]) -> None:
+        """The store has raised the fences of some shards."""
+        ...
+
+    def wrote(self, caller: Process, instance_id: str, fence: int) -> None:
+        """The store has kept something under a fence."""
         ...
 
     def saved(self, caller: Process, operation: Operation, *entries: AuditEntry) -> None:
@@ -66,7 +66,7 @@ class LifecycleCall:
         return f"calls {self.kind} {self.instance_id} {self.digest[7:13]} for {self.operation_id}"
 
 
-class RemoteControlPlane:
+class RemoteControlPlane(RemoteSlots):
     """`draas.client.port.ControlPlane` at the other end of a line."""
 
     def __init__(self, caller: Process, line: Line, there: ControlPlane, witness: Witness) -> None:
@@ -86,23 +86,25 @@ class RemoteControlPlane:
 
     async def state(self, instance_id: str) -> InstanceState | None:
         """See the port."""
-        return await self._line.call(lambda: self._there.state(instance_id))
+        return await self._line.call(lambda: self._there.state(instance_id), about=instance_id)
 
     async def desired(self, instance_id: str) -> Desired:
         """See the port."""
-        return await self._line.call(lambda: self._there.desired(instance_id))
+        return await self._line.call(lambda: self._there.desired(instance_id), about=instance_id)
 
     async def last_good(self, instance_id: str) -> Desired | None:
         """See the port."""
-        return await self._line.call(lambda: self._there.last_good(instance_id))
+        return await self._line.call(lambda: self._there.last_good(instance_id), about=instance_id)
 
     async def generation(self, instance_id: str, generation: int) -> dict[str, Any] | None:
         """See the port."""
-        return await self._line.call(lambda: self._there.generation(instance_id, generation))
+        return await self._line.call(
+            lambda: self._there.generation(instance_id, generation), about=instance_id
+        )
 
     async def observed(self, instance_id: str) -> dict[str, Any] | None:
         """See the port."""
-        return await self._line.call(lambda: self._there.observed(instance_id))
+        return await self._line.call(lambda: self._there.observed(instance_id), about=instance_id)
 
     async def start(
         self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
@@ -112,7 +114,7 @@ class RemoteControlPlane:
         self._witness.called(self._caller, call)
         try:
             await self._line.call(
-                lambda: self._there.start(instance_id, document, order, within), within
+                lambda: self._there.start(instance_id, document, order, within), within, instance_id
             )
         finally:
             self._witness.over(self._caller, call)
@@ -123,7 +125,7 @@ class RemoteControlPlane:
         self._witness.called(self._caller, call)
         try:
             return await self._line.call(
-                lambda: self._there.stop(instance_id, order, within), within
+                lambda: self._there.stop(instance_id, order, within), within, instance_id
             )
         finally:
             self._witness.over(self._caller, call)
@@ -136,104 +138,7 @@ class RemoteControlPlane:
         self._witness.called(self._caller, call)
         try:
             await self._line.call(
-                lambda: self._there.apply(instance_id, document, order, within), within
+                lambda: self._there.apply(instance_id, document, order, within), within, instance_id
             )
         finally:
             self._witness.over(self._caller, call)
-
-
-class RemoteStore:
-    """`draas.reconciliation.store.ReconciliationStore` at the other end of a line."""
-
-    def __init__(
-        self, caller: Process, line: Line, there: ReconciliationStore, witness: Witness
-    ) -> None:
-        self._caller = caller
-        self._line = line
-        self._there = there
-        self._witness = witness
-
-    async def take_over(self, fences: Mapping[int, int]) -> Inheritance:
-        """See the port."""
-        return await self._line.call(lambda: self._there.take_over(fences))
-
-    async def save_operation(self, operation: Operation, *entries: AuditEntry) -> None:
-        """See the port."""
-
-        async def there() -> None:
-            await self._there.save_operation(operation, *entries)
-            self._witness.saved(self._caller, operation, *entries)
-
-        await self._line.call(there)
-
-    async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
-        """See the port."""
-
-        async def there() -> None:
-            await self._there.finish(operation, memory, *entries)
-            self._witness.finished(operation)
-            self._witness.remembered(memory)
-
-        await self._line.call(there)
-
-    async def remember(self, memory: Memory, *entries: AuditEntry, fence: int) -> None:
-        """See the port."""
-
-        async def there() -> None:
-            await self._there.remember(memory, *entries, fence=fence)
-            self._witness.remembered(memory)
-
-        await self._line.call(there)
-
-    async def forget(self, instance_id: str, *entries: AuditEntry, fence: int) -> None:
-        """See the port."""
-
-        async def there() -> None:
-            await self._there.forget(instance_id, *entries, fence=fence)
-            self._witness.forgotten(instance_id)
-
-        await self._line.call(there)
-
-    async def operation_events(self, operation_id: str) -> list[OperationEvent]:
-        """See the port."""
-        return await self._line.call(lambda: self._there.operation_events(operation_id))
-
-    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
-        """See the port."""
-        return await self._line.call(lambda: self._there.audit(query))
-
-    async def verify_audit(self) -> AuditVerdict:
-        """See the port."""
-        return await self._line.call(self._there.verify_audit)
-
-    async def expire_audit(self, before: datetime) -> int:
-        """See the port."""
-        return await self._line.call(lambda: self._there.expire_audit(before))
-
-    async def close(self) -> None:
-        """Leaves the line as it is."""
-
-
-class RemoteLeases:
-    """`draas.reconciliation.leases.Leases` at the other end of a line."""
-
-    def __init__(self, line: Line, there: Leases) -> None:
-        self.exclusive = there.exclusive
-        self._line = line
-        self._there = there
-
-    async def beat(self, me: Member, ttl: float) -> Standing:
-        """See the port."""
-        return await self._line.call(lambda: self._there.beat(me, ttl))
-
-    async def acquire(self, member_id: str, names: Collection[str]) -> dict[str, int]:
-        """See the port."""
-        return await self._line.call(lambda: self._there.acquire(member_id, names))
-
-    async def release(self, member_id: str, names: Collection[str]) -> None:
-        """See the port."""
-        await self._line.call(lambda: self._there.release(member_id, names))
-
-    async def leave(self, member_id: str) -> None:
-        """See the port."""
-        await self._line.call(lambda: self._there.leave(member_id))

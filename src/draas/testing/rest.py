@@ -27,10 +27,14 @@ class Rest:
         each = self._plane.servers.items()
         return [f"{name} {why}" for name, server in each if (why := self._why(name, server))]
 
-    def hopeless(self, server: SimulatedServer) -> bool:
-        """Whether nothing that the instance was ever given can run well."""
-        kind = self._people.kind
-        if kind(server.history[-1]) in (SOUND, HELD):
+    def hopeless(self, name: str, server: SimulatedServer) -> bool:
+        """Whether nothing that the instance was ever given can run well.
+
+        A sound one that was shot and found bad is left to people.
+        """
+        kind, desired = self._people.kind, self._plane.digests.whole(server.history[-1])
+        shot = desired in self._people.shot and self._invariants.in_quarantine(name, desired)
+        if kind(server.history[-1]) in (SOUND, HELD) and not shot:
             return False
         good = {n for n in (server.good, server.earlier_good) if n is not None}
         return not any(kind(server.history[n - 1]) == SOUND for n in good)
@@ -41,7 +45,7 @@ class Rest:
             if server.running is not None:
                 return "runs and was stopped"
             return "has an open operation" if operation else ""
-        if self.hopeless(server):
+        if self.hopeless(name, server):
             return ""
         if server.running is None:
             return f"is down: {server.reason}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,20 +14,22 @@ from draas.decide.hot_apply import settings_changed
 from draas.model.clock import timestamp
 from draas.model.instance import InstanceState, OperationInFlight
 from draas.testing.simulated_calls import Call, FirstAnswers
-from draas.testing.simulated_instances import SimulatedInstances
 from draas.testing.simulated_servers import SimulatedServer
+from draas.testing.simulated_slots import SimulatedSlots
 
 EPOCH = "simulated"
 
 
 @dataclass
-class SimulatedControlPlane(SimulatedInstances):
+class SimulatedControlPlane(SimulatedSlots):
     """`draas.client.port.ControlPlane` without a network, over instances in memory."""
 
     capabilities: Capabilities = field(
         default_factory=lambda: Capabilities(native=True, base="/api/servers")
     )
     answers: FirstAnswers = field(default_factory=FirstAnswers)
+    obeys: Callable[[Call], None] = lambda _call: None
+    """Told of each lifecycle call that is carried out."""
 
     def recover(self) -> None:
         """See the instances; calls that were under way are not."""
@@ -121,13 +123,15 @@ class SimulatedControlPlane(SimulatedInstances):
     async def call(self, call: Call, key: str | None = None) -> Any:
         """Do what a lifecycle call asks for; once for all that come with the same key."""
         self._server(call.instance_id)
-        acts = {"start": self._start, "stop": self._stop, "apply": self._apply}
+        acts: dict[str, Callable[[Call], Awaitable[Any]]] = {
+            "start": self._start,
+            "stop": self._stop,
+            "apply": self._apply,
+        }
+        act = acts.get(call.kind, self._act_on_slots)
         if key is None:
-            return await acts[call.kind](call)
-        fingerprint = call.fingerprint
-        return await self.answers.give(
-            call.instance_id, key, fingerprint, lambda: acts[call.kind](call)
-        )
+            return await act(call)
+        return await self.answers.give(call.instance_id, key, call.fingerprint, lambda: act(call))
 
     # Inside
 
@@ -161,8 +165,12 @@ class SimulatedControlPlane(SimulatedInstances):
                 raise RefusedError(500, "start-failed", failure)
             self._run(call.instance_id, server, dict(call.document))
 
+    async def _act_on_slots(self, call: Call) -> Any:
+        return await self.act_on_slots(call, self._taken(call))
+
     async def _stop(self, call: Call) -> bool:
         server = self._taken(call)
+        self.slotted.pop(call.instance_id, None)
         ran = server.running is not None
         async with self._holding(call, server):
             self._done(call)
@@ -192,6 +200,7 @@ class SimulatedControlPlane(SimulatedInstances):
         self.check_fence(call.fence, server.fence)
         self._free(call.instance_id, server)
         server.fence = max(server.fence, call.fence or 0)
+        self.obeys(call)
         return server
 
     def check_fence(self, fence: int | None, highest: int) -> None:

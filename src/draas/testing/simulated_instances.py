@@ -42,6 +42,7 @@ class SimulatedInstances:
     begun: list[str] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
     digests: Digests = field(default_factory=Digests)
+    _fences: dict[str, int] = field(default_factory=dict)
     _changes: list[tuple[str, str, float]] = field(default_factory=list)
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
@@ -49,7 +50,8 @@ class SimulatedInstances:
 
     async def create(self, instance_id: str, document: Mapping[str, Any]) -> None:
         """A new instance that was never started."""
-        self.servers[instance_id] = SimulatedServer([canonical(document)])
+        fence = self._fences.get(instance_id, 0)
+        self.servers[instance_id] = SimulatedServer([canonical(document)], fence=fence)
         self._tell(instance_id, "Created")
 
     async def configure(self, instance_id: str, document: Mapping[str, Any]) -> None:
@@ -116,7 +118,7 @@ class SimulatedInstances:
     async def delete(self, instance_id: str) -> None:
         """The instance goes."""
         self._free(instance_id, self.servers[instance_id])
-        del self.servers[instance_id]
+        self._fences[instance_id] = self.servers.pop(instance_id).fence
         self._tell(instance_id, "Deleted")
 
     def recover(self) -> None:

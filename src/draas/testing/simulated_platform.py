@@ -123,7 +123,7 @@ class SimulatedPlatform:
         self._held.add(key)
         return running
 
-    async def stop(self, instance_id: str, slot: str) -> bool:
+    async def stop(self, instance_id: str, slot: str, *, keep_data: bool = False) -> bool:
         """See `Platform.stop`."""
         if self._take(instance_id, slot) is None:
             return False

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import Context
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from draas.testing.faults import PEOPLE, Fault
@@ -19,6 +21,8 @@ LOOK_SECONDS = 0.3
 START_SECONDS = 0.2
 LOST_SECONDS = 10.0
 """So long it may take until somebody finds out that an answer will not come."""
+TAKEOVER_SECONDS = 12.0
+"""The TTL of a lease, two beats and the time that both sides need for them."""
 STALE_SECONDS = 35.0
 """After stale reads the next periodic check has to set things right."""
 
@@ -50,8 +54,10 @@ class Troubles:
                 self._kill(member, fault)
             case "freeze-daemon":
                 process = member.process
-                process.freeze()
-                self._later(fault.seconds, process.thaw)
+                process.freeze(int(fault.amount))
+                self._later(fault.seconds, process.thaw, self._takeover)
+            case "freeze-at-call":
+                self._freeze_at_call(name, fault)
             case "kill-control-plane":
                 self._kill_control_plane(fault)
             case "freeze-control-plane":
@@ -61,11 +67,12 @@ class Troubles:
             case "cut-control-plane":
                 self._set(member.plane, "cut", True, False, fault)
             case "cut-store":
-                self._set(member.store, "cut", True, False, fault)
+                self._set(member.store, "cut", True, False, fault, self._takeover)
             case "lose-answers":
                 self._set(member.plane, "lost", int(fault.amount), 0, fault, LOST_SECONDS)
             case "lose-store-answers":
-                self._set(member.store, "lost", int(fault.amount), 0, fault, LOST_SECONDS)
+                grace = LOST_SECONDS + self._takeover
+                self._set(member.store, "lost", int(fault.amount), 0, fault, grace)
             case "slow-answers":
                 self._set(member.plane, "slow", fault.amount, 0.0, fault)
             case "slow-starts":
@@ -90,6 +97,24 @@ class Troubles:
             plane.sicken(name)
             self._later(fault.seconds, lambda: plane.examine(name))
 
+    def _freeze_at_call(self, name: str, fault: Fault) -> None:
+        """Whoever works on the instance next freezes when one of its calls was to set out."""
+        world, left = self._world, int(fault.amount)
+
+        def heed(member: Member, about: str) -> None:
+            nonlocal left
+            if about != name or world.invariants.open_operation(name) is None:
+                return
+            left -= 1
+            if left == 0:
+                world.tell(f"{member.process.name} freezes")
+                member.process.freeze()
+                self._later(fault.seconds, member.process.thaw, self._takeover)
+
+        for member in world.members:
+            member.plane.heed = member.store.heed = partial(heed, member)
+        world.people.act(replace(fault, kind="patch"), name)
+
     def _kill(self, member: Member, fault: Fault) -> None:
         """The daemon dies so many steps from now, and is started again after a while."""
         process, loop = member.process, asyncio.get_running_loop()
@@ -99,6 +124,7 @@ class Troubles:
 
         def back() -> None:
             self._under_way -= 1
+            self._calm_in(self._takeover)
             self._world.tell(f"{member.name} is started again")
             member.start_after(process)
 
@@ -136,12 +162,20 @@ class Troubles:
         setattr(thing, name, bad)
         self._later(fault.seconds, lambda: setattr(thing, name, good), grace)
 
+    @property
+    def _takeover(self) -> float:
+        """How long it may take until another daemon has what one has lost."""
+        return TAKEOVER_SECONDS if len(self._world.members) > 1 else 0.0
+
+    def _calm_in(self, seconds: float) -> None:
+        self._calm_from = max(self._calm_from, self._world.clock.monotonic() + seconds)
+
     def _later(self, seconds: float, undo: Callable[[], None], grace: float = 0.0) -> None:
         self._under_way += 1
 
         def ends() -> None:
             self._under_way -= 1
-            self._calm_from = max(self._calm_from, self._world.clock.monotonic() + grace)
+            self._calm_in(grace)
             undo()
 
         asyncio.get_running_loop().call_later(seconds, ends, context=Context())

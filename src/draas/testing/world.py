@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
@@ -16,22 +15,25 @@ from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.options import BreakerOptions, DaemonSettings, ReconciliationOptions
 from draas.reconciliation.request import Request
-from draas.reconciliation.store import StoreError
+from draas.reconciliation.store import LeaseLostError, StoreError
 from draas.testing.faults import INSTANCES, Plan
 from draas.testing.invariants import Invariants
 from draas.testing.member import Member
 from draas.testing.memory_leases import MemoryLeases
 from draas.testing.memory_store import MemoryReconciliationStore
 from draas.testing.network import Line
-from draas.testing.people import People
+from draas.testing.people import RETRY_SECONDS, People
 from draas.testing.processes import Process
-from draas.testing.remote import RemoteControlPlane, RemoteLeases, RemoteStore
+from draas.testing.remote import RemoteControlPlane
+from draas.testing.remote_store import RemoteLeases, RemoteStore
 from draas.testing.rest import Rest
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 from draas.testing.troubles import LOOK_SECONDS, START_SECONDS, Troubles
 from draas.testing.virtual_time import VirtualClock
 
 CHECK_SECONDS = 1.0
+ORDER_SECONDS = 5.0
+"""How long what a person ordered last may be on its way."""
 
 
 class BrokenError(Exception):
@@ -97,6 +99,7 @@ class World:
         self._verdict: BrokenError | None = None
         self.invariants = Invariants(
             plane=self.plane,
+            leases=self.leases,
             concurrency=self.settings.reconciliation.max_concurrent_reconciliations,
             members=lambda: self.members,  # type: ignore[arg-type, return-value]
             faulty=lambda: self.troubles.faulty,
@@ -104,6 +107,7 @@ class World:
             broken=self.broken,
             tell=self.tell,
         )
+        self.plane.obeys = self.invariants.obeyed
         self._rest = Rest(self.plane, self.people, self.invariants)
         self.members: list[Member] = []
         self.troubles = Troubles(self)
@@ -129,6 +133,7 @@ class World:
         while self.troubles.faulty:
             await self.sleep(1.0)
         await self.people.rest()
+        await self.sleep(ORDER_SECONDS)
 
     async def sleep(self, seconds: float) -> None:
         """Let time go by.
@@ -148,7 +153,9 @@ class World:
     def settled_log(self) -> list[tuple[str, str]]:
         """All that was done to instances that can run well at all."""
         servers = self.plane.servers
-        return [each for each in self.plane.log if not self._rest.hopeless(servers[each[1]])]
+        return [
+            each for each in self.plane.log if not self._rest.hopeless(each[1], servers[each[1]])
+        ]
 
     async def end(self) -> None:
         """Let everything die that lives, so that nothing of it is left in the loop."""
@@ -200,9 +207,17 @@ class World:
 
 
 async def _released(daemon: Daemon, name: str) -> None:
-    """As the management API does it."""
+    """As the management API does it; who is told that the store failed asks again."""
     if daemon.reconciler is None or daemon.workers is None:
         return
-    with contextlib.suppress(StoreError):
-        if await daemon.reconciler.release(name, "somebody"):
-            daemon.workers.ask(name, Request(Trigger.MANUAL, "somebody"))
+    while True:
+        try:
+            lifted = await daemon.reconciler.release(name, "somebody")
+        except LeaseLostError:
+            return
+        except StoreError:
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            break
+    if lifted:
+        daemon.workers.ask(name, Request(Trigger.MANUAL, "somebody"))

@@ -281,6 +281,22 @@ async def test_bad_input_changes_nothing(
     assert await everything(world) == before
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        pytest.param("/api/servers/instances", "GET, POST", id="two routes of one path"),
+        pytest.param(CONFIGURATION, "GET, PATCH, PUT", id="three"),
+        pytest.param(f"{INSTANCE}/start", "POST", id="one"),
+    ],
+)
+async def test_another_method_is_told_all_that_are_served(
+    world: World, path: str, allowed: str
+) -> None:
+    answer = await world.client.request("TRACE", path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.json()["detail"].endswith(f"use {allowed}")
+
+
 async def test_every_fault_is_named_by_its_path(world: World) -> None:
     configuration = {
         "port": 0,

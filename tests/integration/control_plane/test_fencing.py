@@ -57,6 +57,20 @@ async def test_a_fence_is_known_again_after_a_restart_though_nothing_else_happen
         assert problem(await call(world, "start", fence=8)) == "stale-fence"
 
 
+async def test_a_fence_is_known_again_though_the_instance_was_deleted_before_a_restart(
+    tmp_path: Path,
+) -> None:
+    fleet = SimulatedFleet()
+    async with served(tmp_path, fleet) as world:
+        await world.create(id="a", configuration=DOCUMENT)
+        await call(world, "start", fence=9)
+        (await world.client.delete("/api/servers/instances/a")).raise_for_status()
+    async with served(tmp_path, fleet) as world:
+        await world.create(id="a", configuration=DOCUMENT)
+        assert problem(await call(world, "start", fence=8)) == "stale-fence"
+        assert (await call(world, "start", fence=9)).status_code == 200
+
+
 async def test_each_change_tells_the_fence_that_made_it(world: World) -> None:
     await world.create(id="a", configuration=DOCUMENT)
     cursor = await world.cursor()

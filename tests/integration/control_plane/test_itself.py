@@ -88,3 +88,9 @@ async def test_the_page_needs_no_internet(world: World) -> None:
     for path in re.findall(r"(?:src|href)=\"([^\"]+)\"", page):
         found = await world.client.get(path)
         assert (found.status_code, len(found.content) > 500) == (200, True), path
+
+
+@pytest.mark.parametrize("path", ["/scalar/v1", "/swagger", "/Swagger"])
+async def test_the_prototype_s_pages_lead_to_ours(world: World, path: str) -> None:
+    answer = await world.client.get(path)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")

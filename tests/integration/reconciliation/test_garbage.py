@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from draas.client.control_plane import NativeControlPlane
+from draas.client.foreign import ForeignControlPlane
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlaneError, GarbageError, RefusedError, UnreachableError
 from tests.integration.reconciliation.daemons import running_daemon
@@ -101,6 +102,35 @@ async def test_a_404_that_is_not_about_the_instance_does_not_mean_gone() -> None
         with pytest.raises(RefusedError):
             await NativeControlPlane(http).state("a")
         await http.close()
+
+
+@pytest.mark.parametrize(
+    ("listed", "gone"),
+    [
+        pytest.param(text("[]"), True, id="not in the list"),
+        pytest.param(text('[{"id": "a"}]'), False, id="in the list"),
+        pytest.param(text("", 404), False, id="no list"),
+        pytest.param(text("<html>"), False, id="no list but a page"),
+    ],
+)
+async def test_a_foreign_404_means_gone_only_where_the_list_says_so_too(
+    listed: Answer, gone: bool
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        is_list = request.path == "/api/servers/instances"
+        return await (listed if is_list else text("", 404))(request)
+
+    async with serving(answer) as url:
+        http = HttpClient(url, actor="test", timeout=2)
+        plane = ForeignControlPlane(http, "/api/servers", poll_interval=1)
+        try:
+            assert await plane.state("a") is None
+        except ControlPlaneError:
+            assert not gone
+        else:
+            assert gone
+        finally:
+            await http.close()
 
 
 async def test_one_senseless_instance_spoils_no_other(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from draas.decide.gates import NAMES
 from draas.model.configuration import digest
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.app import application
@@ -125,16 +126,7 @@ async def test_an_explanation_has_every_gate_in_order() -> None:
         ).json()
         assert told["dryRun"] is True
         names = [gate["name"] for gate in told["plan"]["gates"]]
-        assert names == [
-            "operation",
-            "status",
-            "quarantine",
-            "validation",
-            "approval",
-            "back-off",
-            "breaker",
-            "budget",
-        ]
+        assert names == list(NAMES)
         assert told["summary"] == ["Port: 8101 → 9090"]
         assert told["plan"]["steps"][:2] == ["check", "stop"]
 
@@ -242,6 +234,9 @@ BAD = [
     pytest.param(
         "GET", "/api/reconciliation/instances?verdict=odd", None, 400, "'odd'", id="verdict"
     ),
+    pytest.param(
+        "GET", "/api/reconciliation/instances?blockedBy=odd", None, 400, "'odd'", id="gate"
+    ),
     pytest.param("GET", "/api/reconciliation/audit?limit=0", None, 400, "limit", id="limit"),
     pytest.param("GET", "/api/reconciliation/audit?format=xml", None, 400, "xml", id="format"),
     pytest.param(
@@ -256,7 +251,12 @@ BAD = [
         "POST", "/api/reconciliation/instances/a/reconcile", '{"dryRun": 7}', 400, "7", id="dryRun"
     ),
     pytest.param(
-        "POST", "/api/reconciliation/instances/a/reconcile", "{", 400, "JSON", id="no JSON"
+        "POST",
+        "/api/reconciliation/instances/a/reconcile",
+        "{",
+        400,
+        "the body is not JSON",
+        id="no JSON",
     ),
     pytest.param("POST", "/api/reconciliation/instances/a/reconcile", "[]", 400, "", id="array"),
 ]
@@ -279,6 +279,32 @@ def test_bad_input_gets_a_problem_that_names_it(
         assert world.control_plane.log == []
 
     virtual_time.run(scenario())
+
+
+@simulated
+async def test_another_method_is_told_all_that_are_served() -> None:
+    async with managed(World()) as (client, _):
+        answer = await client.put("/api/reconciliation/audit")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+        assert "use GET" in answer.json()["detail"]
+
+
+@simulated
+async def test_an_unexpected_failure_is_a_problem_that_says_nothing_of_itself() -> None:
+    async def broken(*_: Any) -> Any:
+        raise RuntimeError("hunter2")
+
+    world = World()
+    await world.running("a")
+    async with managed(world) as (client, daemon):
+        await asyncio.sleep(1)
+        assert daemon.reconciler is not None
+        daemon.reconciler.look = broken  # type: ignore[method-assign]  # a fault of ours
+        answer = await client.get("/api/reconciliation/instances/a")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:draas:problem:internal-error"
+    assert "hunter2" not in answer.text
 
 
 @simulated
@@ -340,6 +366,20 @@ async def test_times_may_be_given_with_any_offset() -> None:
         for since, found in (("2026-01-01T02:00:00+02:00", 1), ("2026-01-01T00:00:00-02:00", 0)):
             answer = await client.get(path, params={"since": since})
             assert len(answer.json()["entries"]) == found, since
+
+
+@simulated
+async def test_an_export_is_whole_or_as_long_as_is_asked() -> None:
+    world, wrong = await failing_world()
+    async with managed(world) as (client, _):
+        await rolled_back(world, wrong)
+        path = "/api/reconciliation/audit"
+        entries = (await client.get(path)).json()["entries"]
+        assert len(entries) == 2
+        for limit, found in ((None, 2), (1, 1)):
+            params = {"format": "ndjson"} | ({"limit": str(limit)} if limit else {})
+            lines = (await client.get(path, params=params)).text.splitlines()
+            assert [json.loads(line) for line in lines] == entries[:found]
 
 
 @simulated

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -40,6 +43,35 @@ async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path.write_bytes(os.urandom(4096))
     with pytest.raises(DatabaseError, match="not a database"):
         await migrate(sqlite_url(path), "reconciliation")
+
+
+@pytest.mark.parametrize("schema", ["reconciliation", "control_plane"])
+async def test_a_database_that_cannot_be_written_is_told_at_the_start(
+    store_url: str, schema: str
+) -> None:
+    await migrate(store_url, schema)
+    with _read_only(store_url), pytest.raises(DatabaseError, match=r"read-?only"):
+        await migrate(store_url, schema)
+
+
+@contextmanager
+def _read_only(url: str) -> Iterator[None]:
+    """Let every new connection refuse to write, as a read-only mount or a standby does."""
+    is_sqlite = url.startswith("sqlite")
+    statement = "PRAGMA query_only = ON" if is_sqlite else "SET default_transaction_read_only = on"
+
+    def forbid(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.close()
+        if not is_sqlite:
+            connection.commit()
+
+    sa.event.listen(sa.Pool, "connect", forbid)
+    try:
+        yield
+    finally:
+        sa.event.remove(sa.Pool, "connect", forbid)
 
 
 async def test_two_that_migrate_at_once_do_not_disturb_each_other(store_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from draas.adapters.store import audit_chain
 from draas.adapters.store.engine import DatabaseError, SchemaError, sqlite_url
 from draas.adapters.store.reconciliation import SqlReconciliationStore
 from draas.decide.assign import SHARDS, shard_of
@@ -188,17 +190,37 @@ async def test_the_chain_holds_over_retention(store: ReconciliationStore) -> Non
     assert (await store.verify_audit()).intact
 
 
+async def test_a_long_chain_is_followed_while_it_grows_and_its_begin_expires(
+    store: ReconciliationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_chain, "PAGE", 2)
+    for number in range(1, 12):
+        await store.remember(Memory(instance_id="a"), entry(number), fence=1)
+    verdicts = asyncio.gather(*(store.verify_audit() for _ in range(3)))
+    await store.expire_audit(datetime(2026, 1, 5, tzinfo=UTC))
+    await store.remember(Memory(instance_id="a"), entry(12), fence=1)
+    assert all(verdict.intact for verdict in await verdicts)
+    assert (await store.verify_audit()).checked == 8
+
+
 TAMPERINGS = {
     "changed": "update audit set document = replace(document, 'action 2', 'nothing') "
     "where sequence = 2",
+    "garbled": "update audit set document = '{' where sequence = 2",
+    "emptied": "update audit set document = '{}' where sequence = 2",
+    "no entry any more": "update audit set document = '[1]' where sequence = 2",
     "removed from the middle": "delete from audit where sequence = 2",
     "removed from the end": "delete from audit where sequence = 3",
     "all removed": "delete from audit",
 }
 
 
+@pytest.mark.parametrize("page", [1, 2, 1_000])
 @pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=TAMPERINGS.keys())
-async def test_tampering_shows(tampering: str, tmp_path: Path) -> None:
+async def test_tampering_shows(
+    tampering: str, page: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_chain, "PAGE", page)
     path = tmp_path / "daemon.sqlite"
     store = await SqlReconciliationStore.open(sqlite_url(path))
     for number in range(1, 4):
@@ -216,6 +238,7 @@ async def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     await (await SqlReconciliationStore.open(sqlite_url(path))).close()
     with sqlite3.connect(path) as connection:
         connection.execute("update reconciliation_version set version_num = 'reconciliation_9999'")
+        connection.execute("update reconciliation_oldest set revision = 'reconciliation_9998'")
     with pytest.raises(SchemaError, match="newer"):
         await SqlReconciliationStore.open(sqlite_url(path))
 

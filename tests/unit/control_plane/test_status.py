@@ -9,38 +9,16 @@ from hypothesis import strategies as st
 from draas.contract.problems import ProblemError
 from draas.control_plane.adoption import settled
 from draas.control_plane.ports import Running
-from draas.control_plane.records import Cause, Record, Slot, put
+from draas.control_plane.records import Slot, put
 from draas.control_plane.status import parse_status, transition
 from draas.control_plane.transitions import ended, exited, free, ready, released, starting
-from draas.model.instance import Instance, OperationInFlight
+from draas.model.instance import OperationInFlight
 from draas.model.status import InstanceStatus
+from tests.support.records import CAUSE, SLOT, record
 
-CAUSE = Cause("2030-01-01T00:00:00.000000Z", "alice", "op")
 MINE = OperationInFlight("start", "op", "alice", CAUSE.at)
 THEIRS = OperationInFlight("stop", "other", "bob", CAUSE.at)
-SLOT = Slot(
-    name="main",
-    host="h",
-    port=1,
-    digest="d1",
-    components_digest="c1",
-    generation=1,
-    at=CAUSE.at,
-)
 RUNNING = Running("a", "main", 7, 1.5, "h", 1)
-
-
-def record(**levels: Any) -> Record:
-    instance = Instance(
-        id="a",
-        generation=1,
-        desired_digest="d1",
-        desired_run_state="Stopped",
-        status="Created",
-        name="n",
-        created_at=CAUSE.at,
-    )
-    return put(Record(instance=instance, port=1), **levels)
 
 
 CASES = [

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from draas.decide import gates
 from draas.decide.plan import plan
 from draas.decide.rules import Rules
 from draas.model.instance import InstanceState, OperationInFlight
@@ -75,6 +76,15 @@ OPEN_OPERATION = Operation(
             snapshot(state(status="Starting")), Decision.UNKNOWN, None, id="in transition"
         ),
         pytest.param(snapshot(state(applied_digest=None)), Decision.ADOPT, None, id="first sight"),
+        pytest.param(
+            snapshot(state(second_slot="candidate")), Decision.CLEAR, None, id="a slot of nobody"
+        ),
+        pytest.param(
+            snapshot(state(status="Error", second_slot="retired")),
+            Decision.BEGIN,
+            None,
+            id="what is down is started first",
+        ),
         pytest.param(
             snapshot(CHANGED, operation=OPEN_OPERATION), Decision.RESUME, None, id="left open"
         ),
@@ -222,3 +232,8 @@ def test_what_is_not_known_is_never_acted_on(given_snapshot: Snapshot) -> None:
 
 def with_state(given_snapshot: Snapshot, instance: InstanceState) -> Snapshot:
     return replace(given_snapshot, state=instance)
+
+
+def test_every_gate_has_its_name_and_place() -> None:
+    shown = plan(snapshot(CHANGED), Rules(), NOW, Trigger.CHANGE).gates
+    assert tuple(gate.name for gate in shown) == gates.NAMES

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from draas.decide.validation import validate
 from draas.model.configuration import ConfigurationError, canonical, digest, from_snapshot
+from draas.model.faults import MOST_FAULTS
 from tests.support.documents import REALISTIC, respelled, unhurried
 
 
@@ -186,3 +187,23 @@ def test_garbage_has_faults_or_a_form_but_never_a_crash(document: dict[str, Any]
         assert faults == error.faults
     with contextlib.suppress(ConfigurationError):
         from_snapshot(document)
+
+
+FLOODS = {
+    "no objects": {"sources": list(range(3 * MOST_FAULTS))},
+    "no sources": {
+        "sources": [{"kind": "mock", "id": f"source-{n}"} for n in range(3 * MOST_FAULTS)],
+        "queries": [
+            {"id": f"q{n}", "query": "MATCH (n) RETURN n", "sources": [{"sourceId": f"no{n}"}]}
+            for n in range(3 * MOST_FAULTS)
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("document", FLOODS.values(), ids=FLOODS.keys())
+def test_a_flood_of_faults_is_told_in_bounded_words(document: dict[str, Any]) -> None:
+    faults = validate(document)
+    assert len(faults) == MOST_FAULTS + 1
+    assert faults[-1].path == "document" and "more faults" in faults[-1].message
+    assert sum(len(str(fault)) for fault in faults) < 1_000_000

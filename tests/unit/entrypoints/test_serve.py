@@ -51,7 +51,7 @@ def test_what_is_shown_can_be_given_again(tmp_path: Path, cls: type) -> None:
 
 def test_host_and_port_become_settings_where_they_are_given() -> None:
     assert listening("Api", None, None) == []
-    assert listening("Api", "::1", 0) == ["--Api:Host=::1", "--Api:Port=0"]
+    assert listening("Api", "::1", "0") == ["--Api:Host=::1", "--Api:Port=0"]
 
 
 def test_both_settings_faults_are_told_together_and_each_once(tmp_path: Path) -> None:

@@ -15,6 +15,14 @@ PARSED = [
     pytest.param(
         ["--config=a=b.json", "--plugins-dir=p"], Options(Path("a=b.json"), None, "p"), id="equals"
     ),
+    pytest.param(
+        ["-c", "a", "--follow", "http://127.0.0.1:1"],
+        Options(Path("a"), follow="http://127.0.0.1:1"),
+        id="follower",
+    ),
+    pytest.param(
+        ["-c", "a", "--restore", "f"], Options(Path("a"), restore=Path("f")), id="restore"
+    ),
 ]
 
 
@@ -30,6 +38,7 @@ def test_options(arguments: list[str], expected: Options) -> None:
         pytest.param(["--config"], "--config needs a value", id="no value"),
         pytest.param(["--config", "a", "--port", "0"], "--port 0", id="port 0"),
         pytest.param(["--config", "a", "--port", "65536"], "--port 65536", id="port too large"),
+        pytest.param(["-c", "a", "--follow", "u", "--restore", "f"], "--follow and", id="both"),
         pytest.param(["a.json"], "unknown argument a.json", id="no name"),
     ],
 )

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from draas.contract.drasi_server import QUERY, QUERY_DEFAULTS, REACTION, SOURCE
+from draas.contract.drasi_server import (
+    QUERY,
+    QUERY_DEFAULTS,
+    QUERY_KEYS,
+    REACTION,
+    ROOT_KEYS,
+    SOURCE,
+    SUBSCRIPTION_KEYS,
+)
 from draas.instance_host.documents import (
     check_component,
     check_root,
@@ -15,6 +23,7 @@ from draas.instance_host.documents import (
     snapshot_query,
 )
 from draas.instance_host.errors import ApiError
+from draas.model import names
 
 QUERY_DOCUMENT = {"id": "q", "query": "MATCH (n) RETURN n", "sources": [{"sourceId": "s"}]}
 
@@ -89,3 +98,16 @@ def test_a_snapshot_mixes_cases() -> None:
 def test_properties_are_what_belongs_to_the_kind() -> None:
     document = {"kind": "log", "id": "r", "autoStart": True, "queries": [], "routes": {}, "x": 1}
     assert properties(document) == {"routes": {}, "x": 1}
+
+
+@pytest.mark.parametrize(
+    ("table", "keys"),
+    [
+        pytest.param(names.ROOT, ROOT_KEYS, id="root"),
+        pytest.param(names.QUERY, QUERY_KEYS, id="query"),
+        pytest.param(names.SUBSCRIPTION, SUBSCRIPTION_KEYS, id="subscription"),
+    ],
+)
+def test_what_is_stored_can_be_started(table: names.Names, keys: frozenset[str]) -> None:
+    """A key that the control plane takes and the server refuses would only fail at the start."""
+    assert set(table.values()) == keys

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from draas.adapters.clock import SystemClock
+from draas.instance_host.change_log import ChangeLog
 from draas.instance_host.engine import PluginError
 from draas.instance_host.errors import ApiError
 from draas.instance_host.journal import Journal
@@ -53,6 +54,12 @@ class PluginEngine:
         self.components[id] = (kind, queries, config)
         return id
 
+    async def latest(self, engine_id: str) -> int:
+        return 0
+
+    async def query_statuses(self) -> dict[str, str]:
+        return dict.fromkeys(self.components, "Running")
+
     async def remove_reaction(self, engine_id: str) -> None:
         del self.components[engine_id]
 
@@ -65,7 +72,7 @@ class World:
         self.registry = Registry()
         clock = SystemClock()
         around = Surroundings(self.engine, self.registry, Journal(clock), clock, {"PW": "secret"})
-        self.sources = SourceSet(around)
+        self.sources = SourceSet(around, ChangeLog("first"))
         self.queries = QuerySet(around)
         self.reactions = ReactionSet(around, self.queries)
 
@@ -132,3 +139,17 @@ async def test_a_plugin_reaction_enters_the_engine_while_it_runs() -> None:
     with pytest.raises(ApiError, match="not running"):
         await world.reactions.start(reaction)
     assert reaction.status == "Error"
+
+
+async def test_a_plugin_reaction_is_out_of_the_engine_while_it_is_held() -> None:
+    world = World()
+    await world.sources.add(DATABASE)
+    await world.queries.add(QUERY)
+    reaction = await world.reactions.add(PROCEDURE)
+    world.reactions.held = True
+    await world.reactions.start(reaction)
+    assert (reaction.status, "p" in world.engine.components) == ("Running", False)
+    await world.reactions.release()
+    assert "p" in world.engine.components
+    await world.reactions.hold()
+    assert (reaction.status, "p" in world.engine.components) == ("Running", False)

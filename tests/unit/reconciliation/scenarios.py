@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -29,3 +30,22 @@ def starts(world: World, name: str) -> int:
 def runs(world: World, name: str, document: dict[str, Any]) -> bool:
     running = world.control_plane.servers[name].running
     return running is not None and digest(running) == digest(document)
+
+
+async def kill_when(world: World, reached: Callable[[], bool]) -> bool:
+    """Kill a daemon as soon as it has stored what `reached` tells; whether it ever did."""
+    store_save = world.store.save_operation
+    hit = asyncio.Event()
+
+    async def save(operation: Any, *entries: Any) -> None:
+        await store_save(operation, *entries)
+        if reached():
+            hit.set()
+            await asyncio.Event().wait()
+
+    world.store.save_operation = save  # type: ignore[method-assign]
+    killed = asyncio.create_task(world.killed_daemon(hit.is_set))
+    async with asyncio.timeout(1200):
+        await killed
+    world.store.save_operation = store_save  # type: ignore[method-assign]
+    return hit.is_set()

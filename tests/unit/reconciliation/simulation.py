@@ -12,6 +12,7 @@ from draas.client.port import ControlPlane
 from draas.model.audit import AuditEntry
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.options import DaemonSettings
+from draas.reconciliation.outside import NOTHING_OUTSIDE, Outside
 from draas.reconciliation.store import AuditQuery
 from draas.testing.configurations import configuration
 from draas.testing.memory_leases import MemoryLeases
@@ -23,7 +24,8 @@ from draas.testing.virtual_time import VirtualClock
 class World:
     """What a test sees: the simulated control plane, the daemon's store, a daemon at a time."""
 
-    def __init__(self, **reconciliation: Any) -> None:
+    def __init__(self, *, outside: Outside = NOTHING_OUTSIDE, **reconciliation: Any) -> None:
+        self.outside = outside
         self.clock = VirtualClock()
         self.control_plane = SimulatedControlPlane(self.clock)
         self.store = MemoryReconciliationStore()
@@ -36,7 +38,7 @@ class World:
     @contextlib.asynccontextmanager
     async def daemon(self) -> AsyncIterator[Daemon]:
         """A daemon until the end of the block, drained then."""
-        daemon = Daemon(self.settings, self.store, self.leases, self.clock)
+        daemon = Daemon(self.settings, self.store, self.leases, self.clock, self.outside)
         stopping = asyncio.Event()
         task = asyncio.create_task(daemon.run(self._connect, stopping))
         try:
@@ -47,7 +49,7 @@ class World:
 
     async def killed_daemon(self, until: Callable[[], bool]) -> None:
         """A daemon that dies on the spot as soon as the condition holds."""
-        daemon = Daemon(self.settings, self.store, self.leases, self.clock)
+        daemon = Daemon(self.settings, self.store, self.leases, self.clock, self.outside)
         task = asyncio.create_task(daemon.run(self._connect, asyncio.Event()))
         while not until():
             await asyncio.sleep(0.01)

@@ -31,6 +31,23 @@ async def test_a_crash_that_an_old_answer_hides_is_repaired_once_the_answers_are
 
 
 @simulated
+async def test_a_crash_of_the_last_good_one_that_an_old_answer_hides_is_repaired() -> None:
+    world = World(enable_auto_reconciliation=False)
+    await world.running("a")
+    bad = configuration(1024)
+    world.control_plane.failing[digest(bad)] = "cannot start"
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", bad)
+        await world.until(lambda: bool(daemon.fleet.memory("a").quarantines))
+        await asyncio.sleep(10)
+        world.control_plane.lag = 1.0
+        await world.control_plane.crash("a")
+        await asyncio.sleep(1)
+        world.control_plane.lag = 0.0
+        await world.until(lambda: runs(world, "a", configuration(8100)), within=30)
+
+
+@simulated
 async def test_what_healed_by_itself_is_left_alone() -> None:
     world = World()
     await world.running("a")

@@ -80,10 +80,13 @@ async def test_auto_changes_in_place_what_it_can_and_says_why_it_could_not() -> 
     assert story == [
         ("started", "HotApply"),
         ("succeeded", "HotApply"),
-        ("started", "HotApply"),
+        ("started", "Restart"),
         ("succeeded", "Restart"),
     ]
-    assert "HotApply could not: a setting of the server" in (await world.audit("a"))[-1].action
+    assert (await world.audit("a"))[-1].plan[0] == (
+        "Restart: settings of the server differ (port) and two slots are not possible: "
+        "there is no router"
+    )
 
 
 @simulated

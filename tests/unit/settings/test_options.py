@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from draas.contract.urls import base_urls
 from draas.control_plane.options import ControlPlaneSettings
-from draas.reconciliation.options import DaemonSettings, ReconciliationOptions, load_daemon_settings
+from draas.reconciliation.options import (
+    DaemonSettings,
+    LeaseKeeper,
+    ReconciliationOptions,
+    load_daemon_settings,
+)
 from draas.settings import SettingsError, is_loopback, load
 from draas.settings.convert import show
 from draas.settings.reference import reference
@@ -108,6 +114,8 @@ def test_a_strategy_must_exist() -> None:
         "--ControlPlaneUrl=http://host:99999",
         "--ControlPlaneUrl=http://user:word@host",
         "--ControlPlaneUrl=http://host\n",
+        "--ControlPlaneUrl=http://a,b",
+        "--Leases=Kubernetes",
     ],
 )
 def test_values_out_of_bounds_are_refused(argument: str) -> None:
@@ -115,6 +123,17 @@ def test_values_out_of_bounds_are_refused(argument: str) -> None:
         daemon([argument])
     key = argument[2:].partition("=")[0]
     assert len(caught.value.faults) == 1 and caught.value.faults[0].startswith(f"{key} = ")
+
+
+def test_several_control_planes_may_be_named() -> None:
+    given = "http://a:5000, https://b/below/"
+    assert daemon([f"--ControlPlaneUrl={given}"]).control_plane_url == given
+    assert base_urls(given) == ["http://a:5000", "https://b/below"]
+
+
+def test_leases_of_kubernetes_go_with_postgresql() -> None:
+    settings = daemon(["--Leases=kubernetes", "--Store=postgresql://h/d"])
+    assert settings.leases is LeaseKeeper.KUBERNETES
 
 
 def test_a_polling_interval_of_zero_is_allowed() -> None:

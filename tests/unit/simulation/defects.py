@@ -15,6 +15,7 @@ from draas.reconciliation.places import Places
 from draas.reconciliation.store import ReconciliationStore
 from draas.reconciliation.workqueue import WorkQueue
 from draas.testing.memory_store import MemoryReconciliationStore
+from draas.testing.simulated_control_plane import SimulatedControlPlane
 
 
 class _HastyJournal(Journal):
@@ -41,6 +42,20 @@ class ForgetfulStore(MemoryReconciliationStore):
 
     async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
         await super().finish(operation, memory)
+
+
+class TrustingControlPlane(SimulatedControlPlane):
+    """Obeys whoever calls, also who was taken over."""
+
+    def check_fence(self, fence: int | None, highest: int) -> None:
+        """Lets everybody pass."""
+
+
+class TrustingStore(MemoryReconciliationStore):
+    """Keeps what whoever writes, also who was taken over."""
+
+    def _refuse_older(self, shard: int, fence: int) -> None:
+        """Lets everybody pass."""
 
 
 class _TimelessQueue(WorkQueue):

@@ -11,11 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from draas.testing.faults import Plan, plan_of
-from draas.testing.invariants import LEFT
+from draas.testing.invariants import LEFT, OLD_FENCE
 from draas.testing.shrink import shrunk
 from draas.testing.simulation import simulate
 from draas.testing.world import Parts
-from tests.unit.simulation.defects import ClumsyDaemon, ForgetfulStore, HastyDaemon, TimelessDaemon
+from tests.unit.simulation.defects import (
+    ClumsyDaemon,
+    ForgetfulStore,
+    HastyDaemon,
+    TimelessDaemon,
+    TrustingControlPlane,
+    TrustingStore,
+)
 
 SEEDS = 2000
 SOON = 200
@@ -57,6 +64,10 @@ def test_a_replay_may_leave_faults_out() -> None:
         pytest.param(Parts(daemon=HastyDaemon), "acted on before it was stored", id="hasty"),
         pytest.param(Parts(store=ForgetfulStore), "the audit is not complete", id="forgetful"),
         pytest.param(Parts(daemon=TimelessDaemon), LEFT, id="timeless"),
+        pytest.param(
+            Parts(control_plane=TrustingControlPlane), OLD_FENCE, id="the control plane trusts"
+        ),
+        pytest.param(Parts(store=TrustingStore), OLD_FENCE, id="the store trusts"),
         pytest.param(Parts(daemon=ClumsyDaemon), "an error that nobody expected", id="clumsy"),
     ],
 )

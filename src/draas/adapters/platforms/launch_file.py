@@ -43,6 +43,25 @@ def slot_directory(data: Path, instance_id: str, slot: str) -> Path:
     return instance_directory(data, instance_id) / safe_name(slot)
 
 
+def kept_data(directory: Path) -> Path:
+    """Where the data of an instance is kept between a stop and the next start, in any slot."""
+    return directory.parent / "data.ndjson"
+
+
+def restorable(directory: Path) -> Path | None:
+    """A copy of the kept data for one start, which uses it up; `None` if nothing is kept.
+
+    What is kept goes only once the server is up: a start that fails must not lose it.
+    """
+    copy = directory / "restore.ndjson"
+    copy.unlink(missing_ok=True)
+    try:
+        os.link(kept_data(directory), copy)
+    except FileNotFoundError:
+        return None
+    return copy
+
+
 def launch_document(launch: Launch) -> bytes:
     """What the server of a launch reads: JSON, which is valid YAML; the same for equal launches.
 

@@ -16,13 +16,17 @@ from weakref import WeakValueDictionary
 
 from draas.adapters.platforms import launch_file, logs, markers
 from draas.adapters.platforms.drasi_client import DrasiClient
+from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.ports import bind_fault
 from draas.adapters.platforms.readiness import until_ready
 from draas.adapters.platforms.redaction import Redaction
 from draas.adapters.platforms.server_process import ServerProcess
+from draas.control_plane.handover import HandoverError, NoHandoverError
 from draas.control_plane.ports import Exit, Launch, LaunchError, Running, SlotOccupiedError
 from draas.model.configuration import ConfigurationError
 from draas.model.status import PlatformType
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
 
 INCLUDED: Final = (sys.executable, "-P", "-m", "draas.entrypoints.instance")
 """The server that is part of this project; `-P` keeps the slot's files from being imported."""
@@ -57,6 +61,7 @@ class ProcessPlatform:
         self,
         data: Path,
         client: DrasiClient,
+        handover: HandoverClient,
         *,
         command: Sequence[str] = INCLUDED,
         plugins_directory: str = "",
@@ -68,6 +73,7 @@ class ProcessPlatform:
     ) -> None:
         self._data = data.resolve()
         self._client = client
+        self._handover = handover
         self._command = tuple(command)
         self._plugins = str(Path(plugins_directory).resolve()) if plugins_directory else ""
         self._shutdown_timeout = shutdown_timeout
@@ -115,15 +121,18 @@ class ProcessPlatform:
                 await self._clean_up(slot)
                 raise
             self._keep(slot)
+            await _off_loop(launch_file.kept_data(directory).unlink, missing_ok=True)
             return slot.running
 
-    async def stop(self, instance_id: str, slot: str) -> bool:
+    async def stop(self, instance_id: str, slot: str, *, keep_data: bool = False) -> bool:
         """See `Platform.stop`; SIGINT is the only signal that a Drasi server ends well on."""
         directory = self._directory(instance_id, slot)
         async with self._lock(directory):
             held = await self._held(directory, instance_id, slot)
             if held is None:
                 return False
+            if keep_data:
+                await self._keep_data(held)
             held.expected = True
             await held.process.end(self._shutdown_timeout)
             await self._clean_up(held)
@@ -165,6 +174,17 @@ class ProcessPlatform:
         for slot in self._slots.values():
             slot.process.release()
         self._slots.clear()
+
+    async def _keep_data(self, slot: _Slot) -> None:
+        """Keep what the sources have brought; a server that cannot tell is stopped all the same."""
+        path = launch_file.kept_data(slot.directory)
+        try:
+            await self._handover.export(slot.running, path)
+        except NoHandoverError:
+            path.unlink(missing_ok=True)
+        except HandoverError as error:
+            path.unlink(missing_ok=True)
+            emit(messages.DATA_NOT_KEPT, instance_id=slot.running.instance_id, reason=error)
 
     # Finding what runs
 
@@ -218,8 +238,11 @@ class ProcessPlatform:
         try:
             file = await _off_loop(launch_file.write_launch_file, directory, document)
             log_start = await _off_loop(logs.size, directory)
+            restored = None if launch.follow else await _off_loop(launch_file.restorable, directory)
             process = ServerProcess.spawn(
-                self._arguments(file, launch.port), directory, markers.environment(launch, document)
+                self._arguments(file, launch, restored),
+                directory,
+                markers.environment(launch, document),
             )
         except (OSError, ValueError) as error:
             raise LaunchError(f"the server could not be started: {error}") from error
@@ -236,7 +259,7 @@ class ProcessPlatform:
             running, process, directory, markers.fingerprint(document), redaction, log_start
         )
 
-    def _arguments(self, file: Path, port: int) -> list[str]:
+    def _arguments(self, file: Path, launch: Launch, restored: Path | None) -> list[str]:
         program = shutil.which(self._command[0]) or self._command[0]
         plugins = ["--plugins-dir", self._plugins] if self._plugins else []
         return [
@@ -245,8 +268,10 @@ class ProcessPlatform:
             "--config",
             str(file),
             "--port",
-            str(port),
+            str(launch.port),
             *plugins,
+            *(["--follow", launch.follow] if launch.follow else []),
+            *(["--restore", str(restored)] if restored else []),
         ]
 
     async def _ensure_ready(self, slot: _Slot) -> None:

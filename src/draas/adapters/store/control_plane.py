@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, and_, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import BindParameter, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from draas.adapters.store import hosts, notifications
+from draas.adapters.store.control_plane_reads import SqlControlPlaneReads, dicts
 from draas.adapters.store.control_plane_tables import (
     answers,
     changes,
@@ -21,12 +24,25 @@ from draas.adapters.store.control_plane_tables import (
 )
 from draas.adapters.store.engine import migrate, open_engine
 from draas.contract.feed import Change
-from draas.control_plane.records import Answer, Generation, Loaded, Record, Slot, Write, applied
-from draas.control_plane.store import StoreError
+from draas.contract.slots import SERVING
+from draas.control_plane.records import (
+    Answer,
+    Generation,
+    Host,
+    Loaded,
+    News,
+    Place,
+    Record,
+    Slot,
+    Write,
+    applied,
+)
+from draas.control_plane.store import Anew, StoreError
 from draas.model.clock import Clock
-from draas.model.instance import Instance
+from draas.model.instance import Instance, OperationInFlight
 
-CHUNK = 256
+MOST_NEWS = 4096
+"""Who missed more changes than this reads everything."""
 _KEY: BindParameter[str] = bindparam("key")
 _RECORD_COLUMNS = (
     "port",
@@ -38,12 +54,17 @@ _RECORD_COLUMNS = (
 )
 
 
-class SqlControlPlaneStore:
-    """`draas.control_plane.store.Store` over two engines on one up to date schema."""
+class SqlControlPlaneStore(SqlControlPlaneReads):
+    """`draas.control_plane.store.Store` over two engines on one up to date schema.
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    On SQLite one process at a time has the file: nobody else writes, and nothing is asked for that.
+    """
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, epoch: str) -> None:
+        super().__init__(reader)
+        self.shared = writer.dialect.name != "sqlite"
         self._writer = writer
-        self._reader = reader
+        self._epoch = epoch
 
     @classmethod
     async def open(cls, url: str, clock: Clock) -> SqlControlPlaneStore:
@@ -55,108 +76,115 @@ class SqlControlPlaneStore:
         """
         await migrate(url, "control_plane")
         writer = open_engine(url)
-        async with writer.begin() as connection:
-            if (await connection.execute(select(meta.c.id))).first() is None:
-                first = {"id": 1, "epoch": clock.new_id(), "sequence": 0}
-                await connection.execute(insert(meta).values(first))
-        return cls(writer, open_engine(url, reads_only=True))
+        reader = open_engine(url, reads_only=True)
+        first = {"id": 1, "epoch": clock.new_id(), "sequence": 0}
+        async with reader.connect() as connection:
+            epoch = await connection.scalar(select(meta.c.epoch))
+        if epoch is None:
+            with suppress(IntegrityError):  # another one was quicker
+                async with writer.begin() as connection:
+                    await connection.execute(insert(meta).values(first))
+            async with reader.connect() as connection:
+                epoch = (await connection.execute(select(meta.c.epoch))).scalar_one()
+        return cls(writer, reader, epoch)
 
     async def load(self) -> Loaded:
         """Read what a control plane holds in memory."""
         async with self._connection() as connection:
-            head = (await connection.execute(select(meta.c.epoch, meta.c.sequence))).one()
-            taken = {
-                row.pop("instance_id"): Slot(**row)
-                for row in _dicts(await connection.execute(select(slots)))
-            }
-            rows = _dicts(await connection.execute(select(instances).order_by(instances.c.id)))
-        return Loaded(head.epoch, head.sequence, [_record(row, taken) for row in rows])
+            return await self._load(connection)
 
-    async def write(self, writes: Sequence[Write], *, after: int, keep: int) -> None:
-        """Write all in one transaction; the head of the change log is the compare-and-set."""
-        events = [change for write in writes for change in write.changes]
-        last = after + len(events)
+    async def _load(self, connection: AsyncConnection) -> Loaded:
+        head = (await connection.execute(select(meta.c.epoch, meta.c.sequence))).one()
+        self._epoch = head.epoch
+        gone = (
+            select(changes.c.instance_id, func.max(changes.c.fence))
+            .where(changes.c.fence.is_not(None))
+            .where(changes.c.instance_id.not_in(select(instances.c.id)))
+            .group_by(changes.c.instance_id)
+        )
+        fences = {row[0]: row[1] for row in await connection.execute(gone)}
+        return Loaded(head.epoch, head.sequence, await _records(connection), fences)
+
+    async def write(
+        self, writes: Sequence[Write], *, after: int, keep: int, anew: Anew | None = None
+    ) -> None:
+        """Write all in one transaction; the head of the change log is the compare-and-set.
+
+        Who finds that others wrote stands in line for the head, reads what, and decides again.
+        """
         async with self._connection(self._writer) as connection:
-            head = update(meta).where(meta.c.sequence == after).values(sequence=last)
-            if (await connection.execute(head)).rowcount != 1:
-                raise StoreError(
-                    f"the change log does not stand at {after}: another control plane writes here"
-                )
+            if not await self._advance(connection, after, writes):
+                if anew is None or not self.shared:
+                    raise StoreError(
+                        f"the change log does not stand at {after}: another control plane writes "
+                        "here"
+                    )
+                await connection.execute(select(meta.c.sequence).with_for_update())
+                news = await self._news(connection, after) or News(after, [], {})
+                writes, after = anew(news), news.sequence
+                if not writes:
+                    return
+                await self._advance(connection, after, writes)
             await _write_records(connection, writes)
-            if events:
+            if events := [change for write in writes for change in write.changes]:
+                oldest = after + len(events) - keep
                 await connection.execute(insert(changes), [_change_row(e) for e in events])
-                await connection.execute(delete(changes).where(changes.c.sequence <= last - keep))
+                await connection.execute(delete(changes).where(changes.c.sequence <= oldest))
+            if self.shared:
+                await connection.execute(notifications.TELL)
             await connection.commit()
 
-    async def configuration(self, instance_id: str, generation: int) -> Generation | None:
-        """One generation of a configuration."""
-        query = select(configurations).where(
-            configurations.c.instance_id == instance_id,
-            configurations.c.generation == generation,
-        )
-        async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query))
-        return next((Generation(**row) for row in rows), None)
+    async def _advance(
+        self, connection: AsyncConnection, after: int, writes: Sequence[Write]
+    ) -> bool:
+        """Move the head of the change log from `after`, if that is where it stands."""
+        last = after + sum(len(write.changes) for write in writes)
+        stands = (meta.c.sequence == after) & (meta.c.epoch == self._epoch)
+        head = update(meta).where(stands).values(sequence=last)
+        return bool((await connection.execute(head)).rowcount)
 
-    async def generations(self, instance_id: str) -> list[Generation]:
-        """All generations of an instance, newest first, without their documents."""
-        columns = [column for column in configurations.c if column.name != "document"]
-        query = (
-            select(*columns)
-            .where(configurations.c.instance_id == instance_id)
-            .order_by(configurations.c.generation.desc())
-        )
+    async def news(self, after: int) -> News | Loaded | None:
+        """What others wrote; on SQLite there are none."""
+        if not self.shared:
+            return None
         async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query))
-        return [Generation(document=b"", **row) for row in rows]
+            return await self._news(connection, after)
 
-    async def configurations(self) -> AsyncIterator[Generation]:
-        """Every instance's present configuration, `CHUNK` rows a query."""
-        current = and_(
-            instances.c.id == configurations.c.instance_id,
-            instances.c.generation == configurations.c.generation,
-        )
-        query = (
-            select(configurations)
-            .join(instances, current)
-            .order_by(configurations.c.instance_id)
-            .limit(CHUNK)
-        )
-        after = ""
-        while True:
-            async with self._connection() as connection:
-                page = query.where(configurations.c.instance_id > after)
-                rows = [Generation(**row) for row in _dicts(await connection.execute(page))]
-            for row in rows:
-                yield row
-            if len(rows) < CHUNK:
-                return
-            after = rows[-1].instance_id
+    async def _news(self, connection: AsyncConnection, after: int) -> News | Loaded | None:
+        head = (await connection.execute(select(meta.c.epoch, meta.c.sequence))).one()
+        count = head.sequence - after
+        if head.epoch == self._epoch and count == 0:
+            return None
+        if head.epoch == self._epoch and 0 < count <= MOST_NEWS:
+            between = (changes.c.sequence > after) & (changes.c.sequence <= head.sequence)
+            query = select(changes).where(between).order_by(changes.c.sequence)
+            found = [Change(**row) for row in dicts(await connection.execute(query))]
+            if len(found) == count:
+                concerned = {each.instance_id for each in found}
+                records = {each.instance.id: each for each in await _records(connection, concerned)}
+                return News(head.sequence, found, {key: records.get(key) for key in concerned})
+        return await self._load(connection)
 
-    async def changes(self, after: int, limit: int) -> list[Change]:
-        """At most `limit` changes after a sequence, ascending."""
-        query = select(changes).where(changes.c.sequence > after).order_by(changes.c.sequence)
-        async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query.limit(limit)))
-        return [Change(**row) for row in rows]
+    async def listen(self, heard: Callable[[], Awaitable[None]]) -> None:
+        """By NOTIFY and by looking."""
+        if self.shared:
+            await notifications.listen(self._reader, heard)
+        await asyncio.get_running_loop().create_future()
 
-    async def changes_since(self, at: str, new_status: str | None) -> list[Change]:
-        """Changes with a new status that happened at or after `at`, ascending."""
-        query = select(changes).where(changes.c.at >= at, changes.c.new_status.is_not(None))
-        if new_status is not None:
-            query = query.where(changes.c.new_status == new_status)
-        async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query.order_by(changes.c.sequence)))
-        return [Change(**row) for row in rows]
+    async def beat(self, host_id: str, url: str, ttl: float) -> list[Host]:
+        """One row, by the database's clock; who is alone is alive."""
+        if not self.shared:
+            return [Host(host_id, url)]
+        async with self._connection(self._writer) as connection:
+            found = await hosts.beat(connection, host_id, url, ttl)
+            await connection.commit()
+        return found
 
-    async def answer(self, instance_id: str, key: str) -> Answer | None:
-        """The answer to a key."""
-        query = select(*(answers.c[name] for name in Answer.__struct_fields__)).where(
-            answers.c.instance_id == instance_id, answers.c.key == key
-        )
-        async with self._connection() as connection:
-            rows = _dicts(await connection.execute(query))
-        return next((Answer(**row) for row in rows), None)
+    async def forget_host(self, host_id: str) -> None:
+        """Delete its row."""
+        async with self._connection(self._writer) as connection:
+            await hosts.forget(connection, host_id)
+            await connection.commit()
 
     async def keep_answer(self, instance_id: str, answer: Answer, most: int) -> None:
         """One more answer, and none that is older than the newest `most`."""
@@ -172,47 +200,58 @@ class SqlControlPlaneStore:
             await connection.execute(delete(answers).where(own, answers.c.number <= beyond))
             await connection.commit()
 
-    async def ping(self) -> None:
-        """Read one row."""
-        async with self._connection() as connection:
-            await connection.execute(select(meta.c.sequence))
-
     async def close(self) -> None:
         """Close every connection."""
         await self._writer.dispose()
         await self._reader.dispose()
 
-    @asynccontextmanager
-    async def _connection(
-        self, engine: AsyncEngine | None = None
-    ) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with (engine or self._reader).connect() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
-            cause = getattr(error, "orig", None) or error
-            raise StoreError(f"the store failed: {type(cause).__name__}: {_brief(cause)}") from None
+
+async def _records(connection: AsyncConnection, ids: Collection[str] | None = None) -> list[Record]:
+    """The records with these ids, or all, by id."""
+    of_slots, of_instances = select(slots), select(instances).order_by(instances.c.id)
+    if ids is not None:
+        of_slots = of_slots.where(slots.c.instance_id.in_(ids))
+        of_instances = of_instances.where(instances.c.id.in_(ids))
+    taken = _by_instance(dicts(await connection.execute(of_slots)))
+    return [_record(row, taken) for row in dicts(await connection.execute(of_instances))]
 
 
-def _brief(error: BaseException) -> str:
-    """The driver's sentence; SQLAlchemy's own would repeat the statement with its values."""
-    return str(error).splitlines()[0][:200] if not isinstance(error, SQLAlchemyError) else "refused"
+def _by_instance(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Slot]]:
+    """Instance → role → slot."""
+    found: dict[str, dict[str, Slot]] = {}
+    for row in rows:
+        role, instance_id = row.pop("role"), row.pop("instance_id")
+        row["placement"] = {part: Place(*place) for part, place in row["placement"].items()}
+        found.setdefault(instance_id, {})[role] = Slot(**row)
+    return found
 
 
-def _dicts(result: Any) -> Iterable[dict[str, Any]]:
-    return [dict(row) for row in result.mappings()]
-
-
-def _record(row: dict[str, Any], taken: dict[str, Slot]) -> Record:
+def _record(row: dict[str, Any], taken: dict[str, dict[str, Slot]]) -> Record:
     rest = {name: row.pop(name) for name in _RECORD_COLUMNS}
-    slot = taken.get(row["id"])
-    return Record(instance=Instance(**row, **applied(slot)), slot=slot, **rest)
+    own = dict(taken.get(row["id"], {}))
+    slot = own.pop(SERVING, None)
+    role, spare = next(iter(own.items()), (None, None))
+    if row["operation"] is not None:
+        row["operation"] = msgspec.convert(row["operation"], OperationInFlight)
+    instance = Instance(**row, **applied(slot), second_slot=role)
+    return Record(instance=instance, slot=slot, spare=spare, **rest)
+
+
+def _slot_rows(record: Record) -> list[dict[str, Any]]:
+    rows = ((SERVING, record.slot), (record.instance.second_slot, record.spare))
+    return [
+        msgspec.structs.asdict(slot) | {"role": role, "instance_id": record.instance.id}
+        for role, slot in rows
+        if slot is not None
+    ]
 
 
 def _row(record: Record) -> dict[str, Any]:
     row = msgspec.structs.asdict(record.instance)
-    for name in (*applied(None), "operation"):
+    for name in (*applied(None), "second_slot"):
         del row[name]
+    held = row["operation"]
+    row["operation"] = msgspec.to_builtins(held) if held and held.host else None
     return row | {name: getattr(record, name) for name in _RECORD_COLUMNS}
 
 
@@ -237,7 +276,6 @@ async def _write_records(connection: AsyncConnection, writes: Sequence[Write]) -
     kept = {key: record for key, record in last.items() if record is not None}
     found = await connection.execute(select(instances.c.id).where(instances.c.id.in_(list(last))))
     present = {row.id for row in found} - deleted.keys()
-    taken = [(key, record.slot) for key, record in kept.items() if record.slot is not None]
     for statement, rows in (
         (delete(instances).where(instances.c.id == _KEY), _keys(deleted)),
         (insert(instances), [_row(kept[key]) for key in kept if key not in present]),
@@ -250,10 +288,7 @@ async def _write_records(connection: AsyncConnection, writes: Sequence[Write]) -
             [msgspec.structs.asdict(each) for every in made.values() for each in every],
         ),
         (delete(slots).where(slots.c.instance_id == _KEY), _keys(kept)),
-        (
-            insert(slots),
-            [{"instance_id": key} | msgspec.structs.asdict(slot) for key, slot in taken],
-        ),
+        (insert(slots), [row for record in kept.values() for row in _slot_rows(record)]),
     ):
         if rows:
             await connection.execute(statement, rows)

@@ -52,6 +52,7 @@ instances = Table(
     Column("stopped_at", String(40)),
     Column("reported", JSON, nullable=False),
     Column("fence", BigInteger, nullable=False),
+    Column("operation", JSON(none_as_null=True)),
 )
 
 slots = Table(
@@ -72,6 +73,10 @@ slots = Table(
     Column("at", String(40), nullable=False),
     Column("process_id", Integer),
     Column("process_started", Float(53)),
+    Column("role", String(32), nullable=False),
+    Column("weight", Integer, nullable=False),
+    Column("placement", JSON, nullable=False),
+    Column("host_id", String(128)),
 )
 
 configurations = Table(
@@ -105,6 +110,14 @@ changes = Table(
     Column("new_status", String(32)),
     Column("source", Text, nullable=False),
     Column("metadata", JSON, nullable=False),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("expires_at", Float(53), nullable=False),
 )
 
 answers = Table(

@@ -116,7 +116,12 @@ def _make_private(file: Path) -> None:
 def _migrate(connection: sa.Connection, schema: str, shown_url: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-    if _revision(connection, schema) == newest(schema):
+    present, own, name = _revision(connection, schema), newest(schema), version_table(schema)
+    if present is not None and present >= own:
+        if present > own and not _is_spared(connection, schema):
+            raise SchemaError(unknown(shown_url, present))
+        # What is read-only is told now, and not when it is too late.
+        connection.execute(sa.text(f"UPDATE {name} SET version_num = version_num"))
         return
     # Alembic costs 10 MiB and a tenth of a second, which most starts do without.
     from draas.adapters.store.upgrade import upgrade  # noqa: PLC0415
@@ -136,6 +141,28 @@ def _revision(connection: sa.Connection, schema: str) -> str | None:
         return None
     revision: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {name}"))
     return revision
+
+
+def _is_spared(connection: sa.Connection, schema: str) -> bool:
+    """Whether the newer release that wrote the schema says that this one still works on it."""
+    name = oldest_table(schema)
+    if not sa.inspect(connection).has_table(name):
+        return False
+    oldest: str | None = connection.scalar(sa.text(f"SELECT revision FROM {name}"))
+    return oldest is not None and oldest <= newest(schema)
+
+
+def unknown(shown_url: str, revision: str) -> str:
+    """What to say of a database that this release would damage."""
+    return (
+        f"{shown_url} has schema {revision!r}, which this release does not know: "
+        "it was written by a newer one; upgrade, or restore a backup"
+    )
+
+
+def oldest_table(schema: str) -> str:
+    """Where it is kept which releases still work on a schema."""
+    return f"{schema}_oldest"
 
 
 def version_table(schema: str) -> str:

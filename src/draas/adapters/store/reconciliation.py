@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from draas.adapters.store import audit_chain
 from draas.adapters.store.engine import migrate, open_engine
 from draas.adapters.store.reconciliation_tables import (
     AUDIT,
@@ -24,7 +25,7 @@ from draas.adapters.store.reconciliation_tables import (
     SHARDS,
 )
 from draas.decide.assign import shard_of
-from draas.model.audit import AuditEntry, broken_at, chained, told_once
+from draas.model.audit import AuditEntry, chained, told_once
 from draas.model.clock import timestamp
 from draas.model.reconciliation import Memory, Operation
 from draas.reconciliation.store import (
@@ -144,18 +145,7 @@ class SqlReconciliationStore:
 
     async def verify_audit(self) -> AuditVerdict:
         """See the port."""
-        async with self._transaction() as connection:
-            _, anchor = await _end_of_chain(connection, "anchor")
-            last, head = await _end_of_chain(connection, "head")
-            rows = await connection.execute(sa.select(AUDIT.c.document).order_by(AUDIT.c.sequence))
-            documents = [json.loads(document) for (document,) in rows]
-        broken = broken_at(documents, anchor)
-        if broken is not None:
-            return AuditVerdict(False, len(documents), broken, "this entry was changed or moved")
-        newest = documents[-1]["hash"] if documents else anchor
-        if newest != head:
-            return AuditVerdict(False, len(documents), last, "the newest entries are missing")
-        return AuditVerdict(True, len(documents))
+        return await audit_chain.verified(self._transaction)
 
     async def expire_audit(self, before: datetime) -> int:
         """See the port."""

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from draas.contract.methods import allowed
 from draas.contract.problems import ProblemError
 from draas.control_plane.api import (
     changes,
@@ -17,8 +18,11 @@ from draas.control_plane.api import (
     instances,
     itself,
     lifecycle,
+    replicas,
+    slots,
 )
 from draas.control_plane.api.failures import Unexpected
+from draas.control_plane.api.present import Present
 from draas.control_plane.api.schema import describe
 from draas.control_plane.api.spelling import AnySpelling
 from draas.control_plane.control_plane import ControlPlane
@@ -27,7 +31,8 @@ from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import ControlPlaneMetrics
 
-_PARTS = (instances, lifecycle, configurations, changes, itself, docs)
+_PARTS = (instances, lifecycle, slots, configurations, changes, replicas, itself, docs)
+_ROUTES = [route for part in _PARTS for route in part.router.routes if isinstance(route, Route)]
 
 
 def application(control_plane: ControlPlane) -> FastAPI:
@@ -47,6 +52,7 @@ def application(control_plane: ControlPlane) -> FastAPI:
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(Present, fleet=control_plane.fleet)
     app.add_middleware(AnySpelling)
     app.add_middleware(
         Unexpected, clock=control_plane.clock, answered=control_plane.metrics.answered
@@ -56,9 +62,7 @@ def application(control_plane: ControlPlane) -> FastAPI:
 
 def metrics() -> ControlPlaneMetrics:
     """Counters for the routes that `application` serves."""
-    return ControlPlaneMetrics(
-        {route.path for part in _PARTS for route in part.router.routes if isinstance(route, Route)}
-    )
+    return ControlPlaneMetrics({route.path for route in _ROUTES})
 
 
 def problem(request: Request, error: ProblemError) -> Response:
@@ -86,11 +90,11 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = f"{request.method} {request.url.path[:200]}"
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        methods = allowed(_ROUTES, request.scope)
         answer = problem(
-            request, ProblemError("method-not-allowed", f"{what} is not served; use {allowed}")
+            request, ProblemError("method-not-allowed", f"{what} is not served; use {methods}")
         )
-        answer.headers["Allow"] = allowed
+        answer.headers["Allow"] = methods
         return answer
     if error.status_code == 404:
         detail = f"{what} is not served; /openapi/v1.json lists what is"

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 
 import draas.web
 from draas.contract.problems import ProblemError
@@ -33,6 +33,13 @@ async def page(_request: Request) -> Response:
         # The default asks a validator on the internet about the document.
         swagger_ui_parameters={"validatorUrl": None},
     )
+
+
+@router.get("/scalar/v1")
+@router.get("/swagger")
+async def elsewhere(_request: Request) -> Response:
+    """Where the prototype had its page, or said so (contract 2.3)."""
+    return RedirectResponse("/docs")
 
 
 @router.get("/docs/{name}")

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from draas.contract import routes
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer, etag_of, fresh, ready, unless_fresh
+from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.requests import (
     body,
     cause,
@@ -24,8 +25,8 @@ from draas.control_plane.api.requests import (
     text,
     texts,
 )
-from draas.control_plane.fleet import as_state
 from draas.control_plane.instances import Creation
+from draas.control_plane.picture import as_state
 from draas.control_plane.records import Record
 from draas.control_plane.status import parse_status, report
 from draas.model.status import PlatformType, RunState
@@ -75,6 +76,7 @@ async def get(request: Request) -> Response:
 
 
 @router.delete("/api/servers/instances/{id}", status_code=204)
+@at_its_host
 async def delete(request: Request) -> Response:
     """Stop the instance, tear it down, release its port and forget it."""
     await control_plane(request).lifecycle.delete(instance_id(request), cause(request))

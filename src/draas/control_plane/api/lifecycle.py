@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer
+from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.once import once
 from draas.control_plane.api.requests import (
     cause,
@@ -18,16 +20,19 @@ from draas.control_plane.api.requests import (
     instance_id,
     optional_body,
 )
+from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.monitor import components_digest, running_of
 from draas.control_plane.outcome import Outcome
-from draas.control_plane.records import Record, stamp
-from draas.model.configuration import from_snapshot
+from draas.control_plane.placement import unplaced
+from draas.control_plane.records import Record, address, stamp
+from draas.model.configuration import Configuration, from_snapshot
 from draas.model.secrets import mask
 
 router = APIRouter(tags=["Lifecycle"])
 
 
 @router.post("/api/servers/instances/{id}/start")
+@at_its_host
 async def start(request: Request) -> Response:
     """Start with the stored configuration, or with the one in the body."""
     given = await optional_body(request)
@@ -41,6 +46,7 @@ async def start(request: Request) -> Response:
 
 
 @router.post("/api/servers/instances/{id}/stop")
+@at_its_host
 async def stop(request: Request) -> Response:
     """Stop what runs; a success too when nothing does."""
     keep = flag(request, "keepDesiredRunState")
@@ -51,6 +57,7 @@ async def stop(request: Request) -> Response:
 
 
 @router.post("/api/servers/instances/{id}/restart")
+@at_its_host
 async def restart(request: Request) -> Response:
     """Stop and start with the stored configuration."""
     restart = control_plane(request).lifecycle.restart
@@ -58,6 +65,7 @@ async def restart(request: Request) -> Response:
 
 
 @router.post("/api/servers/instances/{id}/apply")
+@at_its_host
 async def apply(request: Request) -> Response:
     """Change the running server in place to the stored configuration, or to the body's."""
     given = await optional_body(request)
@@ -73,12 +81,14 @@ async def _once(request: Request, given: object, act: Callable[[], Awaitable[Out
 
 
 @router.get("/api/servers/instances/{id}/observed")
+@at_its_host
 async def observed(request: Request) -> Response:
     """What the running server reports now, secrets masked."""
     plane = control_plane(request)
     wanted = instance_id(request)
-    running = running_of(plane.fleet.get(wanted))
-    if running is None:
+    record = plane.fleet.get(wanted)
+    running = running_of(record)
+    if running is None or record.slot is None:
         raise ProblemError(
             "instance-not-running", f"instance {wanted!r} does not run; start it first"
         )
@@ -89,19 +99,22 @@ async def observed(request: Request) -> Response:
         raise ProblemError(
             "instance-unobservable", f"instance {wanted!r} cannot be read now: {why}"
         )
+    host, port = address(record.slot)
     return answer(
         request,
         {
             "instanceId": wanted,
             "at": stamp(seen.at),
-            "configuration": mask(from_snapshot(seen.snapshot)),
+            "configuration": mask(
+                await _as_configured(plane, record, from_snapshot(seen.snapshot))
+            ),
             "componentsDigest": digest,
             "components": [
                 {"kind": each.kind, "id": each.id, "status": each.status, "error": each.error}
                 for each in seen.components
             ],
-            "host": running.host,
-            "port": running.port,
+            "host": host,
+            "port": port,
             "unobservable": ["logLevel"],
         },
     )
@@ -115,6 +128,15 @@ async def runtime_status(request: Request) -> Response:
     return answer(request, runtime_info(record))
 
 
+async def _as_configured(plane: ControlPlane, record: Record, seen: Configuration) -> Configuration:
+    """What the server reports, in the addresses and names that its configuration has."""
+    slot = record.slot
+    if slot is None or not slot.placement or slot.generation is None:
+        return seen
+    applied = await plane.configurations.generation(record.instance.id, slot.generation)
+    return unplaced(seen, msgspec.json.decode(applied.document), slot.placement, slot.name)
+
+
 def runtime_info(record: Record) -> dict[str, object]:
     """The contract's `RuntimeInfo`."""
     slot = record.slot
@@ -125,6 +147,7 @@ def runtime_info(record: Record) -> dict[str, object]:
         "stoppedAt": record.stopped_at,
         "containerId": None,
         "processId": str(slot.process_id) if slot and slot.process_id else None,
+        "hostId": slot.host_id if slot else None,
         "podName": None,
         "namespace": None,
         "runtimeMetadata": record.reported,

@@ -18,7 +18,7 @@ from draas.decide.rules import Rules
 from draas.decide.strategies.restart import RESTART
 from draas.decide.strategies.strategy import Strategy
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Operation, Phase
+from draas.model.operation import Operation, Phase, Watch
 from draas.model.status import InstanceStatus
 
 NAME = "HotApply"
@@ -49,6 +49,10 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
         return _at(newer, Phase.APPLYING, now)
     if result.error_class in (ErrorClass.UNREACHABLE, ErrorClass.GONE, ErrorClass.SUPERSEDED):
         return RESTART.advance(operation, result, rules, now)
+    changed = operation.phase in (Phase.APPLYING, Phase.VERIFYING)
+    if result.error_class is ErrorClass.ABORTED and changed:
+        aborted = replace(operation, error=result.error, permanent=True, strategy=RESTART.name)
+        return _at(aborted, Phase.RESTORING, now)
     match operation.phase:
         case Phase.CHECKING if result.ok and result.running:
             return _at(replace(operation, health_before=result.health), Phase.APPLYING, now)
@@ -85,7 +89,9 @@ def _restart(operation: Operation, why: str, phase: Phase, now: datetime) -> Ope
 
 
 def _at(operation: Operation, phase: Phase, now: datetime) -> Operation:
-    return replace(operation, phase=phase, phase_since=now, wake_at=None, inconclusive="")
+    return replace(
+        operation, phase=phase, phase_since=now, wake_at=None, inconclusive="", watch=Watch()
+    )
 
 
 HOT_APPLY = Strategy(NAME, steps, command, advance)

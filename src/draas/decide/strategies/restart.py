@@ -31,7 +31,7 @@ from draas.decide.commands import (
 from draas.decide.rules import Rules
 from draas.decide.strategies.strategy import Strategy
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Operation, Outcome, Phase
+from draas.model.operation import Operation, Outcome, Phase, Watch
 from draas.model.status import InstanceStatus
 
 
@@ -77,6 +77,8 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
         return _finished(operation, Outcome.SUPERSEDED, result.error, now)
     if result.error_class is ErrorClass.SUPERSEDED:
         return _superseded(operation, result, rules, now)
+    if result.error_class is ErrorClass.ABORTED:
+        return _aborted(operation, result.error, now)
     match operation.phase:
         case Phase.CHECKING:
             return _checked(operation, result, now)
@@ -92,7 +94,7 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
             return _started(operation, result, rules, now)
         case Phase.VERIFYING:
             if result.ok:
-                return _finished(operation, Outcome.SUCCEEDED, "", now)
+                return _settled(operation, rules, now)
             limit = min(operation.phase_since + rules.health_timeout, operation.deadline)
             return _undecided(operation, result, limit, now) or _back(operation, result.error, now)
         case Phase.RESTORING:
@@ -123,10 +125,29 @@ def _undecided(
     At its limit only what is known to be wrong is a failure: what cannot be judged is held as it
     is until it can be, until something newer is desired, or until its user stops it.
     """
+    operation = replace(operation, watch=Watch())
     if result.error_class is ErrorClass.INCONCLUSIVE and now >= limit:
         return replace(operation, inconclusive=result.error)
     waits = result.error_class in (ErrorClass.INCONCLUSIVE, ErrorClass.NOT_YET)
     return operation if waits and now < limit else None
+
+
+def _settled(operation: Operation, rules: Rules, now: datetime) -> Operation:
+    """Done, once it has been healthy for the stabilisation period on end (R-136)."""
+    good_since = operation.watch.good_since or now
+    if now - good_since < rules.stabilization_period:
+        return replace(operation, watch=Watch(good_since=good_since), inconclusive="")
+    return _finished(operation, Outcome.SUCCEEDED, "", now)
+
+
+def _aborted(operation: Operation, why: str, now: datetime) -> Operation:
+    """What was not stopped yet runs on; anything else goes back to the last good one."""
+    if operation.phase in (Phase.CHECKING, Phase.STOPPING):
+        kept = replace(operation, permanent=True)
+        return _finished(kept, Outcome.FAILED, why, now)
+    if operation.phase in (Phase.STARTING, Phase.VERIFYING):
+        return _back(operation, why, now)
+    return operation
 
 
 def _checked(operation: Operation, result: Result, now: datetime) -> Operation:
@@ -192,7 +213,9 @@ def _back(operation: Operation, error: str, now: datetime, *, permanent: bool = 
 
 
 def _to(operation: Operation, phase: Phase, now: datetime) -> Operation:
-    return replace(operation, phase=phase, phase_since=now, wake_at=None, inconclusive="")
+    return replace(
+        operation, phase=phase, phase_since=now, wake_at=None, inconclusive="", watch=Watch()
+    )
 
 
 def _finished(operation: Operation, outcome: Outcome, error: str, now: datetime) -> Operation:

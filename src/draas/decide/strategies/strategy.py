@@ -18,10 +18,14 @@ class Strategy:
 
     `steps` tells people what would be done; `command` is what the operation's phase asks for;
     `advance` is the operation after that went as it did. The daemon stores the operation before
-    each command, so every command must be safe to repeat.
+    each command, so every command must be safe to repeat. While `advance` leaves the phase as it is
+    after a command that went well, the command is given again after a while.
+
+    One with `two_slots` needs what `slots/plan` says is possible, and can be paused and promoted.
     """
 
     name: str
     steps: Callable[[InstanceState, str, Rules], tuple[str, ...]]
     command: Callable[[Operation, Rules], Command]
     advance: Callable[[Operation, Result, Rules, datetime], Operation]
+    two_slots: bool = False

@@ -32,6 +32,10 @@ class Sink(Protocol):
         """Take one result without waiting: the event loop must go on."""
         ...
 
+    async def settle(self) -> None:
+        """Return when everything taken so far is delivered."""
+        ...
+
 
 def make_sink(
     kind: str, reaction_id: str, properties: dict[str, Any], clock: Clock, warn: Warn

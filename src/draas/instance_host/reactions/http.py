@@ -25,6 +25,10 @@ QUEUE_LIMIT = 1000
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
+_Queued = tuple[Result, dict[str, Any]] | asyncio.Event
+"""A row to send, or what is set when all rows before it were sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
     url: str
@@ -54,7 +58,7 @@ class HttpSink:
         self._routes = _routes(properties.get("routes"), "routes")
         self._shared = _calls(properties.get("outputTemplates"), "outputTemplates")
         self._warn = warn
-        self._queue: asyncio.Queue[tuple[Result, dict[str, Any]]] = asyncio.Queue(QUEUE_LIMIT)
+        self._queue: asyncio.Queue[_Queued] = asyncio.Queue(QUEUE_LIMIT)
         self._dropped = 0
         self._worker: asyncio.Task[None] | None = None
 
@@ -81,9 +85,20 @@ class HttpSink:
                 if self._dropped & (self._dropped - 1) == 0:  # at 1, 2, 4, 8, …
                     self._warn(f"the receiver is too slow: {self._dropped} rows dropped so far")
 
+    async def settle(self) -> None:
+        """Return when every call that is queued by now has been made."""
+        if self._worker is not None:
+            through = asyncio.Event()
+            await self._queue.put(through)
+            await through.wait()
+
     async def _work(self) -> None:
         while True:
-            result, row = await self._queue.get()
+            queued = await self._queue.get()
+            if isinstance(queued, asyncio.Event):
+                queued.set()
+                continue
+            result, row = queued
             try:
                 status = await self._send(result, row)
                 if status >= 400:

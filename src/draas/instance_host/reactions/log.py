@@ -37,6 +37,9 @@ class LogSink:
     async def stop(self) -> None:
         """Nothing to close."""
 
+    async def settle(self) -> None:
+        """A line is printed when it is delivered."""
+
     def deliver(self, result: Result) -> None:
         """Print the result's rows at once."""
         query_id = result["query_id"]

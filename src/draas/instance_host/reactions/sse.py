@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 from draas.instance_host.errors import invalid
@@ -29,6 +30,10 @@ DEFAULT_PORT = 8080
 DEFAULT_PATH = "/events"
 DEFAULT_HEARTBEAT_MS = 30_000
 CLIENT_BACKLOG = 1024
+SETTLE_SECONDS = 1.0
+
+_Queued = bytes | asyncio.Event
+"""An event to send, or what is set when all before it were sent."""
 
 
 class SseSink:
@@ -47,7 +52,7 @@ class SseSink:
         self._heartbeat = whole_of(heartbeat, "heartbeatIntervalMs", least=1) / 1000
         self._templates = _templates(properties.get("routes"))
         self._clock = clock
-        self._clients: set[asyncio.Queue[bytes]] = set()
+        self._clients: set[asyncio.Queue[_Queued]] = set()
         self._router = Router()
         self._router.add("GET", path, self._stream)
         self._server: HttpServer | None = None
@@ -72,6 +77,15 @@ class SseSink:
                     client.get_nowait()
                 client.put_nowait(message)
 
+    async def settle(self) -> None:
+        """Return when every client was sent all of it; one that reads too slowly gets it later."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                for client in list(self._clients):
+                    through = asyncio.Event()
+                    await client.put(through)
+                    await through.wait()
+
     def _messages(self, result: Result) -> list[bytes]:
         query_id = result["query_id"]
         rows = [row for row in result["results"] if row["type"] in OPERATIONS]
@@ -93,12 +107,12 @@ class SseSink:
 
     async def _stream(self, request: Request) -> Response:
         headers = {"cache-control": "no-cache", "access-control-allow-origin": "*"}
-        client: asyncio.Queue[bytes] = asyncio.Queue(CLIENT_BACKLOG)
+        client: asyncio.Queue[_Queued] = asyncio.Queue(CLIENT_BACKLOG)
         return Response(
             content_type=EVENT_STREAM, headers=headers, stream=self._messages_of(client)
         )
 
-    async def _messages_of(self, client: asyncio.Queue[bytes]) -> AsyncGenerator[bytes, None]:
+    async def _messages_of(self, client: asyncio.Queue[_Queued]) -> AsyncGenerator[bytes, None]:
         self._clients.add(client)
         try:
             yield b": connected\n\n"
@@ -107,8 +121,12 @@ class SseSink:
                     async with asyncio.timeout(self._heartbeat):
                         message = await client.get()
                 except TimeoutError:
-                    message = event({"type": "heartbeat", "ts": self._now_ms()})
-                yield message
+                    yield event({"type": "heartbeat", "ts": self._now_ms()})
+                    continue
+                if isinstance(message, asyncio.Event):
+                    message.set()
+                else:
+                    yield message
         finally:
             self._clients.discard(client)
 

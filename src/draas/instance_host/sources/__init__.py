@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from draas.instance_host.elements import Change
@@ -15,7 +15,12 @@ Feed = Callable[[Change], Awaitable[None]]
 
 
 class Feeder(Protocol):
-    """Produces changes between `start` and `stop`; both may be called again."""
+    """Produces changes between `start` and `stop`; both may be called again.
+
+    One that `generates` makes them up, and so must not run where another host leads.
+    """
+
+    generates: bool
 
     async def start(self) -> None:
         """Begin; `OSError` when an address cannot be listened on."""
@@ -25,15 +30,22 @@ class Feeder(Protocol):
         """End; no change is fed afterwards."""
         ...
 
+    def resume(self, known: Iterable[str]) -> None:
+        """Go on after the elements with these ids, which another host may have made up."""
+        ...
+
 
 def make_feeder(
-    kind: str, source_id: str, properties: dict[str, Any], feed: Feed, clock: Clock
+    kind: str, source_id: str, properties: dict[str, Any], *, own: Feed, taken: Feed, clock: Clock
 ) -> Feeder:
-    """A stopped feeder of a kind in `KINDS`; `ApiError` (400) names a bad property."""
+    """A stopped feeder of a kind in `KINDS`; `ApiError` (400) names a bad property.
+
+    It feeds what it makes up to `own`, and what clients sent to `taken`.
+    """
     if kind == "mock":
         from draas.instance_host.sources.mock import MockFeeder  # noqa: PLC0415 - as needed
 
-        return MockFeeder(properties, feed, clock)
+        return MockFeeder(properties, own, clock)
     from draas.instance_host.sources.http import HttpFeeder  # noqa: PLC0415 - as needed
 
-    return HttpFeeder(source_id, properties, feed)
+    return HttpFeeder(source_id, properties, taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from draas.instance_host.errors import ApiError, invalid
@@ -16,6 +17,8 @@ DEFAULT_PORT = 8080
 
 class HttpFeeder:
     """Serves `/sources/{id}/events`, `…/events/batch` and `/health` on `host` and `port`."""
+
+    generates = False
 
     def __init__(self, source_id: str, properties: dict[str, Any], feed: Feed) -> None:
         if properties.get("webhooks"):
@@ -41,6 +44,9 @@ class HttpFeeder:
         if self._server is not None:
             await self._server.close()
             self._server = None
+
+    def resume(self, known: Iterable[str]) -> None:
+        """Nothing to go on with: clients name their elements."""
 
     async def _event(self, request: Request, source_id: str) -> Response:
         return await self._take([document_of(request)], source_id)

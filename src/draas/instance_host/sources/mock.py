@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from draas.instance_host.elements import Change
@@ -22,6 +22,8 @@ class MockFeeder:
     `dataType.type` is `counter` (a new Counter each time, value 1, 2, …), `sensorReading`
     (readings of `sensorCount` sensors) or `generic` (a new Generic with a random value).
     """
+
+    generates = True
 
     def __init__(self, properties: dict[str, Any], feed: Feed, clock: Clock) -> None:
         interval = properties.get("intervalMs", DEFAULT_INTERVAL_MS)
@@ -55,6 +57,12 @@ class MockFeeder:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+
+    def resume(self, known: Iterable[str]) -> None:
+        """Count on from the highest number among the ids that this kind of data gives."""
+        numbers = [known_id.rpartition("_")[2] for known_id in known]
+        highest = max((int(n) for n in numbers if n.isascii() and n.isdigit()), default=0)
+        self._sequence = max(self._sequence, highest)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -11,31 +11,43 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.routing import BaseRoute
 
+from draas.contract.methods import allowed
 from draas.contract.problems import ProblemError
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.approvals import approvals_router
 from draas.reconciliation.management.audit import audit_router, breaker_router
 from draas.reconciliation.management.fleet import fleet_router
+from draas.reconciliation.management.hand import hand_router
 from draas.reconciliation.management.instances import instances_router, orders_router
 from draas.reconciliation.management.replicas import Replicas
+from draas.reconciliation.management.rollouts import rollouts_router
 from draas.reconciliation.store import StoreError
 
 
 def application(daemon: Daemon, replicas: Replicas) -> FastAPI:
     """The daemon's endpoints: `/health`, `/ready`, `/metrics`, `/api/reconciliation/…`."""
     app = FastAPI(title="DRaaS reconciliation daemon", docs_url=None, redoc_url=None)
-    for router in (
-        fleet_router,
-        instances_router,
-        orders_router,
-        approvals_router,
-        breaker_router,
-    ):
-        app.include_router(router(daemon, replicas))
-    app.include_router(audit_router(daemon))
+    routers = [
+        *(
+            router(daemon, replicas)
+            for router in (
+                fleet_router,
+                instances_router,
+                orders_router,
+                approvals_router,
+                hand_router,
+                rollouts_router,
+                breaker_router,
+            )
+        ),
+        audit_router(daemon),
+    ]
+    for each in routers:
+        app.include_router(each)
     _probes(app, daemon)
-    _problems(app)
+    _problems(app, [route for each in (app.router, *routers) for route in each.routes])
     return app
 
 
@@ -77,7 +89,7 @@ def _probes(app: FastAPI, daemon: Daemon) -> None:
         return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 
-def _problems(app: FastAPI) -> None:
+def _problems(app: FastAPI, routes: list[BaseRoute]) -> None:
     def answer(request: Request, problem: ProblemError) -> JSONResponse:
         return JSONResponse(
             problem.body(request.url.path),
@@ -97,11 +109,30 @@ def _problems(app: FastAPI) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        kind = "malformed-body" if first["loc"][0] == "body" else "invalid-parameter"
-        return answer(request, ProblemError(kind, f"{where}: {first['msg']}"))
+        if first["type"] == "json_invalid":
+            problem = ProblemError("malformed-body", f"the body is not JSON at character {where}")
+        elif first["loc"][0] == "body":
+            problem = ProblemError("malformed-body", f"{where}: {first['msg']}")
+        else:
+            problem = ProblemError("invalid-parameter", f"{where}: {first['msg']}")
+        return answer(request, problem)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        kinds = {404: "route-not-found", 405: "method-not-allowed"}
-        kind = kinds.get(error.status_code, "malformed-body")
-        return answer(request, ProblemError(kind, f"{request.method} {request.url.path}"))
+        what = f"{request.method} {request.url.path[:200]}"
+        if error.status_code == 405:
+            methods = allowed(routes, request.scope)
+            detail = f"{what} is not served; use {methods}"
+            refusal = answer(request, ProblemError("method-not-allowed", detail))
+            refusal.headers["Allow"] = methods
+            return refusal
+        if error.status_code == 404:
+            return answer(request, ProblemError("route-not-found", f"{what} is not served"))
+        return answer(request, ProblemError("malformed-body", f"{what} cannot be read"))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        # The web server logs it; its text may quote what is nobody's business.
+        return answer(
+            request, ProblemError("internal-error", "an unexpected error; the log names it")
+        )

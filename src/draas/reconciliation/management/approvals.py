@@ -31,12 +31,20 @@ def approvals_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     ) -> dict[str, Any]:
         """Agree to the plan with this digest, for a time; it is carried out at once.
 
-        `strategy` names how, else the settings do.
+        `strategy` names how, else the settings do; `allowStateLoss` agrees that queries may begin
+        empty.
         """
-        given = _texts(body, "plan", "reason", "strategy", "expiresInSeconds")
+        given = _texts(body, "plan", "reason", "strategy", "expiresInSeconds", "allowStateLoss")
         one_of("strategy", given.get("strategy"), (*STRATEGIES, AUTO))
         lifetime = _lifetime(body.get("expiresInSeconds"), daemon.settings.approval.lifetime)
-        return await _judge(daemon, instance_id, actor, given, lifetime, granted=True)
+        may_lose = body.get("allowStateLoss", False)
+        if not isinstance(may_lose, bool):
+            raise ProblemError(
+                "invalid-parameter", f"allowStateLoss is {may_lose!r}; give true or false"
+            )
+        return await _judge(
+            daemon, instance_id, actor, given, lifetime, granted=True, allow_state_loss=may_lose
+        )
 
     @routes.post("/instances/{instance_id}/reject")
     async def reject(
@@ -57,6 +65,7 @@ async def _judge(
     lifetime: timedelta,
     *,
     granted: bool,
+    allow_state_loss: bool = False,
 ) -> dict[str, Any]:
     reconciler = connected(daemon)
     plan, observation = await reconciler.look(instance_id, Request(Trigger.RESYNC))
@@ -72,6 +81,7 @@ async def _judge(
         until=now + lifetime,
         reason=given.get("reason", ""),
         strategy=given.get("strategy", ""),
+        allow_state_loss=allow_state_loss,
     )
     await reconciler.judge(instance_id, approval)
     if daemon.workers is not None:
@@ -115,7 +125,7 @@ def _require_waiting(plan: Plan, named: str | None, instance_id: str) -> None:
 def _texts(body: dict[str, Any], *allowed: str) -> dict[str, str]:
     for key, value in body.items():
         one_of("key of the body", key, allowed)
-        if key != "expiresInSeconds" and not isinstance(value, str):
+        if key not in ("expiresInSeconds", "allowStateLoss") and not isinstance(value, str):
             raise ProblemError("invalid-parameter", f"{key} is {value!r}; give a text")
     return {key: value for key, value in body.items() if isinstance(value, str)}
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from draas.contract.problems import ProblemError
-from draas.model.reconciliation import Outcome
+from draas.model.reconciliation import Outcome, Wish
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management import views
 from draas.reconciliation.management.parameters import moment, one_of
@@ -18,7 +18,17 @@ from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.store import AuditQuery
 
 EXPORT_PAGE = 500
-OUTCOMES = ("started", *Outcome, "held", "adopted", "released", "approved", "rejected", "gone")
+OUTCOMES = (
+    "started",
+    *Outcome,
+    "held",
+    "adopted",
+    "released",
+    "approved",
+    "rejected",
+    *Wish,
+    "gone",
+)
 
 
 def audit_router(daemon: Daemon) -> APIRouter:
@@ -35,7 +45,10 @@ def audit_router(daemon: Daemon) -> APIRouter:
         limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
         format: str = "json",
     ) -> Any:
-        """The audit, newest first; `before` pages on; `format=ndjson` exports all that matches."""
+        """The audit, newest first; `before` pages on.
+
+        `format=ndjson` exports all that matches, or the newest `limit` of it.
+        """
         one_of("format", format, ("json", "ndjson"))
         one_of("outcome", outcome, OUTCOMES)
         query = AuditQuery(
@@ -47,7 +60,8 @@ def audit_router(daemon: Daemon) -> APIRouter:
             limit=limit or daemon.settings.audit.view_limit,
         )
         if format == "ndjson":
-            return StreamingResponse(_export(daemon, query), media_type="application/x-ndjson")
+            lines = _export(daemon, query, limit)
+            return StreamingResponse(lines, media_type="application/x-ndjson")
         entries = await daemon.store.audit(query)
         following = entries[-1].sequence if len(entries) == query.limit else None
         return {"entries": [views.audit_entry(each) for each in entries], "next": following}
@@ -99,20 +113,20 @@ def breaker_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     return routes
 
 
-async def _export(daemon: Daemon, query: AuditQuery) -> AsyncIterator[bytes]:
-    before = query.before
-    while True:
+async def _export(daemon: Daemon, query: AuditQuery, most: int | None) -> AsyncIterator[bytes]:
+    before, told = query.before, 0
+    while most is None or told < most:
         page = AuditQuery(
             instance_id=query.instance_id,
             outcome=query.outcome,
             operation_id=query.operation_id,
             since=query.since,
             before=before,
-            limit=EXPORT_PAGE,
+            limit=EXPORT_PAGE if most is None else min(EXPORT_PAGE, most - told),
         )
         entries = await daemon.store.audit(page)
         for entry in entries:
             yield json.dumps(views.audit_entry(entry)).encode() + b"\n"
-        if len(entries) < EXPORT_PAGE:
+        if len(entries) < page.limit:
             return
-        before = entries[-1].sequence
+        before, told = entries[-1].sequence, told + len(entries)

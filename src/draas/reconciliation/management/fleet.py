@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 
 from draas.contract.routes import FORWARDED
+from draas.decide import gates
 from draas.decide.assign import SHARDS
 from draas.model.reconciliation import DriftKind
 from draas.reconciliation.daemon import Daemon
@@ -37,6 +38,7 @@ def fleet_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
         """
         one_of("verdict", verdict, VERDICTS)
         one_of("kind", kind, tuple(DriftKind))
+        one_of("blockedBy", blocked_by, gates.NAMES)
         given = {
             "verdict": verdict,
             "kind": kind,

@@ -45,17 +45,20 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     ) -> JSONResponse:
         """Look at the instance now; with `dryRun` only say what would be done.
 
-        A person's call does not wait for back-off or the breaker; `strategy` chooses another one.
+        A person's call does not wait for back-off or the breaker; `strategy` chooses another one,
+        and `allowStateLoss` agrees that queries may begin empty.
         """
         reconciler = connected(daemon)
         wanted = body or {}
         for key in wanted:
-            one_of("key of the body", key, ("strategy", "dryRun"))
+            one_of("key of the body", key, ("strategy", "dryRun", "allowStateLoss"))
         strategy, dry_run = wanted.get("strategy"), wanted.get("dryRun", False)
+        may_lose = wanted.get("allowStateLoss", False)
         one_of("strategy", strategy, (*STRATEGIES, AUTO, MANUAL))
-        if not isinstance(dry_run, bool):
-            raise ProblemError("invalid-parameter", f"dryRun is {dry_run!r}; give true or false")
-        request = Request(Trigger.MANUAL, actor, strategy)
+        for name, value in (("dryRun", dry_run), ("allowStateLoss", may_lose)):
+            if not isinstance(value, bool):
+                raise ProblemError("invalid-parameter", f"{name} is {value!r}; give true or false")
+        request = Request(Trigger.MANUAL, actor, strategy, may_lose)
         explained = await _explained(daemon, reconciler, instance_id, request)
         if not dry_run and daemon.workers is not None:
             daemon.workers.ask(instance_id, request)

@@ -79,6 +79,25 @@ class Replicas:
         found = await asyncio.gather(*(self._page(url, params) for url in urls))
         return dict(zip(urls, found, strict=True))
 
+    async def tell(self, path: str, actor: str) -> list[Document]:
+        """What each other daemon answers to the same order.
+
+        Raises:
+            ProblemError: one does not answer; the order may be given again.
+        """
+        answers = []
+        for url in self._daemon.shards.other_urls():
+            headers = {routes.FORWARDED: "1", routes.ACTOR: actor}
+            try:
+                answer = await self._client(url).request(
+                    "POST", path, headers=headers, within=SECONDS
+                )
+                answers.append(answer.json())
+            except ControlPlaneError as error:
+                why = f"the daemon at {url} does not answer: {error}; give the order again"
+                raise ProblemError("replica-unreachable", why) from error
+        return answers
+
     async def _page(self, url: str, params: dict[str, str]) -> Document | None:
         try:
             answer = await self._client(url).request(

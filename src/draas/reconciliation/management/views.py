@@ -84,6 +84,27 @@ def operation(open_one: Operation) -> dict[str, Any]:
         "startedAt": when(open_one.started_at),
         "targetDigest": open_one.target_digest,
         "error": open_one.error,
+        "inconclusive": open_one.inconclusive or None,
+        "paused": open_one.paused or None,
+        "step": _step_of(open_one),
+        "checks": [asdict(each) for each in open_one.watch.checks],
+    }
+
+
+def _step_of(open_one: Operation) -> dict[str, Any] | None:
+    """How a candidate does: which step, the verdict on it and its reasons."""
+    if not open_one.slot:
+        return None
+    judged = open_one.watch.judgement
+    return {
+        "number": open_one.step + 1,
+        "slot": open_one.slot,
+        "servedBy": open_one.served_by,
+        "since": when(open_one.phase_since),
+        "verdict": judged.verdict.value if judged else None,
+        "reasons": list(judged.reasons) if judged else [],
+        "samples": judged.samples if judged else 0,
+        "baselineSamples": judged.baseline_samples if judged else 0,
     }
 
 

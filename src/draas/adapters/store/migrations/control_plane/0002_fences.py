@@ -32,7 +32,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("answers")
-    with op.batch_alter_table("changes") as changes:
-        changes.drop_column("fence")
-    with op.batch_alter_table("instances") as instances:
-        instances.drop_column("fence")
+    for table in ("changes", "instances"):
+        op.drop_column(table, "fence")

@@ -1,0 +1,1 @@
+"""What a daemon asks candidates themselves, at their own addresses: health, smoke tests."""

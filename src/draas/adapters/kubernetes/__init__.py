@@ -1,0 +1,1 @@
+"""What Kubernetes does for the daemon; needs the extra `kubernetes`."""

@@ -1,0 +1,77 @@
+"""Which slot of an instance orders the changes: given from one to the other, and back."""
+
+from __future__ import annotations
+
+import contextlib
+
+from draas.contract.drasi_server import FOLLOWER, LEADER, SEALED
+from draas.control_plane.handover import Handover, HandoverError
+from draas.control_plane.monitor import running_in
+from draas.control_plane.ports import Running
+from draas.control_plane.records import Record, slots_of
+
+
+class Leadership:
+    """Gives the lead over, so that no change is lost or applied twice and no result told twice."""
+
+    def __init__(self, handover: Handover) -> None:
+        self._handover = handover
+
+    def leader_url(self, record: Record) -> str:
+        """Where the serving slot is followed; empty where nothing serves."""
+        return f"http://{record.slot.host}:{record.slot.port}" if record.slot else ""
+
+    async def obstacles(self, running: Running) -> list[str]:
+        """Why the server cannot be followed by a second one; empty if it can."""
+        try:
+            await self._handover.status(running)
+        except HandoverError as error:
+            return [f"its data cannot be handed over to a second one: {error}"]
+        return []
+
+    async def give(self, record: Record, name: str) -> None:
+        """See that the slot leads and that the other one, if it runs, follows it.
+
+        Every step is observed before it is made, so that it goes on after any interruption.
+
+        Raises:
+            HandoverError: it could not be seen to; whoever led before leads on if it can.
+        """
+        slots = {slot.name: running_in(record, slot.name) for slot in slots_of(record)}
+        chosen = slots.pop(name, None)
+        other = next(iter(slots.values()), None)
+        if chosen is None:
+            raise HandoverError("it does not run")
+        if (await self._handover.status(chosen)).role != LEADER:
+            await self._promote(chosen, other)
+        if other is not None and (await self._handover.status(other)).role == SEALED:
+            await self._handover.follow(other, chosen)
+
+    async def keep(self, record: Record) -> None:
+        """See that the serving slot leads alone, before the other one goes.
+
+        Raises:
+            HandoverError: it could not be seen to.
+        """
+        if record.slot is not None and record.spare is not None:
+            await self.give(record, record.slot.name)
+
+    async def _promote(self, chosen: Running, other: Running | None) -> None:
+        if other is None:
+            await self._handover.promote(chosen, None)
+            return
+        theirs, mine = await self._handover.status(other), await self._handover.status(chosen)
+        if theirs.role == FOLLOWER:
+            await self._handover.unseal(chosen)
+            return
+        if mine.role == SEALED:  # It led, and has not heard of what came since.
+            await self._handover.follow(chosen, other)
+        sequence = await self._handover.seal(other, chosen)
+        try:
+            await self._handover.promote(chosen, sequence)
+        except HandoverError:
+            # Only one that says that it does not lead is taken at its word: two must never lead.
+            with contextlib.suppress(HandoverError):
+                if (await self._handover.status(chosen)).role == FOLLOWER:
+                    await self._handover.unseal(other)
+            raise

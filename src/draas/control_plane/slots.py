@@ -1,0 +1,306 @@
+"""A second running copy of an instance: opened, given traffic, switched to, and taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from draas.contract.problems import ProblemError
+from draas.contract.slots import NO_ROUTER, SlotPlan
+from draas.control_plane import slot_transitions
+from draas.control_plane.calls import Calls
+from draas.control_plane.configurations import Configurations
+from draas.control_plane.documents import Document
+from draas.control_plane.finisher import Finisher
+from draas.control_plane.fleet import Decide, Fleet, Transition
+from draas.control_plane.handover import HandoverError
+from draas.control_plane.leadership import Leadership
+from draas.control_plane.lifecycle import start_failed
+from draas.control_plane.monitor import running_in, running_of
+from draas.control_plane.placement import losses, obstacles
+from draas.control_plane.placing import OvertakenError, Placing
+from draas.control_plane.platforms import Platforms
+from draas.control_plane.ports import Launch, LaunchError
+from draas.control_plane.records import Cause, Record, Slot, free_name
+from draas.control_plane.traffic import Traffic
+from draas.model.configuration import for_launch
+from draas.model.instance import OperationInFlight
+
+T = TypeVar("T")
+
+
+class Slots:
+    """Each call holds its instance, observes, then ensures; it may be repeated at any time.
+
+    `switched` is told the id of each instance that another slot serves.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        calls: Calls,
+        finisher: Finisher,
+        configurations: Configurations,
+        platforms: Platforms,
+        placing: Placing,
+        traffic: Traffic,
+        leadership: Leadership,
+        *,
+        switched: Callable[[str], None],
+    ) -> None:
+        self._fleet = fleet
+        self._calls = calls
+        self._finisher = finisher
+        self._configurations = configurations
+        self._platforms = platforms
+        self._placing = placing
+        self._traffic = traffic
+        self._leadership = leadership
+        self._switched = switched
+
+    async def plan(self, instance_id: str, given: Any | None, cause: Cause) -> SlotPlan:
+        """What a change by two slots would meet; nothing happens.
+
+        Raises:
+            ProblemError: instance-not-found or invalid-configuration.
+        """
+        what, _ = await self._configurations.to_run(instance_id, given, cause)
+        return await self._plan(instance_id, what)
+
+    async def open(
+        self, instance_id: str, given: Any | None, cause: Cause, *, allow_state_loss: bool
+    ) -> Record:
+        """A candidate with the stored configuration, or `given`: up, following, without traffic.
+
+        Raises:
+            ProblemError: invalid-configuration, instance-busy, instance-not-running, stale-fence,
+                two-slots-impossible, slot-occupied or start-failed; the serving slot is untouched.
+        """
+        what, slot = await self._configurations.to_run(instance_id, given, cause)
+        found = await self._plan(instance_id, what)
+        reasons = list(found.reasons)
+        if not allow_state_loss:
+            reasons += [
+                f"query {each.query!r} would begin empty: {each.reason}" for each in found.losses
+            ]
+        if reasons:
+            raise ProblemError(
+                "two-slots-impossible",
+                f"instance {instance_id!r} cannot have a second slot: {'; '.join(reasons)}",
+                reasons=reasons,
+            )
+
+        async def work(held: Record, mine: OperationInFlight) -> Record:
+            try:
+                try:
+                    return await self._launched(held, slot, what, mine)
+                except OvertakenError:
+                    held = self._fleet.get(instance_id)
+                    return await self._launched(held, slot, what, mine)
+            except LaunchError as error:
+                raise start_failed(instance_id, error) from None
+
+        return await self._held(instance_id, "open-slot", cause, work)
+
+    async def weigh(self, instance_id: str, weights: Mapping[str, int], cause: Cause) -> Record:
+        """Share the traffic between the slots, in percent; live when this returns.
+
+        Raises:
+            ProblemError: instance-busy, instance-not-running, stale-fence, slot-not-found,
+                invalid-parameter or router-failed.
+        """
+
+        async def work(held: Record, mine: OperationInFlight) -> Record:
+            _require_weights(held, weights)
+            record = await self._change(
+                instance_id, mine, lambda r, now: slot_transitions.weighed(r, weights, now)
+            )
+            await self._traffic.direct(record)
+            return record
+
+        return await self._held(instance_id, "weigh", cause, work)
+
+    async def switch(self, instance_id: str, name: str, cause: Cause) -> Record:
+        """Let a slot serve, with the lead over the changes and all of the traffic.
+
+        Raises:
+            ProblemError: instance-busy, instance-not-running, stale-fence, slot-not-found,
+                switch-failed (the other one serves on) or router-failed.
+        """
+
+        async def work(held: Record, mine: OperationInFlight) -> Record:
+            _require_slot(held, name)
+            try:
+                await self._leadership.give(held, name)
+            except HandoverError as error:
+                raise ProblemError(
+                    "switch-failed", f"instance {instance_id!r}, slot {name!r}: {error}"
+                ) from None
+            record = await self._settled(
+                instance_id, mine, lambda r, now: slot_transitions.switched(r, name, now)
+            )
+            await self._traffic.direct(record)
+            self._switched(instance_id)
+            return record
+
+        return await self._held(instance_id, "switch", cause, work)
+
+    async def close(self, instance_id: str, name: str, drain: float, cause: Cause) -> Record:
+        """Take the spare slot away, once its requests are answered or `drain` seconds are over.
+
+        Raises:
+            ProblemError: instance-busy, instance-not-running, stale-fence, slot-serves,
+                switch-failed (the serving one does not lead), router-failed or stop-failed.
+        """
+
+        async def work(held: Record, mine: OperationInFlight) -> Record:
+            if held.slot is not None and held.slot.name == name:
+                raise ProblemError(
+                    "slot-serves",
+                    f"slot {name!r} of instance {instance_id!r} serves; switch to the other first",
+                )
+            try:
+                await self._leadership.keep(held)
+            except HandoverError as error:
+                raise ProblemError("switch-failed", f"instance {instance_id!r}: {error}") from None
+            alone = msgspec.structs.replace(held, spare=None)
+            await self._traffic.direct(alone, drain)
+            platform = self._platforms.find(held.instance.platform_type)
+            try:
+                if platform is not None:
+                    await platform.stop(instance_id, name)
+            except TimeoutError:
+                raise ProblemError(
+                    "stop-failed",
+                    f"instance {instance_id!r}: slot {name!r} survived every signal",
+                    exitCode=None,
+                    log=[],
+                ) from None
+            return await self._settled(
+                instance_id, mine, lambda r, now: slot_transitions.closed(r, name, now)
+            )
+
+        return await self._held(instance_id, "close-slot", cause, work)
+
+    async def _plan(self, instance_id: str, what: Document) -> SlotPlan:
+        record = self._fleet.get(instance_id)
+        reasons = obstacles(what.configuration)
+        if record.slot is not None and record.slot.generation is not None:
+            present = await self._configurations.generation(instance_id, record.slot.generation)
+            reasons += obstacles(msgspec.json.decode(present.document))
+        if self._traffic.name == NO_ROUTER:
+            reasons.append("there is no router to share its traffic (setting Router)")
+        elif record.slot is not None and not record.slot.placement:
+            reasons.append("it was started without the router; restart it once")
+        if (running := running_of(record)) is not None:
+            reasons += await self._leadership.obstacles(running)
+        reasons = list(dict.fromkeys(reasons))
+        return SlotPlan(possible=not reasons, reasons=reasons, losses=losses(what.configuration))
+
+    async def _launched(
+        self, held: Record, slot: Slot, what: Document, mine: OperationInFlight
+    ) -> Record:
+        """Bring a candidate up behind the serving slot; what does not come up is forgotten.
+
+        Raises:
+            LaunchError: it did not come up.
+        """
+        instance_id = held.instance.id
+        platform = self._platforms.available(held.instance.platform_type)
+        known = held.spare if slot_transitions.is_open(held, slot.digest) else None
+        named = msgspec.structs.replace(slot, name=free_name(held))
+        keep = known.placement if known else None
+        with self._placing.placed(named, what, keep) as (placed, inside):
+            record = await self._change(
+                instance_id, mine, lambda r, now: slot_transitions.opening(r, placed, now)
+            )
+        candidate = record.spare
+        assert candidate is not None
+        launch = Launch(
+            instance_id,
+            candidate.name,
+            for_launch(inside, instance_id=instance_id),
+            candidate.host,
+            candidate.port,
+            follow=self._leadership.leader_url(record),
+        )
+        try:
+            running = await self._placing.start(platform, launch, candidate)
+        except LaunchError:
+            await self._settled(
+                instance_id, mine, lambda r, now: slot_transitions.closed(r, candidate.name, now)
+            )
+            raise
+        after = await self._settled(
+            instance_id, mine, lambda r, now: slot_transitions.opened(r, running, now)
+        )
+        await self._traffic.direct(after)
+        return after
+
+    async def _held(
+        self,
+        instance_id: str,
+        kind: str,
+        cause: Cause,
+        work: Callable[[Record, OperationInFlight], Awaitable[Record]],
+    ) -> Record:
+        """Hold the running instance for the work."""
+        mine = self._calls.begun(kind, cause)
+        now = self._calls.cause(mine)
+
+        async def whole() -> Record:
+            held = await self._fleet.change(
+                instance_id, lambda r: slot_transitions.holding(r, instance_id, mine, now)
+            )
+            return await work(held or self._fleet.get(instance_id), mine)
+
+        return await self._calls.finish(instance_id, mine, whole())
+
+    async def _change(
+        self,
+        instance_id: str,
+        mine: OperationInFlight,
+        step: Callable[[Record, Cause], Transition],
+    ) -> Record:
+        return await self._made(self._fleet.change, instance_id, mine, step)
+
+    async def _settled(
+        self,
+        instance_id: str,
+        mine: OperationInFlight,
+        step: Callable[[Record, Cause], Transition],
+    ) -> Record:
+        """Record what has happened already, however long that takes."""
+        return await self._made(self._finisher.settled, instance_id, mine, step)
+
+    async def _made(
+        self,
+        change: Callable[[str, Decide], Awaitable[Record | None]],
+        instance_id: str,
+        mine: OperationInFlight,
+        step: Callable[[Record, Cause], Transition],
+    ) -> Record:
+        now = self._calls.cause(mine)
+        record = await change(instance_id, lambda r: step(r, now) if r else Transition(None))
+        return record or self._fleet.get(instance_id)
+
+
+def _require_slot(record: Record, name: str) -> None:
+    if running_in(record, name) is None:
+        raise ProblemError(
+            "slot-not-found", f"instance {record.instance.id!r} has no slot {name!r} that runs"
+        )
+
+
+def _require_weights(record: Record, weights: Mapping[str, int]) -> None:
+    for name in weights:
+        _require_slot(record, name)
+    if sum(weights.values()) != 100 or min(weights.values()) < 0:
+        raise ProblemError(
+            "invalid-parameter",
+            f"weights {dict(weights)} must be percents that make 100 together",
+            parameter="weights",
+            value=dict(weights),
+        )

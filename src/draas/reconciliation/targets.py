@@ -1,0 +1,159 @@
+"""What an operation is to bring, and whether there still is anything to bring it to."""
+
+from __future__ import annotations
+
+from draas.client.port import (
+    ControlPlane,
+    ControlPlaneError,
+    Desired,
+    Order,
+    RefusedError,
+    UnreachableError,
+)
+from draas.decide.commands import ErrorClass, Result
+from draas.model.clock import Clock
+from draas.model.instance import InstanceState
+from draas.model.reconciliation import Operation
+from draas.model.status import RunState
+from draas.reconciliation.fleet import Fleet, with_memory
+from draas.reconciliation.last_good import last_good
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
+
+CLEARING_SECONDS = 60.0
+IMPOSSIBLE = "two-slots-impossible"
+
+
+class OverError(Exception):
+    """There is nothing to work on any more; `result` says why."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.error)
+        self.result = result
+
+
+class Targets:
+    """What operations aim at: an instance as it is, and the configuration that it should get."""
+
+    def __init__(self, control_plane: ControlPlane, fleet: Fleet, clock: Clock) -> None:
+        self._control_plane = control_plane
+        self._fleet = fleet
+        self._clock = clock
+
+    async def wanted(self, operation: Operation) -> InstanceState:
+        """The instance as it is now, if it is there and its user did not stop it meanwhile.
+
+        Between two calls a user may stop what is started next; then it is stopped here, for good,
+        whatever its status: that may be older than what was started.
+
+        Raises:
+            OverError: the operation has lost its object.
+        """
+        instance_id = operation.instance_id
+        state = await self._control_plane.state(instance_id)
+        if state is None:
+            emit(messages.INSTANCE_NOT_FOUND, instance_id=instance_id)
+            raise OverError(Result(error="the instance is gone", error_class=ErrorClass.GONE))
+        native = self._control_plane.capabilities.native
+        if native and state.desired_run_state == RunState.STOPPED:
+            await self._control_plane.stop(instance_id, order(operation, "clear"), CLEARING_SECONDS)
+            error = "its user stopped it"
+            raise OverError(Result(error=error, error_class=ErrorClass.SUPERSEDED))
+        return with_memory(state, self._fleet.memory(instance_id))
+
+    async def target(self, operation: Operation) -> Desired | None:
+        """The desired configuration, or the last good one if the desired is in quarantine.
+
+        What was approved is brought as it was, even if something newer is desired by now.
+        """
+        desired = await self._control_plane.desired(operation.instance_id)
+        if operation.approved and desired.digest != operation.target_digest:
+            return await self._approved(operation)
+        if self._fleet.memory(operation.instance_id).quarantine_of(desired.digest) is None:
+            return desired
+        return await self.last_good(operation.instance_id)
+
+    async def _approved(self, operation: Operation) -> Desired | None:
+        """The target of an operation that must bring nothing else, as far as it is kept."""
+        good = await self.last_good(operation.instance_id)
+        if good is not None and good.digest == operation.target_digest:
+            return good
+        number = operation.target_generation
+        if number is None:
+            return None
+        document = await self._control_plane.generation(operation.instance_id, number)
+        return None if document is None else Desired(document, operation.target_digest, number)
+
+    async def last_good(self, instance_id: str) -> Desired | None:
+        """The configuration to go back to."""
+        return await last_good(self._control_plane, self._fleet.memory(instance_id))
+
+    async def replacement(self, operation: Operation, state: InstanceState) -> Desired | None:
+        """The desired configuration, if it is to be tried instead of the target."""
+        held = self._fleet.memory(state.id).quarantine_of(state.desired_digest)
+        if operation.approved or held or state.desired_digest == operation.target_digest:
+            return None
+        desired = await self._control_plane.desired(state.id)
+        same = desired.digest == operation.target_digest
+        return None if same or is_older(desired, operation) else desired
+
+    def seconds_left(self, operation: Operation) -> float:
+        """What is left of the operation's time, and a second at least."""
+        left = (operation.deadline - self._clock.now()).total_seconds()
+        return max(left, 1.0)
+
+
+def order(operation: Operation, action: str, digest: str = "") -> Order:
+    """The same attempt at the same thing has the same key, and only under the same fence."""
+    at = f"{operation.phase.value}/{operation.attempt}/{operation.fence}"
+    if operation.round:
+        at += f"/{operation.round}"
+    return Order(operation.id, operation.fence, f"{operation.id}/{at}/{action}/{digest[7:23]}")
+
+
+def not_yet(error: str, *, running: bool = True) -> Result:
+    """Something is wrong that may still come right."""
+    return Result(error=error, error_class=ErrorClass.NOT_YET, running=running)
+
+
+def cannot_tell(error: str) -> Result:
+    """Nobody knows: neither a pass nor a failure."""
+    return Result(error=error, error_class=ErrorClass.INCONCLUSIVE)
+
+
+def is_older(desired: Desired, operation: Operation) -> bool:
+    """Whether what was read is from before the operation's target."""
+    known, told = operation.target_generation, desired.generation
+    return known is not None and told is not None and told < known
+
+
+def other(operation: Operation, desired: Desired) -> Result:
+    """Something else is desired than the target; as generations only grow, an old answer shows."""
+    if is_older(desired, operation):
+        error = "an old answer: the desired configuration was newer before"
+        return Result(error=error, error_class=ErrorClass.TRANSIENT)
+    return Result(
+        error="a newer desired configuration replaced the target",
+        error_class=ErrorClass.SUPERSEDED,
+        digest=desired.digest,
+        generation=desired.generation,
+    )
+
+
+def failure(error: ControlPlaneError) -> Result:
+    """The error as a result: what kind it is decides what comes next (B-60)."""
+    if isinstance(error, UnreachableError):
+        return Result(error=str(error), error_class=ErrorClass.UNREACHABLE)
+    if isinstance(error, RefusedError):
+        if error.kind == "instance-not-found":
+            return Result(error=error.detail, error_class=ErrorClass.GONE)
+        if error.kind == IMPOSSIBLE:
+            return Result(error=error.detail, error_class=ErrorClass.IMPOSSIBLE)
+        if not error.transient:
+            return Result(error=error.detail, error_class=ErrorClass.PERMANENT)
+        return Result(
+            error=error.detail,
+            error_class=ErrorClass.TRANSIENT,
+            retry_after=error.retry_after or 0.0,
+        )
+    return Result(error=str(error), error_class=ErrorClass.TRANSIENT)

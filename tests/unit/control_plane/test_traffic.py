@@ -1,0 +1,65 @@
+"""Which routes follow from the records of slots."""
+
+from typing import Any
+
+import pytest
+
+from draas.contract.slots import CANDIDATE
+from draas.control_plane.records import SERVER, Place, Record, put
+from draas.control_plane.traffic import routes_of
+from tests.support.records import record, slot
+
+API = {SERVER: Place("127.0.0.1", 8081, 20000)}
+PUSHED = {"sources/s": Place("127.0.0.1", 9000, 20001)}
+
+
+def split(main: int, second: int, **placement: Any) -> Record:
+    inside = {
+        SERVER: Place("127.0.0.1", 8081, 20002),
+        "sources/s": PUSHED["sources/s"]._replace(internal=20003),
+    }
+    own = slot("main", weight=main, placement=API | PUSHED)
+    other = slot("second", weight=second, placement=inside | placement)
+    return put(record(slot=own), spare=other, second_slot=CANDIDATE)
+
+
+@pytest.mark.parametrize(
+    ("given", "weights"),
+    [
+        pytest.param(
+            record(slot=slot(placement=API | PUSHED)),
+            {"a:8081": {"main": 100}, "a/sources/s:9000": {"main": 100}},
+            id="one slot",
+        ),
+        pytest.param(
+            split(75, 25),
+            {"a:8081": {"main": 75, "second": 25}, "a/sources/s:9000": {"main": 100, "second": 0}},
+            id="requests are split, pushes are not",
+        ),
+        pytest.param(
+            split(0, 0),
+            {"a:8081": {"main": 100, "second": 0}, "a/sources/s:9000": {"main": 100, "second": 0}},
+            id="nobody's share is the serving slot's",
+        ),
+        pytest.param(record(slot=slot()), {}, id="without a router"),
+        pytest.param(record(), {}, id="nothing runs"),
+    ],
+)
+def test_shares(given: Record, weights: dict[str, dict[str, int]]) -> None:
+    found = routes_of(given)
+    assert {route.name: dict(route.weights) for route in found} == weights
+    assert all(route.fault() is None for route in found)
+
+
+def test_a_slot_that_moves_the_address_is_reached_at_both() -> None:
+    moved = split(60, 40, **{SERVER: Place("127.0.0.1", 8082, 20002)})
+    found = {route.name: route for route in routes_of(moved)}
+    assert {"a:8081", "a:8082"} <= found.keys()
+    assert found["a:8081"].backends == found["a:8082"].backends
+    assert dict(found["a:8082"].weights) == {"main": 60, "second": 40}
+
+
+def test_each_backend_is_the_slots_own_port() -> None:
+    found = {route.name: route for route in routes_of(split(50, 50))}
+    ports = {name: address.port for name, address in found["a/sources/s:9000"].backends.items()}
+    assert ports == {"main": 20001, "second": 20003}
