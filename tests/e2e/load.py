@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -29,24 +30,43 @@ EACH = {
 
 
 def shop(webhook: str, **changes: Any) -> dict[str, Any]:
-    """Orders are pushed, summed up, and each one is told to a webhook."""
+    """Orders are pushed, summed up, and each one is told to a webhook and to who listens."""
     return {
+        "port": free_port(),
         "sources": [{"id": "orders", "kind": "http", "host": "127.0.0.1", "port": free_port()}],
         "queries": [TOTALS, EACH],
         "reactions": [
             {"id": "told", "kind": "http", "queries": ["each"], "baseUrl": webhook},
             {"id": "log", "kind": "log", "queries": ["totals"]},
+            {
+                "id": "live",
+                "kind": "sse",
+                "queries": ["totals"],
+                "host": "127.0.0.1",
+                "port": free_port(),
+            },
         ],
         **changes,
     }
 
 
+def insertion(order: str, price: int) -> dict[str, Any]:
+    """An order as a change."""
+    element = {
+        "type": "node",
+        "id": order,
+        "labels": ["Order"],
+        "properties": {"id": order, "price": price},
+    }
+    return {"operation": "insert", "element": element}
+
+
 @dataclass
 class Told:
-    """What a webhook was told: how often each order."""
+    """What a webhook was told: how often each order at each price."""
 
     url: str
-    orders: Counter[str] = field(default_factory=Counter)
+    rows: Counter[tuple[str, int]] = field(default_factory=Counter)
 
 
 @asynccontextmanager
@@ -57,7 +77,7 @@ async def webhook() -> AsyncIterator[Told]:
 
     async def take(request: web.Request) -> web.Response:
         after = (await request.json()).get("after") or {}
-        told.orders[str(after.get("id"))] += 1
+        told.rows[str(after.get("id")), int(after.get("price", -1))] += 1
         return web.Response()
 
     app = web.Application()
@@ -72,42 +92,53 @@ async def webhook() -> AsyncIterator[Told]:
 
 
 class Load:
-    """Asks `rate` times a second, a push for every read, and listens to `streams` streams.
+    """Asks a shop `rate` times a second, a push for every read, and listens to `streams` streams.
 
-    `failed` are the requests that were not answered with 200, `cut` the streams that ended before
-    they were told to. Requests are bounded by `most`.
+    Pushes go to the API and to the source's own address in turn; every third one gives an earlier
+    order another price, once that one was answered. A stream that ends is opened again.
+
+    `failed` are the requests that were not answered with 200, and why; `ends` when streams ended
+    that were not told to; `changes` what was pushed and answered; `orders` the last price of each.
     """
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        port: int,
+        document: dict[str, Any],
         rate: float,
         streams: int,
-        most: int = 30000,
     ) -> None:
         self._session = session
-        self._base = f"http://127.0.0.1:{port}/api/v1"
+        self._base = f"http://127.0.0.1:{document['port']}/api/v1"
+        self._pushes = (
+            f"{self._base}/sources/orders/push",
+            f"http://127.0.0.1:{document['sources'][0]['port']}/sources/orders/events",
+        )
+        self._streams = (
+            f"{self._base}/queries/totals/attach",
+            f"http://127.0.0.1:{document['reactions'][2]['port']}/events",
+        )
+        self._listeners = streams
         self._pause = 1 / rate
-        self._most = most
-        self._streams = streams
         self._ending = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
-        self.failed: list[str] = []
-        self.cut: list[str] = []
+        self._answered: deque[str] = deque()
+        self.failed: list[tuple[datetime, str]] = []
+        self.ends: list[datetime] = []
         self.heard = 0
         self.reads = 0
-        self.pushed: dict[str, int] = {}
+        self.changes: list[tuple[str, int]] = []
+        self.orders: dict[str, int] = {}
 
     async def run(self) -> None:
         """Until `end`; then until all that is under way is answered."""
-        listening = [asyncio.create_task(self._listen(n)) for n in range(self._streams)]
+        urls = [self._streams[n % len(self._streams)] for n in range(self._listeners)]
+        listening = [asyncio.create_task(self._listen(url)) for url in urls]
         loop = asyncio.get_running_loop()
         at = loop.time()
         number = 0
-        while not self._ending.is_set() and number < self._most:
-            work = self._read() if number % 2 else self._push(f"o{number}", number % 97)
-            task = asyncio.create_task(work)
+        while not self._ending.is_set():
+            task = asyncio.create_task(self._read() if number % 2 else self._push(number // 2))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
             number += 1
@@ -115,51 +146,73 @@ class Load:
             await asyncio.sleep(max(0.0, at - loop.time()))
         while self._under_way:
             await asyncio.wait(self._under_way)
-        for task in listening:
-            task.cancel()
+        for listener in listening:
+            listener.cancel()
         await asyncio.gather(*listening, return_exceptions=True)
 
     def end(self) -> None:
         """Ask no more."""
         self._ending.set()
 
+    @property
+    def totals(self) -> list[dict[str, int]]:
+        """What the query must say of all that was answered."""
+        return [{"orders": len(self.orders), "revenue": sum(self.orders.values())}]
+
     async def _read(self) -> None:
-        try:
-            async with self._session.get(f"{self._base}/queries/totals/results") as answer:
-                await answer.read()
-                if answer.status != 200:
-                    self.failed.append(f"read {answer.status}")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self.failed.append(f"read {error!r}")
-        self.reads += 1
+        url = f"{self._base}/queries/totals/results"
+        if await self._ask("GET", url):
+            self.reads += 1
 
-    async def _push(self, order: str, price: int) -> None:
-        element = {
-            "type": "node",
-            "id": order,
-            "labels": ["Order"],
-            "properties": {"id": order, "price": price},
-        }
-        change = {"operation": "insert", "element": element}
+    async def _push(self, number: int) -> None:
+        again = number % 3 == 2 and len(self._answered) > 0
+        order = self._answered.popleft() if again else f"o{number}"
+        price = self.orders.get(order, 0) + 1 + number % 97
+        url = self._pushes[number % len(self._pushes)]
+        if await self._ask("POST", url, insertion(order, price)):
+            self.changes.append((order, price))
+            self.orders[order] = price
+            self._answered.append(order)
+
+    async def _ask(self, method: str, url: str, change: Any = None) -> bool:
         try:
-            url = f"{self._base}/sources/orders/push"
-            async with self._session.post(url, json=change) as answer:
+            async with self._session.request(method, url, json=change) as answer:
                 said = await answer.text()
-                if answer.status != 200:
-                    self.failed.append(f"push {answer.status} {said[:200]}")
-                    return
+                if answer.status == 200:
+                    return True
+                self._fail(f"{method} {url}: {answer.status} {said[:200]}")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self.failed.append(f"push {error!r}")
-            return
-        self.pushed[order] = price
+            self._fail(f"{method} {url}: {error!r}")
+        return False
 
-    async def _listen(self, number: int) -> None:
+    def _fail(self, why: str) -> None:
+        self.failed.append((datetime.now(UTC), why))
+
+    async def _listen(self, url: str) -> None:
         timeout = aiohttp.ClientTimeout(total=None)
-        url = f"{self._base}/queries/totals/attach"
+        while True:
+            try:
+                async with self._session.get(url, timeout=timeout) as answer:
+                    if answer.status != 200:
+                        self._fail(f"{url}: {answer.status}")
+                    async for line in answer.content:
+                        self.heard += line.startswith(b"data:")
+            except (aiohttp.ClientError, OSError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError):
+                    self._fail(f"{url}: {error!r}")
+            self.ends.append(datetime.now(UTC))
+
+
+@asynccontextmanager
+async def under_load(document: dict[str, Any], rate: float, streams: int) -> AsyncIterator[Load]:
+    """The load on the shop while the block runs; after it everything is answered."""
+    unlimited = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(connector=unlimited, timeout=timeout) as session:
+        load = Load(session, document, rate, streams)
+        running = asyncio.create_task(load.run())
         try:
-            async with self._session.get(url, timeout=timeout) as answer:
-                async for line in answer.content:
-                    self.heard += line.startswith(b"data:")
-            self.cut.append(f"stream {number} ended")
-        except (aiohttp.ClientError, OSError) as error:
-            self.cut.append(f"stream {number}: {error!r}")
+            yield load
+        finally:
+            load.end()
+            await running

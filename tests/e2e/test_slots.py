@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.load import Load, shop, webhook
+from tests.e2e.load import insertion, shop, under_load, webhook
 from tests.e2e.world import World, free_port, world
 from tests.support.eventually import eventually
 
@@ -16,15 +15,8 @@ pytestmark = pytest.mark.timeout(120)
 
 
 async def push(made: World, port: int, order: str, price: int) -> None:
-    element = {
-        "type": "node",
-        "id": order,
-        "labels": ["Order"],
-        "properties": {"id": order, "price": price},
-    }
-    change = {"operation": "insert", "element": element}
     url = f"http://127.0.0.1:{port}/api/v1/sources/orders/push"
-    await made._request("POST", url, change, 200)
+    await made._request("POST", url, insertion(order, price), 200)
 
 
 async def totals(made: World, port: int) -> list[Any]:
@@ -65,59 +57,59 @@ async def test_a_second_slot_is_opened_switched_to_and_back_under_load(tmp_path:
         await made.create("shop", **document)
         for number in range(5):
             await push(made, port, f"before{number}", 1)
-        load = Load(made._session, port, rate=100, streams=3)
-        running = asyncio.create_task(load.run())
+        async with under_load(document, rate=100, streams=3) as load:
 
-        async def under_load() -> bool:
-            return load.reads > 20
+            async def busy() -> bool:
+                return load.reads > 20
 
-        await eventually(under_load, within=10)
-        desired = await made.configuration("shop")
-        candidate = {**desired, "logLevel": "debug"}
-        plan = await made.ask("POST", f"{base}/slots/plan", {"configuration": candidate}, 200)
-        assert plan == {"possible": True, "reasons": [], "losses": []}
-        opened = await made.ask("POST", f"{base}/slots", {"configuration": candidate}, 201)
-        assert (opened["name"], opened["role"], opened["weight"]) == ("second", "candidate", 0)
-        assert opened["handover"]["role"] == "follower"
-        for weight in (25, 50):
-            weights = {"main": 100 - weight, "second": weight}
-            await made.ask("PUT", f"{base}/traffic", {"weights": weights}, 200)
-            before = (await made.ask("GET", f"{base}/traffic", None, 200))["slots"]["second"]
+            await eventually(busy, within=10)
+            desired = await made.configuration("shop")
+            candidate = {**desired, "logLevel": "debug"}
+            plan = await made.ask("POST", f"{base}/slots/plan", {"configuration": candidate}, 200)
+            assert plan == {"possible": True, "reasons": [], "losses": []}
+            opened = await made.ask("POST", f"{base}/slots", {"configuration": candidate}, 201)
+            assert (opened["name"], opened["role"], opened["weight"]) == ("second", "candidate", 0)
+            assert opened["handover"]["role"] == "follower"
+            for weight in (25, 50):
+                weights = {"main": 100 - weight, "second": weight}
+                await made.ask("PUT", f"{base}/traffic", {"weights": weights}, 200)
+                before = (await made.ask("GET", f"{base}/traffic", None, 200))["slots"]["second"]
 
-            async def its_share(before: dict[str, Any] = before) -> bool:
-                after = (await made.ask("GET", f"{base}/traffic", None, 200))["slots"]["second"]
-                return bool(after["requests"] > before["requests"] + 10)
+                async def its_share(before: dict[str, Any] = before) -> bool:
+                    after = (await made.ask("GET", f"{base}/traffic", None, 200))["slots"]["second"]
+                    return bool(after["requests"] > before["requests"] + 10)
 
-            await eventually(its_share, within=10)
-        parity = await made.ask("GET", f"{base}/parity", None, 200)
-        assert {each["id"]: each["same"] for each in parity["queries"]} == {
-            "each": True,
-            "totals": True,
-        }
-        for name in ("second", "main", "second"):
-            other = "main" if name == "second" else "second"
-            await made.ask("POST", f"{base}/slots/{name}/switch", None, 200)
-            found = await slots(made)
-            assert (found[name]["role"], found[other]["role"]) == ("serving", "retired")
-            assert (found[name]["handover"]["role"], found[other]["handover"]["role"]) == (
-                "leader",
-                "follower",
-            )
-        await made.ask("DELETE", f"{base}/slots/main?drainSeconds=5", None, 204)
-        assert list(await slots(made)) == ["second"]
-        load.end()
-        await running
+                await eventually(its_share, within=10)
+            parity = await made.ask("GET", f"{base}/parity", None, 200)
+            assert {each["id"]: each["same"] for each in parity["queries"]} == {
+                "each": True,
+                "totals": True,
+            }
+            for name in ("second", "main", "second"):
+                other = "main" if name == "second" else "second"
+                await made.ask("POST", f"{base}/slots/{name}/switch", None, 200)
+                found = await slots(made)
+                assert (found[name]["role"], found[other]["role"]) == ("serving", "retired")
+                assert (found[name]["handover"]["role"], found[other]["handover"]["role"]) == (
+                    "leader",
+                    "follower",
+                )
+            await made.ask("DELETE", f"{base}/slots/main?drainSeconds=5", None, 204)
+            assert list(await slots(made)) == ["second"]
         assert load.failed == []
-        expected = {f"before{number}": 1 for number in range(5)} | load.pushed
+        before = {(f"before{number}", 1) for number in range(5)}
 
         async def all_there() -> bool:
-            found = await totals(made, port)
-            return found == [{"orders": len(expected), "revenue": sum(expected.values())}]
+            orders = len(load.orders) + len(before)
+            return await totals(made, port) == [
+                {"orders": orders, "revenue": sum(load.orders.values()) + len(before)}
+            ]
 
         await eventually(all_there, within=10)
+        expected = [*before, *load.changes]
 
         async def all_told() -> bool:
-            return told.orders.total() >= len(expected)
+            return told.rows.total() >= len(expected)
 
         await eventually(all_told, within=10)
-        assert told.orders == dict.fromkeys(expected, 1)
+        assert told.rows == dict.fromkeys(expected, 1)

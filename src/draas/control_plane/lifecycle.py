@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from draas.contract.problems import ProblemError
-from draas.contract.slots import MAIN, SECOND
+from draas.contract.slots import MAIN, SECOND, other
 from draas.control_plane import transitions
 from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
@@ -16,10 +16,10 @@ from draas.control_plane.documents import Document
 from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Decide, Fleet, Transition
 from draas.control_plane.outcome import Outcome, outcome
-from draas.control_plane.placing import Placing
+from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
-from draas.control_plane.ports import Launch, LaunchError, Platform, Running, SlotOccupiedError
-from draas.control_plane.records import Cause, Record, Slot, free_name, put
+from draas.control_plane.ports import Launch, LaunchError, Platform, Running
+from draas.control_plane.records import Cause, Record, Slot, put
 from draas.control_plane.status import transition
 from draas.control_plane.traffic import Traffic
 from draas.model.configuration import Configuration, for_launch
@@ -64,6 +64,8 @@ class Lifecycle:
     ) -> Outcome:
         """Run the stored configuration, or `given` instead of it, and answer once it is ready.
 
+        A second slot whose serving one has ended goes first: it may lead.
+
         Raises:
             ProblemError: invalid-configuration, instance-busy, instance-running (with another
                 configuration), platform-unavailable or start-failed.
@@ -74,9 +76,13 @@ class Lifecycle:
         desired = {} if keep_desired else {"desired_run_state": RunState.RUNNING.value}
 
         async def work() -> Outcome:
-            return await self._run(
-                self._fleet.change, platform, instance_id, slot, what, mine, desired
-            )
+            change: Change = self._fleet.change
+            present = self._fleet.get(instance_id)
+            if present.slot is None and present.spare is not None:
+                begun = await self._begin_stop(instance_id, mine, desired, idle_too=True)
+                await self._halt(begun, mine, keep=True, hand_over=True)
+                change = self._finisher.settled
+            return await self._run(change, platform, instance_id, slot, what, mine, desired)
 
         return await self._calls.finish(instance_id, mine, work())
 
@@ -153,17 +159,48 @@ class Lifecycle:
     ) -> Outcome:
         """Run the slot; where the very same runs already, only what is desired changes."""
         cause = self._calls.cause(mine)
-        named = msgspec.structs.replace(slot, name=free_name(self._fleet.get(instance_id)))
-        with self._placing.placed(named, what) as (placed, configuration):
 
-            def decide(record: Record | None) -> Transition:
-                free = transitions.free(record, instance_id, mine)
-                return transitions.starting(free, placed, mine, desired, cause)
+        def begin(record: Record | None, placed: Slot) -> Transition:
+            free = transitions.free(record, instance_id, mine)
+            return transitions.starting(free, placed, mine, desired, cause)
 
-            begun = await change(instance_id, decide) or self._fleet.get(instance_id)
+        begun, configuration = await self._place(change, instance_id, slot, what, begin)
         if begun.instance.operation is None:
             return outcome(begun, "start", False, "runs already with this configuration")
-        return await self._launch(platform, begun, placed, configuration, mine)
+        try:
+            try:
+                running = await self._up(platform, begun, configuration)
+            except OvertakenError:
+                begun, configuration = await self._place(
+                    self._finisher.settled,
+                    instance_id,
+                    slot,
+                    what,
+                    lambda record, placed: transitions.placed_anew(record, placed, cause),
+                )
+                running = await self._up(platform, begun, configuration)
+        except LaunchError as error:
+            await self._ended(instance_id, mine, InstanceStatus.ERROR, str(error))
+            raise start_failed(instance_id, error) from None
+        except Exception:
+            await self._ended(instance_id, mine, InstanceStatus.ERROR, "the platform failed")
+            raise
+        return await self._came_up(begun, running, mine)
+
+    async def _place(
+        self,
+        change: Change,
+        instance_id: str,
+        slot: Slot,
+        what: Document,
+        decide: Callable[[Record | None, Slot], Transition],
+    ) -> tuple[Record, Configuration]:
+        """Record the slot where it is to listen; with it what it is to be started with."""
+        spare = self._fleet.get(instance_id).spare
+        named = msgspec.structs.replace(slot, name=other(spare.name) if spare else MAIN)
+        with self._placing.placed(named, what) as (placed, configuration):
+            record = await change(instance_id, lambda record: decide(record, placed))
+        return record or self._fleet.get(instance_id), configuration
 
     async def _begin_stop(
         self,
@@ -185,27 +222,22 @@ class Lifecycle:
 
         return await self._fleet.change(instance_id, decide) or self._fleet.get(instance_id)
 
-    async def _launch(
-        self,
-        platform: Platform,
-        begun: Record,
-        slot: Slot,
-        configuration: Configuration,
-        mine: OperationInFlight,
-    ) -> Outcome:
-        instance_id = begun.instance.id
+    async def _up(self, platform: Platform, begun: Record, configuration: Configuration) -> Running:
+        """Bring the serving slot up, reached by clients.
+
+        Raises:
+            LaunchError: it did not come up.
+        """
+        instance_id, slot = begun.instance.id, begun.slot
+        assert slot is not None
         document = for_launch(configuration, instance_id=instance_id)
         launch = Launch(instance_id, slot.name, document, slot.host, slot.port)
-        try:
-            running = await started(platform, launch)
-            await self._route(platform, begun, running)
-        except LaunchError as error:
-            await self._ended(instance_id, mine, InstanceStatus.ERROR, str(error))
-            raise start_failed(instance_id, error) from None
-        except Exception:
-            await self._ended(instance_id, mine, InstanceStatus.ERROR, "the platform failed")
-            raise
-        now = self._calls.cause(mine)
+        running = await self._placing.start(platform, launch, slot)
+        await self._route(platform, begun, running)
+        return running
+
+    async def _came_up(self, begun: Record, running: Running, mine: OperationInFlight) -> Outcome:
+        now, instance_id = self._calls.cause(mine), begun.instance.id
         record = await self._finisher.settled(
             instance_id, lambda r: transitions.ready(r, running, now) if r else Transition(None)
         )
@@ -234,7 +266,8 @@ class Lifecycle:
         """
         instance_id = begun.instance.id
         platform = self._platforms.find(begun.instance.platform_type)
-        serving = begun.slot.name if begun.slot else MAIN
+        known = begun.slot or begun.spare
+        serving = known.name if known else MAIN
         ran = False
         try:
             await self._traffic.withdraw(instance_id)
@@ -292,19 +325,3 @@ def start_failed(instance_id: str, error: LaunchError) -> ProblemError:
         exitCode=error.exit_code,
         log=list(error.log),
     )
-
-
-async def started(platform: Platform, launch: Launch) -> Running:
-    """Start the slot; what occupies it is a leftover of ours, since the records say none runs.
-
-    Raises:
-        LaunchError: it did not come up.
-    """
-    try:
-        return await platform.start(launch)
-    except SlotOccupiedError:
-        await platform.stop(launch.instance_id, launch.slot)
-    try:
-        return await platform.start(launch)
-    except SlotOccupiedError as error:
-        raise LaunchError(str(error)) from None

@@ -12,8 +12,13 @@ from draas.control_plane.documents import Document
 from draas.control_plane.fleet import Fleet
 from draas.control_plane.placement import INTERNAL_HOST, listeners, placed
 from draas.control_plane.port_allocation import PortsExhaustedError, choose_port
+from draas.control_plane.ports import Launch, LaunchError, Platform, Running, SlotOccupiedError
 from draas.control_plane.records import SERVER, Place, Slot, slots_of
 from draas.model.configuration import Configuration, observable_digest
+
+
+class OvertakenError(LaunchError):
+    """Another program took a port of the slot between its choice and the start."""
 
 
 class Placing:
@@ -68,6 +73,20 @@ class Placing:
         finally:
             self._promised.difference_update(chosen)
 
+    async def start(self, platform: Platform, launch: Launch, slot: Slot) -> Running:
+        """Start the slot; what occupies it is a leftover of ours, since the records say none runs.
+
+        Raises:
+            LaunchError: it did not come up (OvertakenError: at other ports it may).
+        """
+        try:
+            return await _started(platform, launch)
+        except LaunchError as error:
+            inside = [place.internal for place in slot.placement.values()]
+            if all(self._can_bind(INTERNAL_HOST, port) for port in inside):
+                raise
+            raise OvertakenError(str(error), exit_code=error.exit_code, log=error.log) from error
+
     def _choose(self) -> int:
         """Any free port: others on this machine choose too, and a server binds only later."""
         assert self._ports is not None
@@ -87,3 +106,14 @@ class Placing:
             f"no port of {self._ports.start}-{self._ports.stop - 1} is free for another slot; "
             "widen the range with Slots:FirstPort and Slots:LastPort",
         )
+
+
+async def _started(platform: Platform, launch: Launch) -> Running:
+    try:
+        return await platform.start(launch)
+    except SlotOccupiedError:
+        await platform.stop(launch.instance_id, launch.slot)
+    try:
+        return await platform.start(launch)
+    except SlotOccupiedError as error:
+        raise LaunchError(str(error)) from None

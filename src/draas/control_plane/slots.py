@@ -17,12 +17,12 @@ from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Decide, Fleet, Transition
 from draas.control_plane.handover import HandoverError
 from draas.control_plane.leadership import Leadership
-from draas.control_plane.lifecycle import start_failed, started
+from draas.control_plane.lifecycle import start_failed
 from draas.control_plane.monitor import running_in, running_of
 from draas.control_plane.placement import losses, obstacles
-from draas.control_plane.placing import Placing
+from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
-from draas.control_plane.ports import Launch, LaunchError, Platform
+from draas.control_plane.ports import Launch, LaunchError
 from draas.control_plane.records import Cause, Record, Slot, free_name
 from draas.control_plane.traffic import Traffic
 from draas.model.configuration import for_launch
@@ -93,16 +93,14 @@ class Slots:
             )
 
         async def work(held: Record, mine: OperationInFlight) -> Record:
-            platform = self._platforms.available(held.instance.platform_type)
-            named = msgspec.structs.replace(slot, name=free_name(held))
-            known = held.spare if slot_transitions.is_open(held, slot.digest) else None
-            keep = known.placement if known else None
-            with self._placing.placed(named, what, keep) as (placed, configuration):
-                record = await self._change(
-                    instance_id, mine, lambda r, now: slot_transitions.opening(r, placed, now)
-                )
-            assert record.spare is not None
-            return await self._launch(platform, record, record.spare, configuration, mine)
+            try:
+                try:
+                    return await self._launched(held, slot, what, mine)
+                except OvertakenError:
+                    held = self._fleet.get(instance_id)
+                    return await self._launched(held, slot, what, mine)
+            except LaunchError as error:
+                raise start_failed(instance_id, error) from None
 
         return await self._held(instance_id, "open-slot", cause, work)
 
@@ -127,6 +125,8 @@ class Slots:
     async def switch(self, instance_id: str, name: str, cause: Cause) -> Record:
         """Let a slot serve, with the lead over the changes and all of the traffic.
 
+        One that was kept takes over as well where the serving one has ended by itself.
+
         Raises:
             ProblemError: instance-busy, instance-not-running, stale-fence, slot-not-found,
                 switch-failed (the other one serves on) or router-failed.
@@ -147,7 +147,7 @@ class Slots:
             self._switched(instance_id)
             return record
 
-        return await self._held(instance_id, "switch", cause, work)
+        return await self._held(instance_id, "switch", cause, work, successor=name)
 
     async def close(self, instance_id: str, name: str, drain: float, cause: Cause) -> Record:
         """Take the spare slot away, once its requests are answered or `drain` seconds are over.
@@ -167,8 +167,8 @@ class Slots:
                 await self._leadership.keep(held)
             except HandoverError as error:
                 raise ProblemError("switch-failed", f"instance {instance_id!r}: {error}") from None
-            alone = msgspec.structs.replace(held, spare=None)
-            await self._traffic.direct(alone, drain)
+            alone = slot_transitions.closed(held, name, self._calls.cause(mine)).record
+            await self._traffic.direct(alone or held, drain)
             platform = self._platforms.find(held.instance.platform_type)
             try:
                 if platform is not None:
@@ -201,37 +201,57 @@ class Slots:
         reasons = list(dict.fromkeys(reasons))
         return SlotPlan(possible=not reasons, reasons=reasons, losses=losses(what.configuration))
 
-    async def _launch(
-        self,
-        platform: Platform,
-        record: Record,
-        candidate: Slot,
-        configuration: Mapping[str, Any],
-        mine: OperationInFlight,
+    async def _launched(
+        self, held: Record, slot: Slot, what: Document, mine: OperationInFlight
     ) -> Record:
-        """Bring the candidate up behind the serving slot; what does not come up is forgotten."""
-        instance_id = record.instance.id
-        document = for_launch(configuration, instance_id=instance_id)
+        """Bring a candidate up behind the serving slot; what does not come up is forgotten.
+
+        Raises:
+            LaunchError: it did not come up.
+        """
+        instance_id = held.instance.id
+        platform = self._platforms.available(held.instance.platform_type)
+        known = held.spare if slot_transitions.is_open(held, slot.digest) else None
+        named = msgspec.structs.replace(slot, name=free_name(held))
+        keep = known.placement if known else None
+        with self._placing.placed(named, what, keep) as (placed, inside):
+            record = await self._change(
+                instance_id, mine, lambda r, now: slot_transitions.opening(r, placed, now)
+            )
+        candidate = record.spare
+        assert candidate is not None
         launch = Launch(
             instance_id,
             candidate.name,
-            document,
+            for_launch(inside, instance_id=instance_id),
             candidate.host,
             candidate.port,
             follow=self._leadership.leader_url(record),
         )
         try:
-            running = await started(platform, launch)
-        except LaunchError as error:
+            running = await self._placing.start(platform, launch, candidate)
+        except LaunchError:
             await self._settled(
                 instance_id, mine, lambda r, now: slot_transitions.closed(r, candidate.name, now)
             )
-            raise start_failed(instance_id, error) from None
+            await self._require_served(record)
+            raise
         after = await self._settled(
             instance_id, mine, lambda r, now: slot_transitions.opened(r, running, now)
         )
         await self._traffic.direct(after)
         return after
+
+    async def _require_served(self, record: Record) -> None:
+        """What cannot follow because nothing is there to be followed is not to blame."""
+        serving = running_of(record)
+        gone = ["it has ended"] if serving is None else await self._leadership.obstacles(serving)
+        if gone:
+            raise ProblemError(
+                "instance-not-running",
+                f"instance {record.instance.id!r}: what its second slot was to follow does not "
+                f"answer: {gone[0]}",
+            )
 
     async def _held(
         self,
@@ -239,14 +259,17 @@ class Slots:
         kind: str,
         cause: Cause,
         work: Callable[[Record, OperationInFlight], Awaitable[Record]],
+        *,
+        successor: str = "",
     ) -> Record:
-        """Hold the running instance for the work."""
+        """Hold the running instance for the work, or one whose `successor` runs on alone."""
         mine = self._calls.begun(kind, cause)
         now = self._calls.cause(mine)
 
         async def whole() -> Record:
             held = await self._fleet.change(
-                instance_id, lambda r: slot_transitions.holding(r, instance_id, mine, now)
+                instance_id,
+                lambda r: slot_transitions.holding(r, instance_id, mine, now, successor),
             )
             return await work(held or self._fleet.get(instance_id), mine)
 
@@ -289,8 +312,9 @@ def _require_slot(record: Record, name: str) -> None:
 
 
 def _require_weights(record: Record, weights: Mapping[str, int]) -> None:
-    for name in weights:
-        _require_slot(record, name)
+    for name, weight in weights.items():
+        if weight:
+            _require_slot(record, name)
     if sum(weights.values()) != 100 or min(weights.values()) < 0:
         raise ProblemError(
             "invalid-parameter",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 from draas.contract.problems import ProblemError
@@ -42,6 +43,8 @@ class Traffic:
     async def direct(self, record: Record, drain: float = 0.0) -> None:
         """See that the instance is reached as its record says; what it has left drains.
 
+        All routes at once, so that `drain` is the time of the whole and not of each.
+
         Raises:
             ProblemError: the router did not do it (router-failed); again is safe.
         """
@@ -49,17 +52,22 @@ class Traffic:
             return
         wanted = {route.name: route for route in routes_of(record)}
         present = self._routed.setdefault(record.instance.id, {})
-        try:
-            for name, route in wanted.items():
-                present[name] = route
-                await self._router.ensure(route, drain)
-            for name in present.keys() - wanted.keys():
-                await self._router.remove(name, drain)
-                del present[name]
-        except RouterError as error:
-            raise ProblemError(
-                "router-failed", f"instance {record.instance.id!r}: {error}"
-            ) from None
+        present.update(wanted)
+        outcomes = await asyncio.gather(
+            *(self._router.ensure(route, drain) for route in wanted.values()),
+            *(self._gone(present, name, drain) for name in present.keys() - wanted.keys()),
+            return_exceptions=True,
+        )
+        for error in outcomes:
+            if isinstance(error, RouterError):
+                raise ProblemError("router-failed", f"instance {record.instance.id!r}: {error}")
+            if error is not None:
+                raise error
+
+    async def _gone(self, present: dict[str, Route], name: str, drain: float) -> None:
+        assert self._router is not None
+        await self._router.remove(name, drain)
+        del present[name]
 
     async def withdraw(self, instance_id: str) -> None:
         """Nothing of the instance is reached any more.

@@ -89,6 +89,13 @@ def starting(
     )
 
 
+def placed_anew(record: Record | None, slot: Slot, cause: Cause) -> Transition:
+    """The slot that is being started, at other ports."""
+    if record is None or record.slot is None:
+        return Transition(record)
+    return transition(record, put(record, slot=slot), cause)
+
+
 def ready(record: Record, running: Running, cause: Cause) -> Transition:
     """It answers: Running, as the process that the platform named."""
     if record.slot is None:

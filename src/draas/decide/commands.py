@@ -48,7 +48,9 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Prove:
-    """Look whether the candidate is healthy, runs its target and gives the same rows."""
+    """Look whether the candidate is healthy, runs its target and, if asked, gives the same rows."""
+
+    compare: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Analyse:
-    """Look how the slot with the target does beside the other one."""
+    """Look how the slot with the target does beside the other one, and, if asked, at the rows."""
+
+    compare: bool = True
 
 
 @dataclass(frozen=True, slots=True)

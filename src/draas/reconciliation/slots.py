@@ -52,8 +52,10 @@ class SlotExecutor:
         match command:
             case Open():
                 return await self._open(operation)
-            case Prove() | Analyse():
-                return await self._look(operation, with_traffic=command == Analyse())
+            case Prove(compare):
+                return await self._look(operation, compare, with_traffic=False)
+            case Analyse(compare):
+                return await self._look(operation, compare, with_traffic=True)
             case SmokeTest():
                 return await self._smoke_test(operation)
             case Shift(percent):
@@ -98,7 +100,7 @@ class SlotExecutor:
             generation=target.generation,
         )
 
-    async def _look(self, operation: Operation, *, with_traffic: bool) -> Result:
+    async def _look(self, operation: Operation, compare: bool, *, with_traffic: bool) -> Result:
         """A look at the candidate, or at the slot with the target once that serves."""
         try:
             state = await self._targets.wanted(operation)
@@ -113,7 +115,7 @@ class SlotExecutor:
                 return _lost(f"slot {operation.slot!r} is not there any more")
             result = await self._judged(operation, slot)
             traffic = await self._traffic(operation.instance_id) if with_traffic else None
-            if not result.ok:
+            if not (result.ok and compare and self._targets.comparison_due(operation)):
                 return replace(result, traffic=traffic)
             parity = await self._control_plane.parity(operation.instance_id)
             return replace(result, traffic=traffic, parity=parity)

@@ -11,6 +11,7 @@ from draas.client.port import (
     UnreachableError,
 )
 from draas.decide.commands import ErrorClass, Result
+from draas.decide.strategies.watching import comparison_due
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Operation
@@ -96,6 +97,10 @@ class Targets:
         desired = await self._control_plane.desired(state.id)
         same = desired.digest == operation.target_digest
         return None if same or is_older(desired, operation) else desired
+
+    def comparison_due(self, operation: Operation) -> bool:
+        """Whether a look at the operation's candidate is to compare rows by now."""
+        return comparison_due(operation, self._clock.now())
 
     def seconds_left(self, operation: Operation) -> float:
         """What is left of the operation's time, and a second at least."""

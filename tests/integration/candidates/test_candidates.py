@@ -136,6 +136,11 @@ async def test_smoke_tests(test: SmokeTest, failed: str) -> None:
     assert failed in "".join(found)
 
 
+def test_the_file_that_is_given_as_an_example_is_one() -> None:
+    found = read_smoke_tests(str(Path(__file__).parents[3] / "examples" / "smoke-tests.json"))
+    assert [type(each) for each in found] == [HttpTest, CommandTest, QueryTest]
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

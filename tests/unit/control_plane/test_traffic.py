@@ -1,12 +1,15 @@
 """Which routes follow from the records of slots."""
 
+import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
 
 from draas.contract.slots import CANDIDATE
 from draas.control_plane.records import SERVER, Place, Record, put
-from draas.control_plane.traffic import routes_of
+from draas.control_plane.router import Capabilities, Counters, Route, RouterError
+from draas.control_plane.traffic import Traffic, routes_of
 from tests.support.records import record, slot
 
 API = {SERVER: Place("127.0.0.1", 8081, 20000)}
@@ -63,3 +66,48 @@ def test_each_backend_is_the_slots_own_port() -> None:
     found = {route.name: route for route in routes_of(split(50, 50))}
     ports = {name: address.port for name, address in found["a/sources/s:9000"].backends.items()}
     assert ports == {"main": 20001, "second": 20003}
+
+
+class Draining:
+    """A router whose routes have drained once as many as `together` drain at the same time."""
+
+    kind = "draining"
+    capabilities = Capabilities(
+        opens_ports=True, counters=False, histogram=False, inflight=False, mirror=False
+    )
+
+    def __init__(self, together: int) -> None:
+        self._barrier = asyncio.Barrier(together)
+        self.live: dict[str, Route] = {}
+
+    def unavailable(self) -> str | None:
+        return None
+
+    async def open(self, routes: Collection[Route]) -> Mapping[str, RouterError]:
+        self.live = {route.name: route for route in routes}
+        return {}
+
+    async def ensure(self, route: Route, drain: float = 0.0) -> None:
+        await self._barrier.wait()
+        self.live[route.name] = route
+
+    async def remove(self, name: str, drain: float = 0.0) -> None:
+        await self._barrier.wait()
+        del self.live[name]
+
+    async def traffic(self, name: str) -> Mapping[str, Counters]:
+        return {}
+
+    async def close(self) -> None:
+        return None
+
+
+@pytest.mark.timeout(10)
+async def test_all_routes_drain_at_the_same_time() -> None:
+    router = Draining(together=3)
+    traffic = Traffic(router)
+    moved = split(60, 40, **{SERVER: Place("127.0.0.1", 8082, 20002)})
+    await traffic.open([moved])
+    after = put(moved, slot=slot("main", placement=API | PUSHED), spare=None)
+    await traffic.direct(after, drain=30.0)
+    assert router.live == {route.name: route for route in routes_of(after)}

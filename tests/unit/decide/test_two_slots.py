@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from draas.decide.commands import Close, ErrorClass, Result, Switch, TakeBack
+from draas.decide.analysis import AnalysisRules
+from draas.decide.commands import Analyse, Close, ErrorClass, Prove, Result, Switch, TakeBack
 from draas.decide.hand import obeying, refusal
 from draas.decide.rules import Rules
 from draas.decide.strategies import BLUE_GREEN, CANARY, ROLLING_UPDATE, STRATEGIES, chosen
 from draas.decide.strategies.strategy import Strategy
+from draas.decide.strategies.watching import comparison_due
 from draas.model.operation import Hand, Operation, Outcome, Phase, Watch, Wish
 from draas.model.reconciliation import Drift, DriftKind
-from draas.model.slots import Counters, Loss, SlotPlan, Traffic
+from draas.model.slots import Counters, Loss, Parity, QueryParity, SlotPlan, Traffic
 from tests.unit.decide.test_detect import state
 from tests.unit.decide.test_plan import NOW, OPEN_OPERATION, snapshot
 
@@ -304,3 +306,25 @@ def test_a_word_is_obeyed_once() -> None:
     resumed = replace(operation, paused="")
     assert obeying(resumed, paused) is resumed
     assert obeying(at(Phase.ANALYSING, id="another"), paused).paused == ""
+
+
+@pytest.mark.parametrize("phase", [Phase.PROVING, Phase.ANALYSING])
+def test_rows_are_compared_in_each_step_and_seldom_once_they_are_the_same(phase: Phase) -> None:
+    rules = Rules(minimum_healthy_time=timedelta(hours=1))
+    begun = at(phase, phase_since=NOW, watch=SEEN)
+    assert comparison_due(begun, NOW)
+    same = Parity(queries=[QueryParity(id="q", same=True)])
+    looked = CANARY.advance(begun, replace(OK, parity=same), rules, NOW)
+    for seconds, due in ((0.5, False), (4.0, False), (6.0, True)):
+        assert comparison_due(looked, NOW + timedelta(seconds=seconds)) is due
+    again = CANARY.advance(looked, OK, rules, NOW + timedelta(seconds=1))
+    assert again.watch.compared_at == looked.watch.compared_at
+    differs = Parity(queries=[QueryParity(id="q", same=False)])
+    other = CANARY.advance(again, replace(OK, parity=differs), rules, NOW + timedelta(seconds=6))
+    assert comparison_due(other, NOW + timedelta(seconds=6.5))
+
+
+def test_rows_are_not_compared_where_nobody_asked_for_it() -> None:
+    rules = Rules(analysis=AnalysisRules(parity=False))
+    for phase, command in ((Phase.PROVING, Prove(False)), (Phase.SOAKING, Analyse(False))):
+        assert BLUE_GREEN.command(at(phase, BLUE_GREEN), rules) == command

@@ -88,6 +88,10 @@ def command(operation: Operation, rules: Rules) -> Command:
         case Phase.CLOSING | Phase.CLOSING_CANDIDATE as phase:
             candidate = phase is Phase.CLOSING_CANDIDATE
             return Close(candidate, rules.drain_time.total_seconds())
+        case Phase.PROVING:
+            return Prove(rules.analysis.parity)
+        case Phase.ANALYSING | Phase.SOAKING:
+            return Analyse(rules.analysis.parity)
         case phase if phase in _COMMANDS:
             return _COMMANDS[phase]
         case _:
@@ -96,12 +100,9 @@ def command(operation: Operation, rules: Rules) -> Command:
 
 _COMMANDS: dict[Phase, Command] = {
     Phase.OPENING: Open(),
-    Phase.PROVING: Prove(),
     Phase.TESTING: SmokeTest(),
-    Phase.ANALYSING: Analyse(),
     Phase.SWITCHING: Switch(),
     Phase.VERIFYING: Verify(),
-    Phase.SOAKING: Analyse(),
     Phase.TAKING_BACK: TakeBack(),
 }
 

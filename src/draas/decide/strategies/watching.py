@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from draas.decide.analysis import (
     AnalysisRules,
@@ -22,7 +22,18 @@ from draas.model.slots import Traffic
 
 Verdicts = tuple[Verdict, str, Operation]
 """What a look comes to, why, and the operation that remembers it."""
+COMPARED_EVERY = timedelta(seconds=5)
+"""How often rows that were the same are compared again: changes have to wait while they are."""
 Look = Callable[[Operation, Result, Rules, datetime], Verdicts]
+
+
+def comparison_due(operation: Operation, now: datetime) -> bool:
+    """Whether a look is to compare the rows of both slots: in each step, and again after a while.
+
+    What was not found the same is compared at each look.
+    """
+    last = operation.watch.compared_at
+    return last is None or now - last >= COMPARED_EVERY
 
 
 def proved(operation: Operation, result: Result, rules: Rules, now: datetime) -> Verdicts:
@@ -30,8 +41,9 @@ def proved(operation: Operation, result: Result, rules: Rules, now: datetime) ->
 
     What is wrong until the time is over fails, and what nobody can tell then is held as it is.
     """
-    watch, why = replace(operation.watch, checks=result.checks), result.error
-    rows = _parity(result, rules)
+    why, rows = result.error, _parity(result, rules)
+    compared_at = _compared_at(operation, result, rows, now)
+    watch = replace(operation.watch, checks=result.checks, compared_at=compared_at)
     if operation.promoted and rows.verdict is Verdict.INCONCLUSIVE:
         rows = Judgement(Verdict.PASS)
     late = now >= operation.phase_since + rules.health_timeout + rules.minimum_healthy_time
@@ -90,6 +102,7 @@ def watched(operation: Operation, result: Result, rules: Rules, now: datetime) -
         evidence=evidence,
         checks=result.checks,
         judgement=judgement,
+        compared_at=_compared_at(operation, result, rows, now),
     )
     seen = replace(operation, watch=watch)
     if judgement.verdict is Verdict.FAIL and sure:
@@ -175,6 +188,14 @@ def _parity(result: Result, rules: Rules) -> Judgement:
     if not rules.analysis.parity or result.parity is None:
         return Judgement(Verdict.PASS)
     return parity(result.parity)
+
+
+def _compared_at(
+    operation: Operation, result: Result, rows: Judgement, now: datetime
+) -> datetime | None:
+    if result.parity is None:
+        return operation.watch.compared_at
+    return now if rows.verdict is Verdict.PASS else None
 
 
 def _with_rows(operation: Operation, result: Result) -> Operation:
