@@ -179,15 +179,16 @@ async def test_a_candidate_that_cannot_start_does_not_touch_what_serves(
     tmp_path: Path, kind: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
-        bad = {
-            "taken address": {"kind": "http", "host": "127.0.0.1", "port": holder.getsockname()[1]},
-            "unknown kind": {"kind": "nonsense"},
+        taken = {"id": "bad", "kind": "http", "host": "127.0.0.1", "port": holder.getsockname()[1]}
+        unknown = {"id": "bad", "kind": "nonsense", "queries": ["q"]}
+        added = {
+            "taken address": {"op": "add", "path": "/sources/-", "value": taken},
+            "unknown kind": {"op": "add", "path": "/reactions/-", "value": unknown},
         }[kind]
         async with world(tmp_path, settings=by("RollingUpdate")) as made:
             await made.create("a")
             process = await made.process_of("a")
             port = (await made.configuration("a"))["port"]
-            added = {"op": "add", "path": "/sources/-", "value": {"id": "bad", **bad}}
             await made.patch("a", added)
             entry = await ended(made, "rolled-back")
             assert entry["strategy"] == "RollingUpdate"

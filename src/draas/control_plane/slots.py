@@ -23,7 +23,7 @@ from draas.control_plane.placement import losses, obstacles
 from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Launch, LaunchError
-from draas.control_plane.records import Cause, Record, Slot, free_name
+from draas.control_plane.records import Cause, Record, Slot, free_name, slots_of
 from draas.control_plane.traffic import Traffic
 from draas.model.configuration import for_launch
 from draas.model.instance import OperationInFlight
@@ -312,8 +312,9 @@ def _require_slot(record: Record, name: str) -> None:
 
 
 def _require_weights(record: Record, weights: Mapping[str, int]) -> None:
+    there = {slot.name for slot in slots_of(record)}
     for name, weight in weights.items():
-        if weight:
+        if weight or name not in there:  # what has died can still lose its share
             _require_slot(record, name)
     if sum(weights.values()) != 100 or min(weights.values()) < 0:
         raise ProblemError(

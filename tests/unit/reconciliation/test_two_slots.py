@@ -134,7 +134,7 @@ async def test_a_canary_whose_rows_part_later_is_taken_back() -> None:
         await world.control_plane.configure("a", NEW)
         await world.until(lambda: stands_at(world, "analysing"), within=60)
         world.control_plane.other_rows.add(digest(NEW))
-        await world.until(lambda: serves_alone(world, OLD), within=8)
+        await world.until(lambda: serves_alone(world, OLD), within=120)
     assert (await outcomes(world))[1] == "rolled-back"
 
 
