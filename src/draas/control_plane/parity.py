@@ -19,7 +19,9 @@ from draas.control_plane.ports import Observer, Running
 from draas.model.configuration import ConfigurationError, from_snapshot
 
 SETTLING_SECONDS = 2.0
-"""How long the one that follows gets to come to the same rows; changes wait meanwhile."""
+"""How long the one that follows gets to come to the same change; changes wait meanwhile."""
+GRACE_SECONDS = 0.5
+"""How long its queries get to be through with that change."""
 PAUSE = 0.05
 _DEFINING = ("query", "queryLanguage", "sources", "joins", "middleware")
 
@@ -81,18 +83,24 @@ class ParityCheck:
         try:
             if (await self._handover.status(serving)).role == LEADER:
                 leads = serving
-            await self._handover.seal(leads, None)
+            sequence = await self._handover.seal(leads, None)
         except HandoverError as error:
             return [QueryParity(id=query, reason=str(error)[:300]) for query in queries]
         try:
-            async with asyncio.timeout(SETTLING_SECONDS) as limit:
+            follows = spare if leads is serving else serving
+            now = asyncio.get_running_loop().time
+            enough: float | None = None
+            async with asyncio.timeout(SETTLING_SECONDS):
                 while True:
+                    arrived = (await self._handover.status(follows)).sequence >= sequence
+                    if arrived and enough is None:
+                        enough = now() + GRACE_SECONDS
                     found = [await self._once(serving, spare, query) for query in queries]
-                    late = asyncio.get_running_loop().time() + 2 * PAUSE
-                    deadline = limit.when()
-                    if all(each.same for each in found) or (deadline and late > deadline):
+                    if all(each.same for each in found) or (enough and now() > enough):
                         return found
                     await asyncio.sleep(PAUSE)
+        except HandoverError as error:
+            return [QueryParity(id=query, reason=str(error)[:300]) for query in queries]
         except TimeoutError:
             return [QueryParity(id=query, reason="it did not settle in time") for query in queries]
         finally:
