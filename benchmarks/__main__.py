@@ -117,7 +117,7 @@ def _hosts(extent: Extent, directory: Path, rows: list[Row]) -> None:
 def _strategies(extent: Extent, directory: Path, rows: list[Row]) -> None:
     log = directory / "log.txt"
     _take(rows, downtime.measure(log, extent.strategies, extent.changes))
-    _take(rows, hot_apply.measure(log, extent.changes))
+    _take(rows, hot_apply.measure(log, extent.changes, extent.elements // 10))
     _take(rows, router.measure(log, extent.requests, extent.changes))
 
 

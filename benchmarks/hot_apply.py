@@ -1,9 +1,12 @@
-"""One of fifty queries changes in place while orders are pushed; nobody else may miss one."""
+"""One of fifty queries changes in place while orders are pushed; nobody else may miss one.
+
+The changed query gets the elements of its source again, and with it all others do: so it is
+measured with few elements, and once more with many.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import statistics
 import tempfile
 from pathlib import Path
@@ -14,17 +17,16 @@ from benchmarks.whole import Whole, push, query, whole
 
 QUERIES = 50
 CHANGED = 7
-AFTER = 50
-"""Orders that are pushed after the last change."""
+PAUSE = 0.01
 
 
-def measure(log: Path, rounds: int) -> list[Row]:
+def measure(log: Path, rounds: int, many: int) -> list[Row]:
     """The median of the rounds, and what all of the other queries missed in them."""
     with tempfile.TemporaryDirectory() as directory:
-        return asyncio.run(_measure(Path(directory), log, rounds))
+        return asyncio.run(_measure(Path(directory), log, rounds, many))
 
 
-async def _measure(directory: Path, log: Path, rounds: int) -> list[Row]:
+async def _measure(directory: Path, log: Path, rounds: int, many: int) -> list[Row]:
     queries = [query(f"q{number}", f"o.price < 1{number:06}") for number in range(QUERIES)]
     strategy = "--Reconciliation:DefaultStrategy=HotApply"
     times = []
@@ -43,23 +45,27 @@ async def _measure(directory: Path, log: Path, rounds: int) -> list[Row]:
         for number in range(QUERIES):
             if number != CHANGED:
                 missed += pushed - await _rows(made, f"{url}/queries/q{number}/results", pushed)
-    name = f"HotApply of one of {QUERIES} queries under load"
+        for number in range(pushed, many):
+            await push(made, url, number)
+        over_many = await made.changed("many", pointer, queries[0]["query"]) * 1000
+    name = f"HotApply of one of {QUERIES} queries"
     return [
-        Row(f"{name}: PATCH to done", statistics.median(times), "ms"),
-        Row(f"{name}: events that the others missed", missed, "events"),
+        Row(f"{name}, 100 pushes a second: PATCH to done", statistics.median(times), "ms"),
+        Row(f"{name}, 100 pushes a second: events that the others missed", missed, "events"),
+        Row(f"{name}, {many:,} elements: PATCH to done", over_many, "ms"),
     ]
 
 
 async def _push_all(made: Whole, url: str, ending: asyncio.Event) -> int:
-    """One after another, until it is told to end and then some; how many."""
-    left = AFTER
-    for number in itertools.count():
-        if ending.is_set():
-            left -= 1
-            if not left:
-                return number
+    """At a steady pace, until it is told to end; how many."""
+    loop = asyncio.get_running_loop()
+    at, number = loop.time(), 0
+    while not ending.is_set():
         await push(made, url, number)
-    raise AssertionError("it counts for ever")
+        number += 1
+        at = max(at + PAUSE, loop.time() - PAUSE)
+        await asyncio.sleep(max(0.0, at - loop.time()))
+    return number
 
 
 async def _rows(made: Whole, url: str, expected: int) -> int:
