@@ -6,15 +6,14 @@ One mock source, three queries and one log reaction, as the median of several sp
 from __future__ import annotations
 
 import json
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import psutil
+
+from benchmarks.programs import HOST, free_port, program, wait_ready
 
 SPAWNS = 7
 SETTLE_SECONDS = 1.0
@@ -37,45 +36,16 @@ def measure(spawns: int = SPAWNS) -> list[dict[str, object]]:
 
 def _spawn() -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory() as directory:
-        port = _free_port()
+        port = free_port()
         config = Path(directory) / "server.json"
         config.write_text(json.dumps(_configuration(port)))
-        with (Path(directory) / "out.txt").open("wb") as log:
-            began = time.perf_counter()
-            process = subprocess.Popen(
-                [sys.executable, "-m", "draas.entrypoints.instance", "--config", str(config)],
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                _wait_healthy(process, port)
-                milliseconds = (time.perf_counter() - began) * 1000
-                time.sleep(SETTLE_SECONDS)
-                memory = psutil.Process(process.pid).memory_info()
-            finally:
-                process.terminate()
-                process.wait(10)
-        return milliseconds, memory.rss / MIB, (memory.rss - memory.shared) / MIB
-
-
-def _wait_healthy(process: subprocess.Popen[bytes], port: int) -> None:
-    request = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    while process.poll() is None:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-                connection.sendall(request)
-                if connection.recv(12).endswith(b"200"):
-                    return
-        except ConnectionError:
-            time.sleep(0.002)
-    raise RuntimeError(f"the host ended with exit code {process.returncode}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        began = time.perf_counter()
+        with program(Path(directory) / "out.txt", HOST, "--config", str(config)) as process:
+            wait_ready(process, port, "/health")
+            milliseconds = (time.perf_counter() - began) * 1000
+            time.sleep(SETTLE_SECONDS)
+            memory = psutil.Process(process.pid).memory_info()
+    return milliseconds, memory.rss / MIB, (memory.rss - memory.shared) / MIB
 
 
 def _configuration(port: int) -> dict[str, object]:

@@ -5,11 +5,7 @@ The first start makes the store, for which it loads more; the figures are of tho
 
 from __future__ import annotations
 
-import http.client
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.lines import Child, cpu_of, rss_of
+from benchmarks.programs import DRAAS, free_port, program, wait_ready
 from benchmarks.rows import Row
 
 RSS_MIB = {0: 90, 1_000: 91, 10_000: 100}
 PER_INSTANCE_KIB = 1.0
 SETTLE_SECONDS = 1.0
-PATIENCE = 30.0
 
 
 def measure(
@@ -59,42 +55,9 @@ def measure(
 @contextmanager
 def _daemon(url: str, data: str, log: Path) -> Iterator[tuple[int, float]]:
     """A daemon that is ready; its process id and the seconds that this took."""
-    with log.open("ab") as output:
-        port = _free_port()
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "draas.entrypoints.draas", "daemon", "--data", data),
-                *("--port", str(port), f"--ControlPlaneUrl={url}"),
-            ],
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            _wait_ready(process, port, began + PATIENCE)
-            yield process.pid, time.perf_counter() - began
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-
-
-def _wait_ready(process: subprocess.Popen[bytes], port: int, deadline: float) -> None:
-    while process.poll() is None and time.perf_counter() < deadline:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/ready")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        finally:
-            connection.close()
-        time.sleep(0.01)
-    raise RuntimeError(f"the daemon is not ready; exit code {process.returncode}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    port = free_port()
+    began = time.perf_counter()
+    options = ("--data", data, "--port", str(port), f"--ControlPlaneUrl={url}")
+    with program(log, DRAAS, "daemon", *options) as process:
+        wait_ready(process, port)
+        yield process.pid, time.perf_counter() - began

@@ -7,9 +7,10 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import msgspec
 import pytest
 
-from draas.client.port import ControlPlane, Order, RefusedError
+from draas.client.port import ControlPlane, FleetStates, Order, RefusedError
 from draas.contract.feed import Change
 from draas.model.configuration import digest
 from draas.model.instance import InstanceState
@@ -27,7 +28,9 @@ class World(Protocol):
 
     plane: ControlPlane
 
-    async def create(self, instance_id: str, document: Mapping[str, Any]) -> None: ...
+    async def create(
+        self, instance_id: str, document: Mapping[str, Any], labels: Mapping[str, str] | None = None
+    ) -> None: ...
 
     async def configure(self, instance_id: str, document: Mapping[str, Any]) -> None: ...
 
@@ -92,6 +95,21 @@ class ControlPlaneContract:
         )
         assert (found.desired_digest, found.applied_digest) == (digest(FIRST), None)
         assert await world.plane.last_good("a") is None
+
+    async def test_labels_are_told_where_there_are_any(self, world: World) -> None:
+        cursor = (await world.plane.fleet() or FleetStates(())).cursor
+        await world.create("a", FIRST, {"region": "north"})
+        await world.create("b", OTHER)
+        listed = await world.plane.fleet()
+        assert listed is not None
+        assert {each.id: each.labels for each in listed.states} == {
+            "a": {"region": "north"},
+            "b": msgspec.UNSET,
+        }
+        assert (await state(world)).labels == {"region": "north"}
+        news = await told(world, cursor, "Created")
+        assert news.state is not None
+        assert news.state.labels == {"region": "north"}
 
     async def test_a_start_runs_what_it_brings_and_keeps_the_users_wish(self, world: World) -> None:
         await world.create("a", FIRST)

@@ -160,6 +160,20 @@ class World:
         found: dict[str, Any] = await self.ask("GET", path, None, 200)
         return found
 
+    async def draas(self, *arguments: str) -> str:
+        """The output of a command of a person that succeeds."""
+        addresses = {"DRAAS_CONTROL_PLANE_URL": self._url, "DRAAS_DAEMON_URL": self._daemon_url}
+        process = await asyncio.create_subprocess_exec(
+            *DRAAS,
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **addresses},
+        )
+        said = (await process.communicate())[0].decode()
+        assert process.returncode == 0, said
+        return said
+
     async def order_daemon(self, path: str, body: Any = None) -> Any:
         """An order to the daemon."""
         return await self._request("POST", self._daemon_url + path, body, None)
@@ -174,10 +188,17 @@ class World:
             except ValueError:
                 return content
 
-    async def create(self, instance_id: str, **changes: Any) -> dict[str, Any]:
+    async def create(
+        self, instance_id: str, *, labels: dict[str, str] | None = None, **changes: Any
+    ) -> dict[str, Any]:
         """A running instance, on a port that nobody else uses, unless one is given."""
         changes.setdefault("port", free_port())
-        body = {"id": instance_id, "name": instance_id, "configuration": configuration(**changes)}
+        body = {
+            "id": instance_id,
+            "name": instance_id,
+            "labels": labels or {},
+            "configuration": configuration(**changes),
+        }
         await self.ask("POST", "/api/servers/instances", body, 201)
         await self.ask("POST", f"/api/servers/instances/{instance_id}/start", None, 200)
         return await self.instance(instance_id)

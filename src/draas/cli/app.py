@@ -209,7 +209,15 @@ def reconcile(
 
 
 @app.command()
-def release(context: typer.Context, instance_id: Id) -> None:
+def release(
+    context: typer.Context,
+    instance_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The instance's id, or a roll-out's digest (sha256:…) for all."
+        ),
+    ],
+) -> None:
     """Lift the quarantine of a configuration that failed, so that it is tried again."""
     from draas.cli import reconcile as command
 

@@ -63,8 +63,11 @@ def _verdict(instance_id: str, plan: dict[str, Any]) -> Code:
 
 
 async def release(session: Session, instance_id: str) -> Code:
-    """Lift a quarantine."""
-    if await session.daemon.release(instance_id):
+    """Lift a quarantine: of an instance, or of a configuration for the whole fleet."""
+    if instance_id.startswith("sha256:"):
+        released = await session.daemon.release_everywhere(instance_id)
+        print(f"{instance_id} released{': ' if released else ''}{', '.join(released)}")
+    elif await session.daemon.release(instance_id):
         print(f"{instance_id} released: its configuration is tried again")
     else:
         print(f"{instance_id} is not in quarantine")

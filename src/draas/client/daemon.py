@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from draas.client.http import MAXIMUM_LIST, HttpClient
 from draas.client.operators import Document, as_object, not_ready
@@ -76,6 +77,11 @@ class Reconciliation:
         """Lift the quarantine of an instance's configurations; whether there was one."""
         path = routes.reconciled(instance_id, "release")
         return bool(as_object(await self.http.request("POST", path)).get("released"))
+
+    async def release_everywhere(self, digest: str) -> list[str]:
+        """Lift the quarantine of a configuration for the whole fleet; on whom it had failed."""
+        path = f"{routes.ROLLOUTS}/{quote(digest, safe='')}/release"
+        return [str(each) for each in as_object(await self.http.request("POST", path))["released"]]
 
     async def audit(self, instance_id: str | None = None, limit: int | None = None) -> list[Any]:
         """Entries of the audit, newest first."""

@@ -18,6 +18,7 @@ CONTROL_PLANES = "/api/control-plane/replicas"
 
 RECONCILED = "/api/reconciliation/instances"
 OPERATIONS = "/api/reconciliation/operations"
+ROLLOUTS = "/api/reconciliation/rollouts"
 AUDIT = "/api/reconciliation/audit"
 AUDIT_VERIFY = "/api/reconciliation/audit/verify"
 

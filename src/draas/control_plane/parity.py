@@ -13,6 +13,7 @@ from draas.contract.drasi_server import LEADER
 from draas.contract.slots import MOST_ROWS, Parity, QueryParity
 from draas.control_plane.fleet import Fleet
 from draas.control_plane.handover import Handover, HandoverError
+from draas.control_plane.leadership import Leadership
 from draas.control_plane.monitor import running_in, running_of
 from draas.control_plane.ports import Observer, Running
 from draas.model.configuration import ConfigurationError, from_snapshot
@@ -32,8 +33,11 @@ class ParityCheck:
     changes while they are compared; those that come meanwhile wait.
     """
 
-    def __init__(self, fleet: Fleet, handover: Handover, observer: Observer) -> None:
+    def __init__(
+        self, fleet: Fleet, handover: Handover, leadership: Leadership, observer: Observer
+    ) -> None:
         self._fleet = fleet
+        self._leadership = leadership
         self._handover = handover
         self._observer = observer
 
@@ -54,7 +58,8 @@ class ParityCheck:
             return Parity(queries=[QueryParity(id="", reason=str(error)[:300])])
         found = [await self._once(serving, spare, query) for query in queries]
         if any(each.same is not True for each in found):
-            found = await self._settled(serving, spare, queries)
+            async with self._leadership.turn(instance_id):
+                found = await self._settled(serving, spare, queries)
         return Parity(queries=found)
 
     async def _unchanged(self, serving: Running, spare: Running) -> list[str]:

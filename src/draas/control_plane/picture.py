@@ -96,7 +96,8 @@ class Picture:
 
 def as_state(record: Record) -> InstanceState:
     """The levels of an instance without what people call it."""
-    return InstanceState(**{name: getattr(record.instance, name) for name in _LEVELS})
+    levels = {name: getattr(record.instance, name) for name in _LEVELS}
+    return InstanceState(**levels | {"labels": record.instance.labels or msgspec.UNSET})
 
 
 _LEVELS = InstanceState.__struct_fields__

@@ -13,15 +13,11 @@ from typing import Any, NamedTuple
 from draas.contract.slots import MAIN, Loss
 from draas.control_plane.records import SERVER, Place
 from draas.model.canonical import Configuration
+from draas.model.own import LISTENING, REGISTERED
 
 INTERNAL_HOST = "127.0.0.1"
-_LISTENING = {"sources": ("http",), "reactions": ("sse",)}
 _HANDED_OVER = ("mock", "http")
 """Source kinds whose elements the server hands over itself."""
-_REGISTERED = {
-    "postgres": {"slotName": "drasi_slot", "publicationName": "drasi_publication"},
-}
-"""Source kinds that read for themselves, with what names them at the database and its default."""
 _HELD = ("log", "http", "sse")
 """Reaction kinds that can wait for the cut-over."""
 _ANY_HOST = "0.0.0.0"
@@ -60,7 +56,7 @@ def placed(
         **configuration,
         **{
             part: [_placed(part, each, placement, slot) for each in configuration.get(part) or ()]
-            for part in _LISTENING
+            for part in LISTENING
         },
     }
 
@@ -78,7 +74,7 @@ def unplaced(
         **seen,
         **{
             part: [_unplaced(part, each, original, placement, slot) for each in seen.get(part, ())]
-            for part in _LISTENING
+            for part in LISTENING
         },
     }
 
@@ -94,7 +90,7 @@ def obstacles(configuration: Mapping[str, Any]) -> list[str]:
                 "share"
             )
     for source in configuration.get("sources") or ():
-        if source["kind"] not in (*_HANDED_OVER, *_REGISTERED):
+        if source["kind"] not in (*_HANDED_OVER, *REGISTERED):
             found.append(
                 f"source {source['id']!r} of kind {source['kind']!r} may not be read by two copies"
             )
@@ -125,7 +121,7 @@ def losses(configuration: Mapping[str, Any]) -> list[Loss]:
 
 
 def _listening(configuration: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for part, kinds in _LISTENING.items():
+    for part, kinds in LISTENING.items():
         for component in configuration.get(part) or ():
             if component["kind"] in kinds:
                 yield f"{part}/{component['id']}", component
@@ -143,7 +139,7 @@ def _placed(
     if place is not None:
         own = {"host": INTERNAL_HOST, "port": place.internal}
     if part == "sources" and slot != MAIN:
-        names = _REGISTERED.get(component["kind"], {})
+        names = REGISTERED.get(component["kind"], {})
         own |= {name: f"{component.get(name, usual)}_{slot}" for name, usual in names.items()}
     return {**component, **own}
 

@@ -1,10 +1,11 @@
 """The same new configuration over many instances: in waves, stopped where it fails, taken back.
 
-Two instances have the same configuration where everything is equal but id, host and port. Those
-under way and those that were changed so lately that they are not proven yet count as unavailable;
-the next begins when there are fewer than the limit. Once it failed on so many that it is to stop,
-or is in quarantine for the whole fleet, nobody begins any more, and what was changed and is not
-proven yet goes back to what it ran before.
+Two instances have the same configuration where everything is equal but what is an instance's own:
+id, addresses at which it or a part of it listens, names at a database. Those under way and those
+that were changed so lately that they are not proven yet count as unavailable; the next begins when
+there are fewer than the limit, in its group where instances are grouped by a label. Once it failed
+on so many that it is to stop, or is in quarantine for the whole fleet, nobody begins any more, and
+what was changed and is not proven yet goes back to what it ran before.
 """
 
 from __future__ import annotations
@@ -15,19 +16,17 @@ from typing import Any
 
 from draas.decide.rules import Rules
 from draas.model.normal import digest_of, normal_form
+from draas.model.own import without_own
 from draas.model.reconciliation import Drift, DriftKind, Gate, Memory, RolloutView
 
 QUARANTINE = "fleet-quarantine"
 ROLLOUT = "rollout"
-OWN = ("id", "host", "port")
-"""What is each instance's own."""
 RECHECK = timedelta(seconds=2)
 
 
 def shared_digest(document: Mapping[str, Any]) -> str:
     """The digest of what instances may have in common."""
-    form = normal_form(document)
-    return digest_of({name: value for name, value in form.items() if name not in OWN})
+    return digest_of(without_own(normal_form(document)))
 
 
 def is_condemned(view: RolloutView, rules: Rules) -> bool:
@@ -68,7 +67,8 @@ def _quarantine(view: RolloutView, rules: Rules) -> Gate:
 def _wave(view: RolloutView, most: int | None, now: datetime) -> Gate:
     if most is None or view.busy < most:
         return Gate(ROLLOUT, True)
-    why = f"{view.busy} others are being brought to the same configuration, or not proven yet"
+    others = f"{view.busy} others" + (f" of group {view.group!r}" if view.group else "")
+    why = f"{others} are being brought to the same configuration, or not proven yet"
     return Gate(ROLLOUT, False, f"{why}; Rollout:MaxUnavailable allows {most}", now + RECHECK)
 
 

@@ -27,7 +27,7 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=
     Digests are those of `draas.model.configuration`; `None` means not known (or, for `applied…`,
     that nothing runs). Enumerations travel as their names, so that a new one breaks nobody.
     `second_slot` says what else runs beside the serving slot: a `candidate`, or one that is
-    `retired`.
+    `retired`. `labels` are told where there are any.
     """
 
     id: str
@@ -44,6 +44,7 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=
     reason: str | None = None
     second_slot: str | None = None
     operation: OperationInFlight | None = None
+    labels: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def compact(state: InstanceState) -> InstanceState:

@@ -142,9 +142,11 @@ class RolloutView:
     """How one configuration does over the fleet; no `digest`: nobody else is concerned.
 
     `busy` are under way or not proven yet, `failed` have it in quarantine, `reason` of one of them.
+    Where instances are grouped, `busy` and `total` are those of `group`.
     """
 
     digest: str = ""
+    group: str = ""
     busy: int = 0
     failed: int = 0
     total: int = 0

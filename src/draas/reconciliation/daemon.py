@@ -77,7 +77,7 @@ class Daemon:
         self.queue = WorkQueue(clock)
         self.counts = CycleCounts()
         self.places = Places(settings.reconciliation.max_concurrent_reconciliations, self._ask)
-        self.fleet = Fleet()
+        self.fleet = Fleet(settings.rollout.group_by)
         audit = settings.reconciliation.enable_audit_logging
         self.shards = Shards(
             leases,
@@ -94,7 +94,8 @@ class Daemon:
             settings.rollout.minimum_healthy_time,
             under_way=self.journal.open.values,
             told=self.shards.told,
-            total=lambda: len(self.fleet.states),
+            group=self.fleet.group,
+            size=self.fleet.groups.size,
         )
         self.connected = asyncio.Event()
         self.control_plane: ControlPlane | None = None

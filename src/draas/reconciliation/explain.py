@@ -9,6 +9,7 @@ from typing import Any
 
 from draas.client.port import ControlPlane, ControlPlaneError, Desired
 from draas.decide.compare import Comparison, compare, compare_observed
+from draas.decide.rollout import shared_digest
 from draas.model.configuration import ConfigurationError
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Drift, DriftKind, Memory
@@ -51,6 +52,18 @@ async def applied_document(
     if state.applied_generation is None:
         return None
     return await control_plane.generation(state.id, state.applied_generation)
+
+
+async def new_to_share(
+    control_plane: ControlPlane, state: InstanceState, memory: Memory, desired: Desired
+) -> str:
+    """The digest of what others may get as well; empty where only what is its own is new."""
+    wanted = shared_digest(desired.document)
+    try:
+        applied = await applied_document(control_plane, state, memory)
+        return "" if applied is not None and shared_digest(applied) == wanted else wanted
+    except (ControlPlaneError, ConfigurationError):
+        return wanted
 
 
 def stored_document(text: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from draas.decide.detect import detect
 from draas.model.instance import InstanceState, compact
 from draas.model.reconciliation import Drift, DriftKind, FleetView, Memory, Plan
 from draas.model.status import InstanceStatus
+from draas.reconciliation.groups import Groups
 from draas.reconciliation.rollouts import Changed
 
 
@@ -20,7 +21,8 @@ class Fleet:
     that a quiet fleet costs nothing, however large.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group_by: str = "") -> None:
+        self.groups = Groups(group_by)
         self.states: dict[str, InstanceState] = {}
         self.unreadable: dict[str, str] = {}
         self.plans: dict[str, Plan] = {}
@@ -35,6 +37,7 @@ class Fleet:
     def put(self, state: InstanceState) -> bool:
         """Take a newer state; whether somebody should look at the instance."""
         state = compact(with_memory(state, self.memories.get(state.id)))
+        state = self.groups.put(state, instead_of=self.states.get(state.id))
         self.unreadable.pop(state.id, None)
         self.states[state.id] = state
         drift = detect(state)
@@ -68,6 +71,7 @@ class Fleet:
 
     def drop(self, instance_id: str) -> None:
         """Forget an instance that is gone (B-19)."""
+        self.groups.forget(self.states.get(instance_id))
         for kept in (self.states, self.unreadable, self.plans, self._drifting, self.memories):
             kept.pop(instance_id, None)
         self.deleted.discard(instance_id)
@@ -107,6 +111,10 @@ class Fleet:
                 for kind in drift.kinds:
                     counts[kind.value] += 1
         return counts
+
+    def group(self, instance_id: str) -> str:
+        """The group that an instance belongs to in roll-outs."""
+        return self.groups.of(self.states.get(instance_id))
 
     @property
     def drifting_count(self) -> int:

@@ -10,9 +10,7 @@ import msgspec
 from draas.client.port import ControlPlane, ControlPlaneError, Desired
 from draas.decide.aftermath import remember
 from draas.decide.commands import ErrorClass, Result
-from draas.decide.compare import Comparison
 from draas.decide.hand import obeying
-from draas.decide.rollout import OWN, shared_digest
 from draas.decide.rules import Rules
 from draas.decide.strategies import STRATEGIES
 from draas.decide.strategies.restart import resumed
@@ -30,7 +28,7 @@ from draas.model.reconciliation import (
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import Executor
 from draas.reconciliation.counts import CycleCounts
-from draas.reconciliation.explain import NOTHING, as_records, explain
+from draas.reconciliation.explain import NOTHING, as_records, explain, new_to_share
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.last_good import last_good
 from draas.reconciliation.observe import Observation
@@ -49,15 +47,6 @@ HELD_RECHECK = timedelta(seconds=5)
 STORE_RETRY = timedelta(seconds=5)
 
 UNDECIDED = (ErrorClass.NOT_YET, ErrorClass.INCONCLUSIVE)
-
-
-def _shared(plan: Plan, target: Desired | None, comparison: Comparison) -> str:
-    """The digest of what others may get as well, where more than host and port is new."""
-    forward = not (plan.exact or plan.restores_last_good)
-    new = any(each.path not in OWN for each in comparison.differences)
-    if target is None or not new or not forward or DriftKind.CONFIGURATION not in plan.drift.kinds:
-        return ""
-    return shared_digest(target.document)
 
 
 def _choice(plan: Plan) -> str:
@@ -104,7 +93,7 @@ class Operations:
             trigger=request.trigger,
             actor=plan.approved_by or request.actor,
             approved=plan.exact or bool(plan.approved_by),
-            shared_digest=_shared(plan, target, comparison),
+            shared_digest=await self._shared(state, plan, target),
             by_choice=plan.by_choice,
             allow_state_loss=plan.allow_state_loss,
             cause=plan.drift.cause,
@@ -140,6 +129,14 @@ class Operations:
             return observation.desired or await self._control_plane.desired(state.id)
         except ControlPlaneError:
             return None
+
+    async def _shared(self, state: InstanceState, plan: Plan, target: Desired | None) -> str:
+        """The digest of a new configuration that others may get as well."""
+        forward = not (plan.exact or plan.restores_last_good)
+        if target is None or not forward or DriftKind.CONFIGURATION not in plan.drift.kinds:
+            return ""
+        memory = self._journal.memory(state.id)
+        return await new_to_share(self._control_plane, state, memory, target)
 
     async def resume(self, operation: Operation) -> datetime | None:
         """Go on with an operation; one that others left is first given back its time.
@@ -210,7 +207,7 @@ class Operations:
     async def _compared_anew(self, operation: Operation) -> Operation:
         """The operation with the differences of its new target to what ran before it."""
         memory = self._journal.memory(operation.instance_id)
-        comparison = NOTHING
+        comparison, shared = NOTHING, ""
         try:
             state = await self._control_plane.state(operation.instance_id)
             desired = await self._control_plane.desired(operation.instance_id)
@@ -224,11 +221,12 @@ class Operations:
             )
             drift = Drift((DriftKind.CONFIGURATION,))
             comparison = await explain(self._control_plane, before, drift, desired, memory)
+            shared = await new_to_share(self._control_plane, before, memory, desired)
         return replace(
             operation,
             summary=comparison.summary,
             differences=as_records(comparison),
-            shared_digest=shared_digest(desired.document) if comparison.differences else "",
+            shared_digest=shared,
         )
 
     async def _next_attempt(self, operation: Operation, result: Result, now: datetime) -> datetime:

@@ -31,7 +31,7 @@ from draas.model.reconciliation import (
 )
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import applied
-from draas.reconciliation.explain import applied_document, explain
+from draas.reconciliation.explain import explain, new_to_share
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.observe import Observation, Observer
@@ -109,11 +109,9 @@ class Reconciler:
         digest = memory.worked_shared if memory.worked_digest == state.desired_digest else ""
         if desired is not None:
             digest = shared_digest(desired.document)
-        if digest and desired is not None and self._rollouts.view(digest).failed:
-            applied = await applied_document(self._control_plane, state, memory)
-            if applied is not None and shared_digest(applied) == digest:
-                return observation  # It runs what failed elsewhere; what is new is its own affair.
-        view = self._rollouts.view(digest)
+            if self._rollouts.view(digest).failed:  # What it runs already, it may go on with.
+                digest = await new_to_share(self._control_plane, state, memory, desired)
+        view = self._rollouts.view(digest, self._fleet.group(state.id))
         return replace(observation, snapshot=replace(snapshot, rollout=view))
 
     async def reconcile(self, instance_id: str, request: Request) -> datetime | None:

@@ -21,6 +21,10 @@ class RolloutOptions:
         "proven yet: a count, or a share of the fleet such as 10%; empty: as many as there are "
         "places",
     )
+    group_by: str = setting(
+        "",
+        help="The name of a label: the limit counts for the instances of each value by themselves",
+    )
     minimum_healthy_time: timedelta = setting(
         timedelta(seconds=10),
         minimum=timedelta(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,9 +60,9 @@ class Changed:
 class Rollouts:
     """Counts by shared digest: who is under way, not proven yet, or has failed.
 
-    `under_way` are the open operations, `told` is what the other daemons tell, `total` the size of
-    the fleet. What others tell may be two seconds old: over several daemons a limit is kept as far
-    as that goes.
+    `under_way` are the open operations, `told` is what the other daemons tell, `group` that of an
+    instance and `size` how many are in it; without groups all are in the one without a name. What
+    others tell may be two seconds old: over several daemons a limit is kept as far as that goes.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Rollouts:
         *,
         under_way: Callable[[], Iterable[Operation]],
         told: Callable[[], Iterable[Mapping[str, Any]]],
-        total: Callable[[], int],
+        group: Callable[[str], str],
+        size: Callable[[str], int],
     ) -> None:
         self._changed = changed
         self._clock = clock
         self._healthy_time = healthy_time
-        self._under_way, self._told, self._total = under_way, told, total
+        self._under_way, self._told = under_way, told
+        self._group, self._size = group, size
         self._beginning: dict[str, str] = {}
 
     def begin(self, instance_id: str, digest: str) -> None:
@@ -89,18 +92,20 @@ class Rollouts:
         """Its operation is stored, or came to nothing."""
         self._beginning.pop(instance_id, None)
 
-    def view(self, digest: str) -> RolloutView:
-        """How a configuration does over the fleet; of nothing where there is no digest."""
+    def view(self, digest: str, group: str = "") -> RolloutView:
+        """How a configuration does, in a group and over the fleet; nothing without a digest."""
         if not digest:
             return RolloutView()
         told = [each["rollouts"][digest] for each in self._told() if digest in _rollouts(each)]
         failed = self._changed.failed(digest)
+        busy = self._busy(digest)[group] + sum(each["busy"].get(group, 0) for each in told)
         reasons = [*failed.values(), *(each["reason"] for each in told if each["reason"])]
         return RolloutView(
             digest=digest,
-            busy=len(self._busy(digest)) + sum(each["busy"] for each in told),
+            group=group,
+            busy=busy,
             failed=len(failed) + sum(each["failed"] for each in told),
-            total=self._total(),
+            total=self._size(group),
             reason=reasons[0] if reasons else "",
         )
 
@@ -108,7 +113,7 @@ class Rollouts:
         """What the other daemons are to know."""
         told = {}
         for digest in self.digests:
-            failed, busy = self._changed.failed(digest), len(self._busy(digest))
+            failed, busy = self._changed.failed(digest), self._busy(digest)
             if busy or failed:
                 reason = next(iter(failed.values()), "")[:LONGEST_REASON]
                 told[digest] = {"busy": busy, "failed": len(failed), "reason": reason}
@@ -120,6 +125,11 @@ class Rollouts:
         under_way = {each.shared_digest for each in self._under_way()}
         return (under_way | set(self._beginning.values()) | self._changed.digests) - {""}
 
+    def groups(self, digest: str) -> list[str]:
+        """The groups in which something is under way, by what all daemons know."""
+        told = [_rollouts(each).get(digest, {"busy": {}})["busy"] for each in self._told()]
+        return sorted({*self._busy(digest), *(group for each in told for group in each)})
+
     def waves(self) -> Iterator[tuple[str, list[str]]]:
         """Each configuration with those that were changed to it and are not proven yet."""
         for digest in self._changed.digests:
@@ -130,10 +140,10 @@ class Rollouts:
         """The instances on which it failed, as far as they are this daemon's."""
         return sorted(self._changed.failed(digest))
 
-    def _busy(self, digest: str) -> set[str]:
+    def _busy(self, digest: str) -> Counter[str]:
         open_now = {each.instance_id for each in self._under_way() if each.shared_digest == digest}
         beginning = {name for name, wanted in self._beginning.items() if wanted == digest}
-        return open_now | beginning | set(self._fresh(digest))
+        return Counter(map(self._group, open_now | beginning | set(self._fresh(digest))))
 
     def _fresh(self, digest: str) -> list[str]:
         return self._changed.fresh(digest, self._clock.now() - self._healthy_time)

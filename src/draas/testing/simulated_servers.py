@@ -6,11 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from draas.model.configuration import digest, observable_digest
 from draas.model.instance import InstanceState, OperationInFlight
 
 PROBATION_SECONDS = 60.0
 """As in the real one: what ends by itself so soon did not prove its configuration."""
+
+
+@dataclass(frozen=True)
+class Fallen:
+    """What ran has ended by itself, why, and with which generation; not everybody has seen it."""
+
+    reason: str
+    generation: int | None
 
 
 @dataclass
@@ -35,6 +45,8 @@ class SimulatedServer:
     starts: int = 0
     fence: int = 0
     operation: OperationInFlight | None = None
+    fallen: Fallen | None = None
+    labels: dict[str, str] = field(default_factory=dict)
     past: list[tuple[float, InstanceState]] = field(default_factory=list)
 
     def doubt(self, now: float, generation: int | None) -> None:
@@ -91,4 +103,5 @@ def state_of(
         last_good_generation=server.good,
         reason=server.reason,
         operation=server.operation,
+        labels=server.labels or msgspec.UNSET,
     )

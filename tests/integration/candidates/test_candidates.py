@@ -114,13 +114,16 @@ PYTHON = sys.executable
         pytest.param(QueryTest(name="t", query="q", minimum_rows=2), "", id="rows"),
         pytest.param(QueryTest(name="t", query="q", rows=[{"n": 1}, {"n": 2}]), "", id="any order"),
         pytest.param(
+            QueryTest(name="t", query="q", rows=[{"n": 1.0}, {"n": 2}]), "", id="the same number"
+        ),
+        pytest.param(
             QueryTest(name="t", query="q", minimum_rows=3, timeout_seconds=0.3),
             "has 2 rows; expected are 3 at least",
             id="too few rows",
         ),
         pytest.param(
-            QueryTest(name="t", query="q", rows=[{"n": 9}], timeout_seconds=0.3),
-            "has other rows (2) than the 1",
+            QueryTest(name="t", query="q", rows=[{"n": 1}, {"n": 9}], timeout_seconds=0.3),
+            'has other rows (2) than the 2 that are expected; {"n":2} is not expected; {"n":9} is',
             id="other rows",
         ),
         pytest.param(
@@ -134,6 +137,11 @@ async def test_smoke_tests(test: SmokeTest, failed: str) -> None:
         found = await smoke_test(session, (test,), "a b", slot(port))
     assert len(found) == bool(failed), found
     assert failed in "".join(found)
+
+
+def test_the_file_that_is_given_as_an_example_is_one() -> None:
+    found = read_smoke_tests(str(Path(__file__).parents[3] / "examples" / "smoke-tests.json"))
+    assert [type(each) for each in found] == [HttpTest, CommandTest, QueryTest]
 
 
 @pytest.mark.parametrize(

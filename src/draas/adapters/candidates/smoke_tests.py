@@ -7,12 +7,15 @@ import contextlib
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import quote
 
 import aiohttp
 
 from draas.adapters.candidates.address import Address, NoAnswerError, address
+from draas.model.json_value import copied, encoded
+from draas.model.secrets import mask
 from draas.model.slots import Slot
 from draas.reconciliation.smoke_tests import CommandTest, HttpTest, QueryTest, SmokeTest
 
@@ -121,13 +124,24 @@ def _rows(test: QueryTest, found: object) -> str:
         return "answered no rows"
     if len(found) < test.minimum_rows:
         return f"has {len(found)} rows; expected are {test.minimum_rows} at least"
-    if test.rows is not None and _sorted(found) != _sorted(test.rows):
-        return f"has other rows ({len(found)}) than the {len(test.rows)} that are expected"
-    return ""
+    if test.rows is None:
+        return ""
+    there, wanted = _counted(found), _counted(test.rows)
+    if there == wanted:
+        return ""
+    why = f"has other rows ({len(found)}) than the {len(test.rows)} that are expected"
+    told = [f"{_told(row)} is not expected" for row in list(there - wanted)[:1]]
+    told += [f"{_told(row)} is missing" for row in list(wanted - there)[:1]]
+    return "; ".join([why, *told])
 
 
-def _sorted(rows: Sequence[object]) -> list[str]:
-    return sorted(json.dumps(row, sort_keys=True) for row in rows)
+def _counted(rows: Sequence[object]) -> Counter[str]:
+    """How often there is which row; a number is the same whether or not it is written as whole."""
+    return Counter(encoded(copied(row, "", [])) for row in rows)
+
+
+def _told(row: str) -> str:
+    return encoded(mask(json.loads(row)))[:TOLD]
 
 
 def _filled(word: str, values: dict[str, str]) -> str:

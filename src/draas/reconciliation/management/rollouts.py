@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 
-from draas.contract.routes import FORWARDED
+from draas.contract.routes import FORWARDED, ROLLOUTS
 from draas.decide.rollout import is_condemned, limit
 from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
@@ -17,7 +17,7 @@ from draas.reconciliation.management.replicas import Replicas
 
 def rollouts_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     """The routes of `/api/reconciliation/rollouts`; every daemon answers from what all tell."""
-    routes = APIRouter(prefix="/api/reconciliation/rollouts", tags=["rollouts"])
+    routes = APIRouter(prefix=ROLLOUTS, tags=["rollouts"])
 
     @routes.get("")
     async def rollouts() -> dict[str, Any]:
@@ -38,7 +38,7 @@ def rollouts_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
             if await reconciler.release(instance_id, actor):
                 lifted.append(instance_id)
         if forwarded is None:
-            path = f"/api/reconciliation/rollouts/{digest}/release"
+            path = f"{ROLLOUTS}/{digest}/release"
             for answer in await replicas.tell(path, actor):
                 lifted += answer.get("released", [])
         for instance_id in list(daemon.fleet.plans):
@@ -49,12 +49,16 @@ def rollouts_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
 
 
 def _shown(daemon: Daemon, digest: str) -> dict[str, Any]:
-    view = daemon.rollouts.view(digest)
+    rollouts, most = daemon.rollouts, daemon.rules.max_unavailable
+    views = [rollouts.view(digest, group) for group in rollouts.groups(digest) or [""]]
+    view = views[0]
     return {
         "digest": digest,
-        "busy": view.busy,
+        "groups": [
+            {"group": each.group, "busy": each.busy, "limit": limit(most, each.total)}
+            for each in views
+        ],
         "failed": view.failed,
-        "limit": limit(daemon.rules.max_unavailable, view.total),
         "stopped": is_condemned(view, daemon.rules),
         "reason": view.reason,
     }
