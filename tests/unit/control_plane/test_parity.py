@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from draas.contract.drasi_server import LEADER
 from draas.contract.slots import MOST_ROWS, Followed
 from draas.control_plane.fleet import Fleet
+from draas.control_plane.leadership import Leadership
 from draas.control_plane.parity import ParityCheck, compared
 from draas.control_plane.ports import Observer, Running
 from draas.testing.virtual_time import run
@@ -91,6 +92,7 @@ def test_rows_count_once_the_follower_is_at_the_same_change(
 ) -> None:
     pair = Pair(arrives, then)
     main, second = (Running("a", name, 1, 1.0, "h", 1) for name in ("main", "second"))
-    check = ParityCheck(cast(Fleet, None), pair, cast(Observer, None))
+    unused = cast(Fleet, None), cast(Leadership, None), cast(Observer, None)
+    check = ParityCheck(unused[0], pair, *unused[1:])
     (found,) = run(check._settled(main, second, ["q"]))
     assert (found.same, pair.sealed) == (same, False)
