@@ -116,7 +116,7 @@ async def test_a_faulty_canary_is_taken_back(tmp_path: Path, case: Fault) -> Non
             "%s: back %.2f s after the first bad answer, %.2f s after bad answer %d, %d in all; %s",
             case.fault,
             (back - bad[0]).total_seconds(),
-            (back - bad[case.enough - 1]).total_seconds(),
+            (back - bad[min(case.enough, len(bad)) - 1]).total_seconds(),
             case.enough,
             len(bad),
             entry["error"],
