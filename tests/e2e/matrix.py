@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,22 +12,50 @@ import psutil
 import pytest
 
 from draas.model.reconciliation import Phase
-from tests.e2e.world import Program, World, free_port
+from tests.e2e.world import Program, World
 
 NEWER = "MATCH (n) RETURN n.value AS value"
-WAY_BACK = (Phase.RESTORING, Phase.VERIFYING_RESTORED)
-CALLING = (Phase.STOPPING, Phase.STARTING, Phase.APPLYING, Phase.RESTORING)
+TAKEN_AWAY = (Phase.TAKING_BACK, Phase.CLOSING_CANDIDATE)
+WAY_BACK = (Phase.RESTORING, *TAKEN_AWAY, Phase.VERIFYING_RESTORED)
+CALLING = (
+    *(Phase.STOPPING, Phase.STARTING, Phase.APPLYING, Phase.RESTORING),
+    *(Phase.OPENING, Phase.SHIFTING, Phase.SWITCHING, Phase.CLOSING, *TAKEN_AWAY),
+)
+"""The phases in which the control plane is told to do something."""
 PHASES = {
     "Restart": [
         Phase.CHECKING,
         Phase.STOPPING,
         Phase.STARTING,
         Phase.VERIFYING,
-        *WAY_BACK,
+        Phase.RESTORING,
+        Phase.VERIFYING_RESTORED,
         Phase.FINISHED,
     ],
     "HotApply": [Phase.CHECKING, Phase.APPLYING, Phase.VERIFYING, Phase.FINISHED],
+    "RollingUpdate": [
+        *(Phase.CHECKING, Phase.OPENING, Phase.PROVING, Phase.SWITCHING, Phase.VERIFYING),
+        *(Phase.CLOSING, Phase.FINISHED, *TAKEN_AWAY, Phase.VERIFYING_RESTORED),
+    ],
+    "BlueGreen": [
+        *(Phase.CHECKING, Phase.OPENING, Phase.PROVING, Phase.TESTING, Phase.SWITCHING),
+        *(Phase.VERIFYING, Phase.SOAKING, Phase.CLOSING, Phase.FINISHED),
+        *(*TAKEN_AWAY, Phase.VERIFYING_RESTORED),
+    ],
+    "Canary": [
+        *(Phase.CHECKING, Phase.OPENING, Phase.PROVING, Phase.SHIFTING, Phase.ANALYSING),
+        *(Phase.SWITCHING, Phase.VERIFYING, Phase.CLOSING, Phase.FINISHED),
+        *(*TAKEN_AWAY, Phase.VERIFYING_RESTORED),
+    ],
 }
+TWO_SLOTS = ("RollingUpdate", "BlueGreen", "Canary")
+HELD_IN = {
+    "RollingUpdate": Phase.VERIFYING,
+    "BlueGreen": Phase.SOAKING,
+    "Canary": Phase.ANALYSING,
+}
+"""Where a roll-out waits for a person who takes it back, if the cell is on the way back."""
+LONG = "00:10:00"
 
 
 @dataclass(frozen=True)
@@ -45,7 +71,7 @@ class Cell:
 
     @property
     def goes_back(self) -> bool:
-        """Whether the phase is reached only where the desired configuration cannot start."""
+        """Whether the phase is reached only where the desired configuration turns out bad."""
         return self.phase in WAY_BACK
 
     @property
@@ -55,21 +81,60 @@ class Cell:
         What failed is tried again where it was not stored that it failed.
         """
         forgotten = self.phase is Phase.RESTORING and self.moment == "storing"
-        return 0 if self.strategy == "HotApply" else 1 + self.goes_back + forgotten
+        return 1 + self.goes_back + forgotten if self.strategy == "Restart" else 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether what it changes is held until a person takes it back."""
+        return self.goes_back and self.strategy in TWO_SLOTS
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Settings under which the cell is reached soon."""
+        return quick(self.strategy, held=self.is_held)
 
     def doomed(
-        self, made: World, how: signal.Signals, name: str = "daemon", port: int | None = None
+        self,
+        made: World,
+        how: signal.Signals,
+        name: str = "daemon",
+        port: int | None = None,
+        victim: int = 0,
     ) -> Program:
-        """The daemon that gets the signal there."""
-        words = ("-m", "tests.support.doomed_daemon", self.phase.value, self.moment, how.name)
-        return made.another_daemon(port=port, name=name, command=(sys.executable, *words))
+        """The daemon that sends the signal there, to itself or to another process."""
+        words = (self.phase.value, self.moment, how.name, str(victim))
+        command = (sys.executable, "-m", "tests.support.doomed_daemon", *words)
+        return made.another_daemon(port=port, name=name, command=command)
 
 
-def cells(*moments: str, quick: Collection[str] | None = None) -> list[Any]:
+def quick(strategy: str, *, held: bool = False) -> tuple[str, ...]:
+    """Settings for an operation that is soon over, or `held` where a person takes it back."""
+    watched = LONG if held and strategy == "RollingUpdate" else "00:00:00"
+    return (
+        "--Reconciliation:RestartDelay=00:00:00.3",
+        f"--Reconciliation:DefaultStrategy={strategy}",
+        "--MonitorInterval=00:00:00.5",
+        "--Health:MinimumHealthyTime=00:00:00.3",
+        f"--Health:StabilizationPeriod={watched}",
+        "--TwoSlots:DrainTime=00:00:01",
+        f"--BlueGreen:SoakTime={LONG if held else '00:00:01'}",
+        *("--Canary:Steps:0=50", "--Canary:Steps:1=100"),
+        f"--Analysis:StepTime={LONG if held else '00:00:00.3'}",
+        "--Analysis:MinimumSamples=5",
+        "--Analysis:MaximumErrorRate=0.5",
+        "--Analysis:LatencySlack=00:00:05",
+    )
+
+
+def cells(
+    *moments: str,
+    quick: Collection[str] | None = None,
+    strategies: Collection[str] = tuple(PHASES),
+) -> list[Any]:
     """Every cell with these moments as test parameters; those that are not quick are marked."""
     found = []
-    for strategy, phases in PHASES.items():
-        for phase in phases:
+    for strategy in strategies:
+        for phase in PHASES[strategy]:
             for moment in moments:
                 cell = Cell(strategy, phase, moment)
                 if moment == "calling" and phase not in CALLING:
@@ -82,46 +147,55 @@ def cells(*moments: str, quick: Collection[str] | None = None) -> list[Any]:
 class Change:
     """An instance on its way to another configuration, and what must have become of it."""
 
-    def __init__(self, made: World, cell: Cell, name: str, port: int) -> None:
-        self._made, self._cell, self.name = made, cell, name
-        self._first, self._port, self._cursor = 0, port, ""
+    patch: dict[str, Any]
+    """What is changed."""
+
+    def __init__(self, made: World, strategy: str, name: str, *, back: bool, starts: int) -> None:
+        self._made, self._strategy, self.name = made, strategy, name
+        self._back, self._starts, self._cursor = back, starts, ""
 
     async def order(self) -> None:
-        """Change its desired configuration as the cell's strategy likes it."""
-        self._first = (await self._made.configuration(self.name))["port"]
+        """Change its desired configuration."""
         self._cursor = (await self._made.changes())["cursor"]
-        if self._cell.strategy == "HotApply":
-            self._port = self._first
-            patch = {"op": "replace", "path": "/queries/0/query", "value": NEWER}
-        else:
-            patch = {"op": "replace", "path": "/port", "value": self._port}
-        await self._made.patch(self.name, patch)
+        await self._made.patch(self.name, self.patch)
+
+    async def urge(self, daemon: str) -> None:
+        """Take it back by the daemon at that URL, where nothing else does."""
+
+    def nobody_noticed(self) -> bool:
+        """Whether nobody who uses it noticed anything; in one slot that is not promised."""
+        return True
 
     async def is_told(self) -> bool:
         """Whether its story has an end."""
         return (await self._made.outcomes(self.name))[-1] in ("succeeded", "rolled-back")
 
     async def check(self) -> None:
-        """One server at its best configuration, one story, nothing done twice."""
-        back = self._cell.goes_back
-        assert await self._made.healthy(self._first if back else self._port)
+        """One server at its best configuration, one story, nothing done twice, nothing open."""
         found = await self._made.instance(self.name)
         assert found["status"] == "Running"
-        assert (found["appliedDigest"] == found["desiredDigest"]) is not back
-        story = await self._made.audit(self.name)
-        ending = "rolled-back" if back else "succeeded"
+        assert found["operation"] is None
+        assert (found["appliedDigest"] == found["desiredDigest"]) is not self._back
+        story = [each for each in await self._made.audit(self.name) if each["outcome"] in ENDS]
+        ending = "rolled-back" if self._back else "succeeded"
         assert [entry["outcome"] for entry in story] == ["started", ending]
         assert len({entry["operationId"] for entry in story}) == 1
-        assert {entry["strategy"] for entry in story} == {self._cell.strategy}
+        assert {entry["strategy"] for entry in story} == {self._strategy}
         steps = await self.steps()
         starts = [step for step in steps if step["newStatus"] == "Starting"]
-        assert len(starts) == self._cell.starts, "nothing is started twice"
+        assert len(starts) == self._starts, "nothing is started twice"
         fences = [step["fence"] for step in steps if step["fence"] is not None]
         assert fences == sorted(fences), "nobody was obeyed after the one that took over"
-        mine = [each for each in self._made.servers() if f"/{self.name}/" in _line(each)]
-        assert [each.pid for each in mine] == [await self._made.process_of(self.name)]
+        assert self.servers() == [await self._made.process_of(self.name)]
+        shown = await self._made.ask_daemon(f"/api/reconciliation/instances/{self.name}")
+        assert shown["state"]["operation"] is None
         verdict = await self._made.ask_daemon("/api/reconciliation/audit/verify")
         assert verdict["intact"] is True
+
+    def servers(self) -> list[int]:
+        """The processes of its servers."""
+        there = self._made.servers()
+        return [each.pid for each in there if f"/{self.name}/" in _line(each)]
 
     async def steps(self) -> list[dict[str, Any]]:
         """What the control plane wrote down of the instance since the change."""
@@ -129,13 +203,8 @@ class Change:
         return [each for each in changes if each["instanceId"] == self.name]
 
 
+ENDS = ("started", "succeeded", "rolled-back", "failed", "superseded")
+
+
 def _line(process: psutil.Process) -> str:
     return " ".join(process.cmdline())
-
-
-@asynccontextmanager
-async def changing(made: World, cell: Cell, name: str) -> AsyncIterator[Change]:
-    """A change of the instance; where the cell goes back, to a port that is taken."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1] if cell.goes_back else free_port()
-        yield Change(made, cell, name, port)

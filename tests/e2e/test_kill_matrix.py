@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from draas.reconciliation.shards import TTL_SECONDS
-from tests.e2e.matrix import PHASES, Cell, cells, changing
+from tests.e2e.changes import changing
+from tests.e2e.matrix import PHASES, Cell, cells
 from tests.e2e.world import World, world
 from tests.support.eventually import eventually
 
@@ -35,46 +36,48 @@ QUICK = [*IN_A_RESTART, "HotApply-applying-after", "HotApply-applying-before"]
 async def made(
     cell: Cell, store: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[World]:
-    settings = (
-        "--Reconciliation:RestartDelay=00:00:00.3",
-        f"--Reconciliation:DefaultStrategy={cell.strategy}",
-    )
+    async with world(tmp_path, daemon=False, settings=on(store, request, cell.settings)) as found:
+        yield found
+
+
+def on(store: str, request: pytest.FixtureRequest, settings: tuple[str, ...]) -> tuple[str, ...]:
     if store == "postgresql":
         settings += (f"--Store={request.getfixturevalue('postgres_url')}",)
-    async with world(tmp_path, daemon=False, settings=settings) as found:
-        yield found
+    return settings
 
 
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("cell", cells("after", "before", quick=QUICK))
 async def test_killed(made: World, cell: Cell) -> None:
-    await made.create("a")
     async with changing(made, cell, "a") as change:
         await change.order()
         doomed = cell.doomed(made, signal.SIGKILL)
         await doomed.spawn()
+        await change.urge(made.daemon_url)
         async with asyncio.timeout(30):
             assert await doomed.ended() == -signal.SIGKILL
         await made.daemon.start()
         await eventually(change.is_told, within=15)
         await change.check()
+        assert change.nobody_noticed()
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("cell", cells("after", "calling", "before"))
 async def test_frozen_for_longer_than_a_lease(made: World, cell: Cell) -> None:
-    await made.create("a")
     async with changing(made, cell, "a") as change:
         await change.order()
         made.daemon = cell.doomed(made, signal.SIGSTOP)
         await made.daemon.spawn()
+        await change.urge(made.daemon_url)
         frozen = psutil.Process(made.daemon.process_id)
         await eventually(lambda: _is_stopped(frozen), within=30)
         await asyncio.sleep(TTL_SECONDS + 1)
         os.kill(frozen.pid, signal.SIGCONT)
         await eventually(change.is_told, within=15)
         await change.check()
+        assert change.nobody_noticed()
 
 
 async def _is_stopped(process: psutil.Process) -> bool:

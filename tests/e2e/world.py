@@ -108,7 +108,11 @@ class World:
     """What a user sees of the fleet, over HTTP."""
 
     def __init__(
-        self, directory: Path, session: aiohttp.ClientSession, settings: tuple[str, ...] = ()
+        self,
+        directory: Path,
+        session: aiohttp.ClientSession,
+        settings: tuple[str, ...] = (),
+        control_plane: tuple[str, ...] = DRAAS,
     ) -> None:
         self.directory = directory
         self._settings = settings
@@ -118,9 +122,10 @@ class World:
             directory / "control-plane.log",
             *("control-plane", "--data", str(directory / "cp"), "--port", str(self._port)),
             *settings,
+            command=control_plane,
         )
         self._url = f"http://127.0.0.1:{self._port}"
-        self._daemon_url = f"http://127.0.0.1:{self._daemon_port}"
+        self.daemon_url = f"http://127.0.0.1:{self._daemon_port}"
         self.daemon = self.another_daemon()
 
     def another_daemon(
@@ -145,7 +150,7 @@ class World:
 
     async def ask_daemon(self, path: str, *, expect: int | None = 200) -> Any:
         """An answer of the daemon as JSON."""
-        return await self._request("GET", self._daemon_url + path, None, expect)
+        return await self._request("GET", self.daemon_url + path, None, expect)
 
     async def replica(self, url: str) -> dict[str, Any]:
         """What the daemon at a URL says of itself and of those that it shares the fleet with."""
@@ -176,7 +181,7 @@ class World:
 
     async def order_daemon(self, path: str, body: Any = None) -> Any:
         """An order to the daemon."""
-        return await self._request("POST", self._daemon_url + path, body, None)
+        return await self._request("POST", self.daemon_url + path, body, None)
 
     async def _request(self, method: str, url: str, body: Any, expect: int | None) -> Any:
         async with self._session.request(method, url, json=body) as answer:
@@ -249,12 +254,12 @@ class World:
         await self._request("DELETE", f"{base}/queries/q", None, 200)
 
     async def ready(self) -> bool:
-        async with self._session.get(self._daemon_url + "/ready") as answer:
+        async with self._session.get(self.daemon_url + "/ready") as answer:
             return answer.status == 200
 
     async def metric(self, line: str) -> float:
         """The value of a series of the daemon, 0 if it is not there."""
-        async with self._session.get(self._daemon_url + "/metrics") as answer:
+        async with self._session.get(self.daemon_url + "/metrics") as answer:
             for row in (await answer.text()).splitlines():
                 if row.startswith(line):
                     return float(row.rsplit(" ", 1)[1])
@@ -290,12 +295,19 @@ class World:
 
 @asynccontextmanager
 async def world(
-    directory: Path, *, daemon: bool = True, settings: tuple[str, ...] = ()
+    directory: Path,
+    *,
+    daemon: bool = True,
+    settings: tuple[str, ...] = (),
+    control_plane: tuple[str, ...] = DRAAS,
 ) -> AsyncIterator[World]:
-    """A control plane and, if wanted, a ready daemon, both with the settings; ended at the end."""
+    """A control plane and, if wanted, a ready daemon, both with the settings; ended at the end.
+
+    `control_plane` is the command that the first is run by.
+    """
     timeout = aiohttp.ClientTimeout(total=45)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        made = World(directory, session, settings)
+        made = World(directory, session, settings, control_plane)
         try:
             await made.control_plane.start()
             if daemon:
