@@ -95,14 +95,10 @@ WITH_ROUTES = [
     Point("RollingUpdate", "sealed", 2, back=True),
     Point("RollingUpdate", "draining", back=True),
 ]
-QUICK = [Point("RollingUpdate", "sealed"), Point("RollingUpdate", "sealed", 2, back=True)]
 
 
 def points(*known: Point) -> list[object]:
-    return [
-        pytest.param(point, id=str(point), marks=() if point in QUICK else (pytest.mark.matrix,))
-        for point in known
-    ]
+    return [pytest.param(point, id=str(point), marks=pytest.mark.matrix) for point in known]
 
 
 @pytest.mark.parametrize("point", points(*POINTS))
