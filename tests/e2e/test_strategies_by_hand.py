@@ -33,7 +33,7 @@ def by(strategy: str) -> tuple[str, ...]:
 
 
 async def command(made: World, *words: str) -> str:
-    done = await draas("--control-plane", made._url, "--daemon", made._daemon_url, *words)
+    done = await draas("--control-plane", made._url, "--daemon", made.daemon_url, *words)
     assert done.code == 0, done.err
     return done.out
 

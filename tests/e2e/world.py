@@ -167,7 +167,7 @@ class World:
 
     async def draas(self, *arguments: str) -> str:
         """The output of a command of a person that succeeds."""
-        addresses = {"DRAAS_CONTROL_PLANE_URL": self._url, "DRAAS_DAEMON_URL": self._daemon_url}
+        addresses = {"DRAAS_CONTROL_PLANE_URL": self._url, "DRAAS_DAEMON_URL": self.daemon_url}
         process = await asyncio.create_subprocess_exec(
             *DRAAS,
             *arguments,
