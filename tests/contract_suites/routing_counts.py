@@ -115,13 +115,20 @@ class CountingContract:
         assert sum(each.requests for each in counters.values()) == 5
         await world.router.remove(name, drain=1)
 
-    async def test_names_that_look_alike_are_two(self, world: World) -> None:
-        dot, colon = await world.backend("dot"), await world.backend("colon")
-        one, other = route(world, dot, name="a.b"), route(world, colon, name="a:b")
-        await world.router.ensure(one)
-        await world.router.ensure(other)
-        assert [await get(each) for each in (one, other)] == [(200, "dot"), (200, "colon")]
-        assert (await world.router.traffic("a.b"))["dot"].requests == 1
+    @pytest.mark.parametrize("names", [("a.b", "a:b"), ("ab", "AB"), ("a", "a/b")], ids=str)
+    async def test_names_that_look_alike_are_two(
+        self, world: World, names: tuple[str, str]
+    ) -> None:
+        backends = [await world.backend("first"), await world.backend("other")]
+        routes = [
+            route(world, backend, name=name) for name, backend in zip(names, backends, strict=True)
+        ]
+        for each in routes:
+            await world.router.ensure(each)
+        assert [await get(each) for each in routes] == [(200, "first"), (200, "other")]
+        assert (await world.router.traffic(names[0]))["first"].requests == 1
+        await world.router.remove(names[0], drain=0)
+        assert await get(routes[1]) == (200, "other")
 
 
 async def truth(value: bool) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +115,24 @@ async def test_a_second_slot_is_opened_switched_to_and_back_under_load(tmp_path:
 
         await eventually(all_told, within=10)
         assert told.rows == dict.fromkeys(expected, 1)
+
+
+async def test_a_candidate_that_died_loses_its_share_of_the_traffic(tmp_path: Path) -> None:
+    base = "/api/servers/instances/shop"
+    async with webhook() as told, world(tmp_path, daemon=False) as made:
+        await made.create("shop", **shop(told.url))
+        candidate = {**await made.configuration("shop"), "logLevel": "debug"}
+        opened = await made.ask("POST", f"{base}/slots", {"configuration": candidate}, 201)
+        weights = {"main": 50, "second": 50}
+        await made.ask("PUT", f"{base}/traffic", {"weights": weights}, 200)
+        os.kill(int(opened["processId"]), signal.SIGKILL)
+
+        async def noticed() -> bool:
+            return (await slots(made))["second"]["processId"] is None
+
+        await eventually(noticed)
+        weights = {"main": 100, "second": 0}
+        await made.ask("PUT", f"{base}/traffic", {"weights": weights}, 200)
+        weights = {"main": 0, "second": 100}
+        refused = await made.ask("PUT", f"{base}/traffic", {"weights": weights}, 404)
+        assert refused["type"] == "urn:draas:problem:slot-not-found"

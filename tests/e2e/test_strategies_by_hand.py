@@ -174,24 +174,26 @@ async def test_its_users_stop_ends_both_slots_and_what_was_under_way(tmp_path: P
         assert len(made.servers()) == 1
 
 
-@pytest.mark.parametrize("kind", ["taken address", "unknown kind"])
+@pytest.mark.parametrize("kind", ["taken address", "bad template"])
 async def test_a_candidate_that_cannot_start_does_not_touch_what_serves(
     tmp_path: Path, kind: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
-        bad = {
-            "taken address": {"kind": "http", "host": "127.0.0.1", "port": holder.getsockname()[1]},
-            "unknown kind": {"kind": "nonsense"},
+        taken = {"id": "bad", "kind": "http", "host": "127.0.0.1", "port": holder.getsockname()[1]}
+        template = {"defaultTemplate": {"added": {"template": "{{#nonsense}}"}}}
+        refused = {"id": "bad", "kind": "log", "queries": ["q"], **template}
+        added = {
+            "taken address": {"op": "add", "path": "/sources/-", "value": taken},
+            "bad template": {"op": "add", "path": "/reactions/-", "value": refused},
         }[kind]
         async with world(tmp_path, settings=by("RollingUpdate")) as made:
             await made.create("a")
             process = await made.process_of("a")
             port = (await made.configuration("a"))["port"]
-            added = {"op": "add", "path": "/sources/-", "value": {"id": "bad", **bad}}
             await made.patch("a", added)
             entry = await ended(made, "rolled-back")
             assert entry["strategy"] == "RollingUpdate"
-            assert ("use" if kind == "taken address" else "nonsense") in entry["error"]
+            assert ("use" if kind == "taken address" else "defaultTemplate") in entry["error"]
             assert await slots(made) == {"main": 100}
             assert [each.pid for each in made.servers()] == [process]
             assert await made.healthy(port)

@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 
 from draas.adapters.clock import SystemClock
-from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.ports import can_bind
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.engine import sqlite_url
@@ -22,7 +21,9 @@ from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings
 from draas.control_plane.platforms import Platforms
 from draas.entrypoints.web_server import WebServer
+from draas.testing.simulated_handover import SimulatedHandover
 from draas.testing.simulated_platform import SimulatedFleet, SimulatedPlatform
+from tests.support.memory_router import MemoryRouter
 
 
 @dataclass
@@ -33,6 +34,7 @@ class World:
     client: httpx.AsyncClient
     plane: ControlPlane
     platform: SimulatedPlatform
+    router: MemoryRouter | None
     database: Path
 
     async def create(self, **members: Any) -> dict[str, Any]:
@@ -68,13 +70,13 @@ async def served(
     *,
     url: str = "",
     host: str | None = None,
+    router: MemoryRouter | None = None,
 ) -> AsyncIterator[World]:
     """A control plane on a file below `data`, or on the store at `url`, as one of its hosts."""
     clock = SystemClock()
     platform = SimulatedPlatform(clock, fleet)
     database = data / "control-plane.sqlite"
     store = await SqlControlPlaneStore.open(url or sqlite_url(database), clock)
-    handover = HandoverClient()
     plane = ControlPlane(
         store,
         Platforms([platform]),
@@ -84,7 +86,8 @@ async def served(
         settings,
         can_bind,
         metrics(),
-        handover=handover,
+        handover=SimulatedHandover(platform.fleet.hosts),
+        router=router,
         host=host,
     )
     await plane.open()
@@ -101,9 +104,8 @@ async def served(
         listens_at = await listening
         plane.hosts.listens_at(listens_at)
         async with httpx.AsyncClient(base_url=listens_at, timeout=30) as client:
-            yield World(listens_at, client, plane, platform, database)
+            yield World(listens_at, client, plane, platform, router, database)
     finally:
         server.end()
         await serving
         await plane.close()
-        await handover.close()

@@ -18,7 +18,7 @@ class Backend:
 
     `/health` is 200 while it lives; `/status/N` answers N; `/held` answers once `release` is set;
     `/events` is a stream that goes on until `release` is set; `/hangup` closes the connection in
-    place of an answer; everything else takes `delays`.
+    place of an answer; `/headers` tells those of the request; everything else takes `delays`.
     """
 
     def __init__(self, name: str, delays: Mapping[str, float] | None = None) -> None:
@@ -41,6 +41,7 @@ class Backend:
         app.router.add_route("*", "/status/{code}", self._status)
         app.router.add_route("*", "/held", self._held)
         app.router.add_get("/events", self._events)
+        app.router.add_get("/headers", self._headers)
         app.router.add_route("*", "/hangup", self._hang_up)
         app.router.add_route("*", "/{rest:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
@@ -76,6 +77,10 @@ class Backend:
         await self.release.wait()
         await response.write(b"data: end\n\n")
         return response
+
+    async def _headers(self, request: web.Request) -> web.Response:
+        told = {name.lower(): value for name, value in request.headers.items()}
+        return web.json_response({"x-backend": self.name, **told})
 
     async def _hang_up(self, request: web.Request) -> web.Response:
         self.bodies.append(await request.read())

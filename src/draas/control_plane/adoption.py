@@ -9,6 +9,7 @@ import msgspec
 
 from draas.contract.slots import MAIN, SECOND
 from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.leadership import Leadership
 from draas.control_plane.monitor import running_in
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Running
@@ -27,8 +28,12 @@ _UNSETTLED = (
 )
 
 
-async def adopt_all(fleet: Fleet, platforms: Platforms, clock: Clock) -> int:
+async def adopt_all(
+    fleet: Fleet, platforms: Platforms, leadership: Leadership, clock: Clock
+) -> int:
     """Settle every instance that was running or changing; how many servers were taken over.
+
+    Where a crash left a server sealed for a second one, it leads on.
 
     Raises:
         StoreError: it could not be recorded; try again.
@@ -37,7 +42,10 @@ async def adopt_all(fleet: Fleet, platforms: Platforms, clock: Clock) -> int:
 
     async def one(record: Record) -> bool:
         async with at_once:
-            return await _adopt(fleet, platforms, record, Cause(stamp(clock.now())))
+            adopted = await _adopt(fleet, platforms, record, Cause(stamp(clock.now())))
+            if record.spare is not None and record.instance.id in fleet:
+                await leadership.mend(fleet.get(record.instance.id))
+            return adopted
 
     concerned = [each for each in fleet if fleet.is_here(each) and _is_unsettled(each)]
     return sum(await asyncio.gather(*(one(record) for record in concerned)))

@@ -92,6 +92,7 @@ class ControlPlane:
             restarts_queries=settings.process.executable_path != "",
             applied=self.monitor.soon,
         )
+        self._leadership = Leadership(handover)
         self.lifecycle = Lifecycle(
             self.fleet,
             calls,
@@ -110,10 +111,10 @@ class ControlPlane:
             platforms,
             placing,
             self.traffic,
-            Leadership(handover),
+            self._leadership,
             switched=self.monitor.soon,
         )
-        self.parity = ParityCheck(self.fleet, handover, observer)
+        self.parity = ParityCheck(self.fleet, handover, self._leadership, observer)
         self.first_answers = FirstAnswers(store, self._finisher)
         self.adopted = False
         self._loops: list[asyncio.Task[None]] = []
@@ -129,7 +130,7 @@ class ControlPlane:
         loop = asyncio.get_running_loop()
         self._loops.append(loop.create_task(self.fleet.write_forever()))
         self._loops.append(loop.create_task(self.store.listen(self._catch_up)))
-        adopted = await adopt_all(self.fleet, self.platforms, self.clock)
+        adopted = await adopt_all(self.fleet, self.platforms, self._leadership, self.clock)
         emit(messages.ADOPTED_AT_START, adopted=adopted, instances=len(self.fleet))
         await self.traffic.open(each for each in self.fleet if self.fleet.is_here(each))
         self._loops.append(loop.create_task(self.monitor.watch_forever()))

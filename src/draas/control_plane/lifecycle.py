@@ -64,6 +64,8 @@ class Lifecycle:
     ) -> Outcome:
         """Run the stored configuration, or `given` instead of it, and answer once it is ready.
 
+        A second slot whose serving one has ended goes first: it may lead.
+
         Raises:
             ProblemError: invalid-configuration, instance-busy, instance-running (with another
                 configuration), platform-unavailable or start-failed.
@@ -74,9 +76,13 @@ class Lifecycle:
         desired = {} if keep_desired else {"desired_run_state": RunState.RUNNING.value}
 
         async def work() -> Outcome:
-            return await self._run(
-                self._fleet.change, platform, instance_id, slot, what, mine, desired
-            )
+            change: Change = self._fleet.change
+            present = self._fleet.get(instance_id)
+            if present.slot is None and present.spare is not None:
+                begun = await self._begin_stop(instance_id, mine, desired, idle_too=True)
+                await self._halt(begun, mine, keep=True, hand_over=True)
+                change = self._finisher.settled
+            return await self._run(change, platform, instance_id, slot, what, mine, desired)
 
         return await self._calls.finish(instance_id, mine, work())
 
@@ -260,7 +266,8 @@ class Lifecycle:
         """
         instance_id = begun.instance.id
         platform = self._platforms.find(begun.instance.platform_type)
-        serving = begun.slot.name if begun.slot else MAIN
+        known = begun.slot or begun.spare
+        serving = known.name if known else MAIN
         ran = False
         try:
             await self._traffic.withdraw(instance_id)

@@ -13,12 +13,15 @@ from draas.contract.drasi_server import LEADER
 from draas.contract.slots import MOST_ROWS, Parity, QueryParity
 from draas.control_plane.fleet import Fleet
 from draas.control_plane.handover import Handover, HandoverError
+from draas.control_plane.leadership import Leadership
 from draas.control_plane.monitor import running_in, running_of
 from draas.control_plane.ports import Observer, Running
 from draas.model.configuration import ConfigurationError, from_snapshot
 
 SETTLING_SECONDS = 2.0
-"""How long the one that follows gets to come to the same rows; changes wait meanwhile."""
+"""How long the one that follows gets to come to the same change; changes wait meanwhile."""
+GRACE_SECONDS = 0.5
+"""How long its queries get to be through with that change."""
 PAUSE = 0.05
 _DEFINING = ("query", "queryLanguage", "sources", "joins", "middleware")
 
@@ -30,8 +33,11 @@ class ParityCheck:
     changes while they are compared; those that come meanwhile wait.
     """
 
-    def __init__(self, fleet: Fleet, handover: Handover, observer: Observer) -> None:
+    def __init__(
+        self, fleet: Fleet, handover: Handover, leadership: Leadership, observer: Observer
+    ) -> None:
         self._fleet = fleet
+        self._leadership = leadership
         self._handover = handover
         self._observer = observer
 
@@ -52,7 +58,8 @@ class ParityCheck:
             return Parity(queries=[QueryParity(id="", reason=str(error)[:300])])
         found = [await self._once(serving, spare, query) for query in queries]
         if any(each.same is not True for each in found):
-            found = await self._settled(serving, spare, queries)
+            async with self._leadership.turn(instance_id):
+                found = await self._settled(serving, spare, queries)
         return Parity(queries=found)
 
     async def _unchanged(self, serving: Running, spare: Running) -> list[str]:
@@ -76,18 +83,24 @@ class ParityCheck:
         try:
             if (await self._handover.status(serving)).role == LEADER:
                 leads = serving
-            await self._handover.seal(leads, None)
+            sequence = await self._handover.seal(leads, None)
         except HandoverError as error:
             return [QueryParity(id=query, reason=str(error)[:300]) for query in queries]
         try:
-            async with asyncio.timeout(SETTLING_SECONDS) as limit:
+            follows = spare if leads is serving else serving
+            now = asyncio.get_running_loop().time
+            enough: float | None = None
+            async with asyncio.timeout(SETTLING_SECONDS):
                 while True:
+                    arrived = (await self._handover.status(follows)).sequence >= sequence
+                    if arrived and enough is None:
+                        enough = now() + GRACE_SECONDS
                     found = [await self._once(serving, spare, query) for query in queries]
-                    late = asyncio.get_running_loop().time() + 2 * PAUSE
-                    deadline = limit.when()
-                    if all(each.same for each in found) or (deadline and late > deadline):
+                    if all(each.same for each in found) or (enough and now() > enough):
                         return found
                     await asyncio.sleep(PAUSE)
+        except HandoverError as error:
+            return [QueryParity(id=query, reason=str(error)[:300]) for query in queries]
         except TimeoutError:
             return [QueryParity(id=query, reason="it did not settle in time") for query in queries]
         finally:

@@ -17,7 +17,7 @@ class Launch:
 
     `host` and `port` are those of the slot and win over the document's. Documents hold secrets:
     `repr` leaves them out. With `follow`, the URL of the slot that leads, it begins with the data
-    of that one and goes on with what that one gets, its reactions held.
+    of that one and goes on with what that one gets, its webhooks and logs held.
     """
 
     instance_id: str

@@ -9,6 +9,7 @@ import msgspec
 from draas.contract.problems import ProblemError
 from draas.contract.slots import CANDIDATE, RETIRED
 from draas.control_plane.fleet import Transition
+from draas.control_plane.monitor import running_in
 from draas.control_plane.ports import Running
 from draas.control_plane.records import Cause, Record, Slot, put
 from draas.control_plane.status import transition
@@ -18,15 +19,21 @@ from draas.model.status import InstanceStatus
 
 
 def holding(
-    record: Record | None, instance_id: str, mine: OperationInFlight, cause: Cause
+    record: Record | None,
+    instance_id: str,
+    mine: OperationInFlight,
+    cause: Cause,
+    successor: str = "",
 ) -> Transition:
-    """Hold a running instance for a call on its slots.
+    """Hold a running instance for a call on its slots; or one whose `successor` runs on alone.
 
     Raises:
         ProblemError: instance-not-found, stale-fence, instance-busy or instance-not-running.
     """
     present = free(record, instance_id, mine)
-    if present.slot is None or present.instance.status != InstanceStatus.RUNNING.value:
+    serves = present.slot is not None and present.instance.status == InstanceStatus.RUNNING.value
+    left = present.slot is None and running_in(present, successor) is not None
+    if not (serves or left):
         raise ProblemError(
             "instance-not-running", f"instance {instance_id!r} does not run; start it"
         )
@@ -76,22 +83,25 @@ def weighed(record: Record, weights: Mapping[str, int], cause: Cause) -> Transit
 
 
 def switched(record: Record, name: str, cause: Cause) -> Transition:
-    """The spare slot serves, with all of the traffic; the one that served is retired.
+    """The spare slot serves, with all of the traffic; the one that served, if any, is retired.
 
     Who goes back to the configuration that was good before takes back that the newer one was good.
     """
     slot, spare = record.slot, record.spare
-    if slot is None or spare is None or spare.name != name:
+    if slot is not None and slot.name == name:
+        return weighed(record, {name: 100}, cause)
+    if spare is None or spare.name != name:
         return Transition(record)
     good = record.instance.last_good_generation
     earlier = record.earlier_good_generation
-    if earlier is not None and spare.generation == earlier and slot.generation == good:
+    if slot and earlier is not None and (spare.generation, slot.generation) == (earlier, good):
         record = put(record, last_good_generation=earlier, earlier_good_generation=None)
     after = put(
         record,
+        status=InstanceStatus.RUNNING.value,
         slot=msgspec.structs.replace(spare, weight=100, at=cause.at),
-        spare=msgspec.structs.replace(slot, weight=0),
-        second_slot=RETIRED,
+        spare=slot and msgspec.structs.replace(slot, weight=0),
+        second_slot=RETIRED if slot else None,
         reason=None,
         observed_components_digest=None,
         started_at=cause.at,

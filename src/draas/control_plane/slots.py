@@ -23,7 +23,7 @@ from draas.control_plane.placement import losses, obstacles
 from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Launch, LaunchError
-from draas.control_plane.records import Cause, Record, Slot, free_name
+from draas.control_plane.records import Cause, Record, Slot, free_name, slots_of
 from draas.control_plane.traffic import Traffic
 from draas.model.configuration import for_launch
 from draas.model.instance import OperationInFlight
@@ -125,6 +125,8 @@ class Slots:
     async def switch(self, instance_id: str, name: str, cause: Cause) -> Record:
         """Let a slot serve, with the lead over the changes and all of the traffic.
 
+        One that was kept takes over as well where the serving one has ended by itself.
+
         Raises:
             ProblemError: instance-busy, instance-not-running, stale-fence, slot-not-found,
                 switch-failed (the other one serves on) or router-failed.
@@ -145,7 +147,7 @@ class Slots:
             self._switched(instance_id)
             return record
 
-        return await self._held(instance_id, "switch", cause, work)
+        return await self._held(instance_id, "switch", cause, work, successor=name)
 
     async def close(self, instance_id: str, name: str, drain: float, cause: Cause) -> Record:
         """Take the spare slot away, once its requests are answered or `drain` seconds are over.
@@ -165,8 +167,8 @@ class Slots:
                 await self._leadership.keep(held)
             except HandoverError as error:
                 raise ProblemError("switch-failed", f"instance {instance_id!r}: {error}") from None
-            alone = msgspec.structs.replace(held, spare=None)
-            await self._traffic.direct(alone, drain)
+            alone = slot_transitions.closed(held, name, self._calls.cause(mine)).record
+            await self._traffic.direct(alone or held, drain)
             platform = self._platforms.find(held.instance.platform_type)
             try:
                 if platform is not None:
@@ -232,6 +234,7 @@ class Slots:
             await self._settled(
                 instance_id, mine, lambda r, now: slot_transitions.closed(r, candidate.name, now)
             )
+            await self._require_served(record)
             raise
         after = await self._settled(
             instance_id, mine, lambda r, now: slot_transitions.opened(r, running, now)
@@ -239,20 +242,34 @@ class Slots:
         await self._traffic.direct(after)
         return after
 
+    async def _require_served(self, record: Record) -> None:
+        """What cannot follow because nothing is there to be followed is not to blame."""
+        serving = running_of(record)
+        gone = ["it has ended"] if serving is None else await self._leadership.obstacles(serving)
+        if gone:
+            raise ProblemError(
+                "instance-not-running",
+                f"instance {record.instance.id!r}: what its second slot was to follow does not "
+                f"answer: {gone[0]}",
+            )
+
     async def _held(
         self,
         instance_id: str,
         kind: str,
         cause: Cause,
         work: Callable[[Record, OperationInFlight], Awaitable[Record]],
+        *,
+        successor: str = "",
     ) -> Record:
-        """Hold the running instance for the work."""
+        """Hold the running instance for the work, or one whose `successor` runs on alone."""
         mine = self._calls.begun(kind, cause)
         now = self._calls.cause(mine)
 
         async def whole() -> Record:
             held = await self._fleet.change(
-                instance_id, lambda r: slot_transitions.holding(r, instance_id, mine, now)
+                instance_id,
+                lambda r: slot_transitions.holding(r, instance_id, mine, now, successor),
             )
             return await work(held or self._fleet.get(instance_id), mine)
 
@@ -295,8 +312,10 @@ def _require_slot(record: Record, name: str) -> None:
 
 
 def _require_weights(record: Record, weights: Mapping[str, int]) -> None:
-    for name in weights:
-        _require_slot(record, name)
+    there = {slot.name for slot in slots_of(record)}
+    for name, weight in weights.items():
+        if weight or name not in there:  # what has died can still lose its share
+            _require_slot(record, name)
     if sum(weights.values()) != 100 or min(weights.values()) < 0:
         raise ProblemError(
             "invalid-parameter",

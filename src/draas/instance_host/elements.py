@@ -1,8 +1,7 @@
 """What the engine has been told of one source: the guard against two of its hazards.
 
 Inserting an element that the engine knows doubles aggregates, and a new query gets no existing
-data. So a known element always goes out as an update, and the whole cache can be replayed as
-updates, which are nothing new to queries that know it already.
+data. So a known element always goes out as an update, and the whole cache can be replayed.
 """
 
 from __future__ import annotations

@@ -1,34 +1,41 @@
 """The embedded Drasi engine, with the rules that its hazards demand.
 
 Engine 0.9.3 keeps per-id state across removal, refuses re-added ids or skips their first events,
-goes deaf when a source is stopped, and kills a reaction whose callback raises. So every component
-gets an engine id that was never used before, an engine source is never stopped, `update_query` is
-never called, and callbacks only hand over. Ids of all kinds share one namespace with the engine.
+goes deaf when a source is stopped, kills a reaction whose callback raises, and holds back a source
+for good once a query of it failed. So every component gets an engine id that was never used before,
+an engine source is never stopped, `update_query` is never called, callbacks only hand over, and
+each query has sources of its own. Ids of all kinds share one namespace with the engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from drasi import Drasi, DrasiError
 
-from draas.contract.drasi_server import QUERY_DEFAULTS
+from draas.contract.drasi_server import ERROR, QUERY_DEFAULTS
 from draas.instance_host.elements import Change
 from draas.instance_host.errors import StartError, invalid
+from draas.instance_host.feed import REFUSALS, Feed, push_to
 
 Deliver = Callable[[dict[str, Any]], None]
+Fail = Callable[[str], None]
 Rows = list[dict[str, Any]]
 
 QUEUE_CAPACITY = 256
 """Changes that may wait before a query that does not say how many."""
-SUBSCRIBER_BUFFER = 1000
-"""Changes that the engine keeps for a query between a source and the query's own queue."""
-MARKER: Change = {"op": "delete", "id": "__draas/settled", "labels": ["__draas"]}
-"""The deletion of an element that never was: it passes through every query and changes nothing."""
+UNREAD = "__draas/unread"
+"""The engine source for changes of sources that no query reads: the engine judges them all."""
 
-REFUSALS = (DrasiError, TypeError, ValueError, OverflowError, KeyError)
-"""What the binding raises for what it cannot take."""
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a query in the engine, and by source id what feeds it."""
+
+    engine_id: str
+    feeds: Mapping[str, Feed]
 
 
 class Engine:
@@ -36,9 +43,9 @@ class Engine:
 
     def __init__(self, drasi: Drasi, instance_id: str, kinds: dict[str, list[str]]) -> None:
         self._drasi = drasi
-        self._used = {instance_id}
+        self._used = {instance_id, UNREAD}
         self._outlets: dict[str, str] = {}
-        self._unsettled: set[str] = set()
+        self._unread = Feed(drasi, UNREAD)
         self.source_kinds = kinds["sources"]
         self.reaction_kinds = kinds["reactions"]
 
@@ -55,6 +62,7 @@ class Engine:
                 raise StartError(f"--plugins-dir {plugins_dir}: {error}") from error
             kinds = cast("dict[str, list[str]]", await drasi.plugin_kinds())
         await drasi.start()
+        await drasi.add_python_source(UNREAD)
         return cls(drasi, instance_id, kinds)
 
     async def close(self) -> None:
@@ -62,12 +70,6 @@ class Engine:
         await self._drasi.close()
 
     # sources
-
-    async def add_source(self, source_id: str) -> str:
-        """A source fed by `push`; its engine id."""
-        engine_id = self._fresh(source_id)
-        await self._drasi.add_python_source(engine_id)
-        return engine_id
 
     async def add_plugin_source(
         self, kind: str, source_id: str, config: dict[str, Any], bootstrap: dict[str, Any] | None
@@ -89,44 +91,30 @@ class Engine:
         except DrasiError as error:
             raise PluginError(str(error)) from error
 
-    async def push(self, engine_id: str, change: Change) -> None:
-        """Hand one change to the queries of a source; `ApiError` (400) if it is malformed."""
-        self._unsettled.add(engine_id)
-        try:
-            await self._drasi.push_change(engine_id, cast(Any, change))
-        except REFUSALS as error:
-            raise invalid("the engine refused the change", str(error)) from error
-
-    async def settle(self, engine_id: str, capacity: int) -> None:
-        """Return when the queries of a source have processed all that was pushed to it.
-
-        The engine says of no query how far it is, but its queues are bounded, in order, and never
-        drop: once as many markers were taken as fit between the source and the slowest query,
-        whose queue holds `capacity`, all that came before the first of them is through. One more
-        is with the task that forwards, one with the query, and one makes it certain.
-        """
-        if engine_id in self._unsettled:
-            self._unsettled.discard(engine_id)
-            for _ in range(SUBSCRIBER_BUFFER + capacity + 3):
-                await self._drasi.push_change(engine_id, cast(Any, MARKER))
-
     async def remove_source(self, engine_id: str) -> None:
-        """Remove a source that no query reads."""
-        self._unsettled.discard(engine_id)
+        """Remove a plugin's source that no query reads."""
         await self._drasi.remove_source(engine_id, cleanup=True)
 
     # queries
 
     async def add_query(
-        self, query: dict[str, Any], engine_sources: dict[str, str], deliver: Deliver
-    ) -> str:
-        """Run a (resolved) query and send its results to `deliver`; its engine id.
+        self, query: dict[str, Any], plugin_sources: Mapping[str, str], deliver: Deliver, fail: Fail
+    ) -> Run:
+        """Run a (resolved) query, send its results to `deliver`, and its end's reason to `fail`.
 
-        `deliver` is called from the engine's threads and must not raise. `QueryError` carries the
-        engine's reason; nothing of the query then stays in the engine.
+        `plugin_sources` tells the engine ids of the sources that it shares with other queries; it
+        gets a feed for each of the others. Both callbacks are called from the engine's threads and
+        must not raise. `QueryError` carries the engine's reason; nothing then stays in the engine.
         """
         engine_id = self._fresh(query["id"])
+        engine_sources = dict(plugin_sources)
+        feeds: dict[str, Feed] = {}
         try:
+            for source_id in [entry["sourceId"] for entry in query["sources"]]:
+                if source_id not in engine_sources:
+                    engine_sources[source_id] = self._fresh(f"{source_id}/{engine_id}")
+                    await self._drasi.add_python_source(engine_sources[source_id])
+                    feeds[source_id] = Feed(self._drasi, engine_sources[source_id])
             await self._drasi.add_query(
                 engine_id,
                 query["query"],
@@ -135,20 +123,29 @@ class Engine:
                 **_query_options(query),
             )
             await self._drasi.wait_for_query(engine_id)
+            await self._drasi.on_query_events(engine_id, _when_failed(fail))
             outlet = self._fresh(f"{engine_id}/out")
             await self._drasi.add_python_reaction(outlet, [engine_id], cast(Any, deliver))
             self._outlets[engine_id] = outlet
         except REFUSALS as error:
-            await self._discard_query(engine_id)
+            await self.remove_query(Run(engine_id, feeds))
             raise QueryError(str(error)) from error
-        return engine_id
+        return Run(engine_id, feeds)
 
-    async def remove_query(self, engine_id: str) -> None:
-        """Remove a query together with what carries its results."""
-        outlet = self._outlets.pop(engine_id, None)
+    async def push(self, feeds: Iterable[Feed], change: Change) -> None:
+        """Hand one change to the queries that still take some; `ApiError` (400) if malformed."""
+        await push_to([feed for feed in feeds if not feed.is_closed] or [self._unread], change)
+
+    async def remove_query(self, run: Run) -> None:
+        """Remove a query together with what feeds it and what carries its results."""
+        outlet = self._outlets.pop(run.engine_id, None)
         if outlet is not None:
             await self._drasi.remove_reaction(outlet, cleanup=True)
-        await self._drasi.remove_query(engine_id)
+        if run.engine_id in await self.query_statuses():
+            await self._drasi.remove_query(run.engine_id)
+        for feed in run.feeds.values():
+            feed.close()
+            await self._drasi.remove_source(feed.engine_id, cleanup=True)
 
     async def results(self, engine_id: str) -> Rows:
         """The rows that a running query holds now; `ApiError` (400) when it does not run."""
@@ -192,10 +189,6 @@ class Engine:
         self._used.add(engine_id)
         return engine_id
 
-    async def _discard_query(self, engine_id: str) -> None:
-        if engine_id in await self.query_statuses():
-            await self.remove_query(engine_id)
-
 
 class QueryError(Exception):
     """The engine refused a query; the text is its reason."""
@@ -208,6 +201,16 @@ class PluginError(Exception):
 def queue_capacity(query: dict[str, Any]) -> int:
     """How many changes may wait before a query."""
     return query.get("priorityQueueCapacity") or QUEUE_CAPACITY
+
+
+def _when_failed(fail: Fail) -> Callable[[Any], None]:
+    """Takes the events of a query, those of before included, and picks out its failure."""
+
+    def take(event: dict[str, Any]) -> None:
+        if event["status"] == ERROR:
+            fail(event.get("message") or "the engine gives no reason")
+
+    return take
 
 
 def _subscription(entry: dict[str, Any], engine_sources: dict[str, str]) -> Any:

@@ -34,6 +34,7 @@ class Following:
         self._registry = registry
         self._sources = sources
         self._leaders: int | None = None
+        self._stream: AsyncGenerator[bytes, None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._step: asyncio.Future[None] | None = None
 
@@ -43,7 +44,7 @@ class Following:
         return None if self._leaders is None else max(0, self._leaders - self._log.sequence)
 
     async def load(self) -> None:
-        """Take all elements, then go on in the background."""
+        """Take all elements; the changes after them wait for `start`."""
         stream = self._open("")
         try:
             header = read_header(await _next(stream))
@@ -59,11 +60,12 @@ class Following:
             raise OSError(_reason(error)) from error
         self._log.adopt(header.sequence, header.terms)
         self._leaders = header.sequence
-        self._task = asyncio.ensure_future(self._run(stream))
+        self._stream = stream
 
     def start(self) -> None:
         """Go on in the background after the last change that was applied."""
-        self._task = asyncio.ensure_future(self._run(None))
+        stream, self._stream = self._stream, None
+        self._task = asyncio.ensure_future(self._run(stream))
 
     async def stop(self) -> None:
         """End, between two changes."""

@@ -2,8 +2,9 @@
 
 A continuous query sees the whole stream of changes in order, so one host, the leader, applies
 changes in its own order and numbers them. A follower applies the same changes in the same order,
-holds its reactions and sends what clients push to its leader. A sealed host has given up the lead:
-pushes wait there until its successor leads, and are then sent to it.
+holds its reactions, except where clients connect to it, and sends what is pushed to its leader. A
+sealed host has given up the lead: pushes wait there until its successor leads, and are then sent to
+it.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Handover:
     def hold(self) -> None:
         """Before components are loaded: neither generate nor react, elements come first."""
         self._sources.leads = False
-        self._reactions.held = True
+        self._reactions.held = self._reactions.loading = True
 
     async def restore(self, header: Header, elements: list[tuple[str, Change]]) -> None:
         """Take the elements of a file as what was there before, and lead."""
@@ -122,9 +123,12 @@ class Handover:
             self.log.open()
             self._following = self._new_following()
             await self._following.load()
+            await self._queries.settle()
         except (OSError, TimeoutError, ValueError, ApiError) as error:
             reason = str(error) or type(error).__name__
             raise StartError(f"--follow {leader}: {reason}") from error
+        self._reactions.loading = False
+        self._following.start()
 
     # changes
 

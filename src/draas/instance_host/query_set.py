@@ -26,7 +26,8 @@ from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import resolve
 
 ATTACHED_BACKLOG = 1000
-QUIET_SECONDS = 0.5
+UNEXPLAINED = "the engine failed to process a change"
+"""The reason of a failure until the engine's own comes, which it may not."""
 
 
 class QuerySet:
@@ -35,6 +36,7 @@ class QuerySet:
     Each start runs the query under a new engine id and replays the elements of its sources, so
     neither a restart nor a new text leaves it deaf, stale or empty. One subscription a query
     carries its results to all consumers, in the event loop, where a raising one harms nobody.
+    A query that fails while it runs takes no more changes, and is in Error until its next start.
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
@@ -44,8 +46,6 @@ class QuerySet:
         self._clock = surroundings.clock
         self._environment = surroundings.environment
         self._loop = asyncio.get_running_loop()
-        self._clogged: set[str] = set()
-        """Sources whose changes the engine still queues for a query that failed."""
 
     async def add(self, document: Document) -> None:
         """Register a query, and run it if it starts by itself.
@@ -72,20 +72,21 @@ class QuerySet:
 
     async def start(self, query: Query) -> None:
         """Run a query that does not run; `ApiError` (500) leaves it in Error."""
-        if query.engine_id is None:
+        if query.status == ERROR:
+            await self._end(query)
+        if query.run is None:
             await self._run(query, "START")
 
     async def stop(self, query: Query) -> None:
         """Stop a query; its consumers stay and hear of it again after the next start."""
         self._refuse_plugin_reactions(query)
-        if query.engine_id is not None:
+        if query.run is not None:
             await self._end(query)
             self._status(query, STOPPED, "query stopped")
 
     async def remove(self, query: Query) -> None:
         """Stop and forget a query; no reaction may take its results."""
-        if query.engine_id is not None:
-            await self._end(query)
+        await self._end(query)
         del self._registry.queries[query.id]
         self._journal.forget(QUERY, query.id)
         for consumer in list(query.consumers):
@@ -97,7 +98,7 @@ class QuerySet:
 
     async def results(self, query: Query) -> list[dict[str, Any]]:
         """The current rows; `ApiError` (400) when the query does not run."""
-        return await self._engine.results(query.engine_id or "")
+        return await self._engine.results(query.run.engine_id if query.run else "")
 
     async def attach(self, query: Query) -> AsyncIterator[Result]:
         """Results from now on, until the query is deleted; the slow lose the oldest."""
@@ -116,89 +117,89 @@ class QuerySet:
             query.consumers.pop(take, None)
 
     async def statuses(self) -> dict[str, str]:
-        """Id → status of every query: the engine's word for those that it runs."""
-        running = await self._engine.query_statuses()
-        return {
-            query.id: running.get(query.engine_id, ERROR) if query.engine_id else query.status
-            for query in self._registry.queries.values()
-        }
+        """Id → status of every query; what failed in the engine is noticed at the latest here."""
+        in_engine = await self._engine.query_statuses()
+        for query in self._registry.queries.values():
+            if query.run is not None and in_engine.get(query.run.engine_id) == ERROR:
+                self._fail(query, query.outlet, UNEXPLAINED)
+        return {query.id: query.status for query in self._registry.queries.values()}
 
     async def _run(self, query: Query, verb: str) -> None:
         self._status(query, STARTING, "query starting")
         read = [self._registry.sources[source_id] for source_id in dict.fromkeys(query.source_ids)]
-        engine_sources = {source.id: source.engine_id for source in read}
+        shared = {source.id: source.engine_id for source in read if source.engine_id is not None}
         async with AsyncExitStack() as held:
             for source in sorted(read, key=lambda source: source.id):
                 await held.enter_async_context(source.order)
+            outlet = query.outlet = Outlet()
+            deliver = partial(self._hand_over, query, outlet)
+            fail = partial(self._hear_of_failure, query, outlet)
             try:
-                query.outlet = Outlet()
-                deliver = partial(self._hand_over, query, query.outlet)
-                query.engine_id = await self._engine.add_query(
-                    query.resolved, engine_sources, deliver
-                )
-                query.outlet.handed = await self._engine.latest(query.engine_id)
+                run = await self._engine.add_query(query.resolved, shared, deliver, fail)
+                outlet.handed = await self._engine.latest(run.engine_id)
+                outlet.source_ids = {engine_id: id for id, engine_id in shared.items()}
+                outlet.source_ids |= {feed.engine_id: id for id, feed in run.feeds.items()}
             except QueryError as error:
                 query.error = str(error)
                 self._status(query, ERROR, f"query did not start: {error}")
                 message = f"query '{query.id}' did not start: {error}"
                 raise ApiError(failed(QUERY, verb), message, str(error)) from error
+            query.run, query.error = run, None
+            self._status(query, RUNNING, "query started")
             for source in read if query.resolved["enableBootstrap"] else ():
                 for change in source.elements.replay():
-                    await self._engine.push(source.engine_id, change)
-        query.error = None
-        self._status(query, RUNNING, "query started")
+                    await self._engine.push([run.feeds[source.id]], change)
 
     async def settle(self) -> None:
         """Return when everything that was pushed is processed, and its results are dispatched.
 
-        Nothing may be pushed meanwhile. What plugins feed to queries is not waited for.
+        Nothing may be pushed meanwhile. What plugins feed to queries is not waited for, nor is a
+        query that failed.
         """
-        await self._end_failed()
-        running = [query for query in self._registry.queries.values() if query.engine_id]
-        for source in self._registry.sources.values():
-            readers = [query for query in running if source.id in query.source_ids]
-            if source.feeder is None or not readers:
-                continue
-            if source.engine_id in self._clogged:
-                await self._quiet(readers)
-            else:
-                capacity = max(queue_capacity(query.resolved) for query in readers)
-                await self._engine.settle(source.engine_id, capacity)
-        for query in running:
-            await query.outlet.reach(await self._engine.latest(query.engine_id or ""))
-
-    async def _quiet(self, queries: list[Query]) -> None:
-        """Wait until queries have brought no result for a while: all that can be done then."""
-        before: list[int] | None = None
-        while before != (now := [await self._engine.latest(q.engine_id or "") for q in queries]):
-            before = now
-            await asyncio.sleep(QUIET_SECONDS)
-
-    async def _end_failed(self) -> None:
-        statuses = await self._engine.query_statuses()
-        for query in self._registry.queries.values():
-            if query.engine_id is not None and statuses.get(query.engine_id) == ERROR:
-                await self._end(query)
-                query.error = "the engine failed to process a change"
-                self._status(query, ERROR, f"query ended: {query.error}")
+        await self.statuses()
+        runs = [(query, query.run) for query in self._registry.queries.values() if query.run]
+        await asyncio.gather(
+            *(
+                feed.settle(queue_capacity(query.resolved))
+                for query, run in runs
+                for feed in run.feeds.values()
+            )
+        )
+        for query, run in runs:
+            await query.outlet.reach(await self._engine.latest(run.engine_id))
 
     async def _end(self, query: Query) -> None:
-        assert query.engine_id is not None
-        engine_id, query.engine_id = query.engine_id, None
-        if (await self._engine.query_statuses()).get(engine_id) == ERROR:
-            read = [self._registry.sources[source_id] for source_id in query.source_ids]
-            self._clogged.update(source.engine_id for source in read)
-        await self._engine.remove_query(engine_id)
+        if query.run is not None:
+            run, query.run = query.run, None
+            await self._engine.remove_query(run)
+
+    def _hear_of_failure(self, query: Query, outlet: Outlet, reason: str) -> None:
+        """Called from the engine's threads."""
+        with suppress(RuntimeError):  # the loop is closed: the host is going down
+            self._loop.call_soon_threadsafe(self._fail, query, outlet, reason)
+
+    def _fail(self, query: Query, outlet: Outlet, reason: str) -> None:
+        """The engine gave up this run of a query: nobody waits for it any more."""
+        is_known = query.status == ERROR and (reason == UNEXPLAINED or query.error != UNEXPLAINED)
+        if query.run is None or query.outlet is not outlet or is_known:
+            return
+        for feed in query.run.feeds.values():
+            feed.close()
+        query.error = reason.replace(f"'{query.run.engine_id}'", f"'{query.id}'")
+        self._status(query, ERROR, query.error)
 
     def _hand_over(self, query: Query, outlet: Outlet, event: Result) -> None:
         """Called from the engine's threads: an exception here would end the subscription."""
         if query.consumers:
             with suppress(RuntimeError):  # the loop is closed: the host is going down
-                self._loop.call_soon_threadsafe(self._dispatch, query, event)
+                self._loop.call_soon_threadsafe(self._dispatch, query, outlet, event)
         outlet.hand(event.get("sequence") or 0)
 
-    def _dispatch(self, query: Query, event: Result) -> None:
-        result = {**event, "query_id": query.id}
+    def _dispatch(self, query: Query, outlet: Outlet, event: Result) -> None:
+        metadata = event.get("metadata") or {}
+        source_id = metadata.get("source_id", "")
+        named = {**metadata, "source_id": outlet.source_ids.get(source_id, source_id)}
+        result = {**event, "query_id": query.id, "metadata": named}
         caused_ns = (event.get("profiling") or {}).get("source_send_ns")
         for consumer, since_ns in list(query.consumers.items()):
             if caused_ns is not None and caused_ns < since_ns:

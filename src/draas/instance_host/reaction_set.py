@@ -32,12 +32,14 @@ class ReactionSet:
     """The reactions of one instance.
 
     Those of the host never enter the engine, which would refuse their ids when they come back.
-    While they are held they run, and drop what they get: another host's reactions deliver it.
-    A plugin's reaction, which cannot be told so, is in the engine only while nothing is held.
+    While another host leads, `held`, they run and drop what they get: that host's reactions deliver
+    it. Only those with clients of their own go on. A plugin's reaction, which cannot be told so, is
+    in the engine only while nothing is held. While elements are loaded, `loading`, none delivers.
     """
 
     def __init__(self, surroundings: Surroundings, queries: QuerySet) -> None:
         self.held = False
+        self.loading = False
         self._engine = surroundings.engine
         self._registry = surroundings.registry
         self._queries = queries
@@ -95,7 +97,7 @@ class ReactionSet:
         if reaction.sink is not None:
             self._consume(reaction, self._consumer(reaction))
         self._status(reaction, RUNNING, "reaction started")
-        if self.held:
+        if self.holds(reaction):
             self._journal.log(REACTION, reaction.id, "Info", HELD)
 
     async def stop(self, reaction: Reaction) -> None:
@@ -112,10 +114,14 @@ class ReactionSet:
             if reaction.sink is not None:
                 await reaction.sink.settle()
 
+    def holds(self, reaction: Reaction) -> bool:
+        """Whether what a reaction gets is dropped, because another host delivers it."""
+        return self.held and not (reaction.sink is not None and reaction.sink.own_clients)
+
     async def hold(self) -> None:
-        """Deliver nothing from now on."""
+        """From now on another host delivers."""
         self.held = True
-        for reaction in self._running():
+        for reaction in filter(self.holds, self._running()):
             if reaction.engine_id is not None:
                 await self._engine.remove_reaction(reaction.engine_id)
                 reaction.engine_id = None
@@ -123,8 +129,9 @@ class ReactionSet:
 
     async def release(self) -> None:
         """Deliver what comes from now on: what came before this call is dropped for good."""
-        self.held = False
-        for reaction in self._running():
+        held = [reaction for reaction in self._running() if self.holds(reaction)]
+        self.held = self.loading = False
+        for reaction in held:
             self._journal.log(REACTION, reaction.id, "Info", "reaction is no longer held")
             if reaction.sink is None:
                 try:
@@ -162,8 +169,9 @@ class ReactionSet:
 
     def _consumer(self, reaction: Reaction) -> Consumer:
         def take(result: Result | None) -> None:
-            if result is not None and reaction.sink is not None and not self.held:
-                reaction.sink.deliver(result)
+            if result is None or reaction.sink is None or self.loading or self.holds(reaction):
+                return
+            reaction.sink.deliver(result)
 
         return reaction.consumer or take
 
@@ -174,7 +182,7 @@ class ReactionSet:
 
     async def _start_plugin(self, reaction: Reaction) -> None:
         queries = [self._registry.queries[query_id] for query_id in reaction.query_ids]
-        engine_ids = [query.engine_id for query in queries if query.engine_id is not None]
+        engine_ids = [q.run.engine_id for q in queries if q.run and q.status == RUNNING]
         if len(engine_ids) < len(queries):
             raise PluginError("one of its queries is not running")
         kind, resolved = reaction.config["kind"], self._resolved(reaction.config)

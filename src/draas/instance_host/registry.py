@@ -1,7 +1,7 @@
 """The host's record of its components: the truth behind every GET and snapshot.
 
 The engine's binding can neither list configurations nor keep a component's raw input, so what
-clients see comes from here, and only the status of a running query comes from the engine.
+clients see comes from here; the engine only tells that a running query failed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from draas.contract.drasi_server import (
 )
 from draas.instance_host.documents import Document
 from draas.instance_host.elements import Elements
+from draas.instance_host.engine import Run
 from draas.instance_host.errors import ApiError
+from draas.instance_host.feed import Feed
 from draas.instance_host.reactions import Result, Sink
 from draas.instance_host.sources import Feeder
 
@@ -33,12 +35,12 @@ Consumer = Callable[[Result | None], None]
 
 @dataclass(slots=True, eq=False)
 class Source:
-    """A source as configured, and what feeds it: `feeder`, or None where a plugin does."""
+    """A source as configured: with a `feeder`, or with an `engine_id` where a plugin runs it."""
 
     id: str
     config: Document
-    engine_id: str
-    feeder: Feeder | None
+    engine_id: str | None = None
+    feeder: Feeder | None = None
     elements: Elements = field(default_factory=Elements)
     order: asyncio.Lock = field(default_factory=asyncio.Lock)
     status: str = ADDED
@@ -52,9 +54,13 @@ class Source:
 
 @dataclass(slots=True, eq=False)
 class Outlet:
-    """What carries the results of one run of a query: `handed` is the last one's sequence."""
+    """What carries the results of one run of a query: `handed` is the last one's sequence.
+
+    `source_ids` tells which source is meant by the engine id of a feed.
+    """
 
     handed: int = 0
+    source_ids: dict[str, str] = field(default_factory=dict)
 
     def hand(self, sequence: int) -> None:
         """A result was handed to the event loop; called from the engine's threads."""
@@ -69,12 +75,12 @@ class Outlet:
 
 @dataclass(slots=True, eq=False)
 class Query:
-    """A query as configured; `engine_id` only while it runs, a new one for every start."""
+    """A query as configured; `run` from its start until its end, also when it failed meanwhile."""
 
     id: str
     config: Document
     resolved: Document
-    engine_id: str | None = None
+    run: Run | None = None
     outlet: Outlet = field(default_factory=Outlet)
     consumers: dict[Consumer, int] = field(default_factory=dict)
     status: str = ADDED
@@ -124,6 +130,11 @@ class Registry:
         self.sources: dict[str, Source] = {}
         self.queries: dict[str, Query] = {}
         self.reactions: dict[str, Reaction] = {}
+
+    def feeds(self, source_id: str) -> list[Feed]:
+        """Where the changes of a source go."""
+        runs = [query.run for query in self.queries.values() if query.run is not None]
+        return [run.feeds[source_id] for run in runs if source_id in run.feeds]
 
     def of(self, kind: str) -> dict[str, Any]:
         """The components of a kind."""

@@ -35,10 +35,10 @@ BUILT_IN_BOOTSTRAP = ("noop", "application")
 class SourceSet:
     """The sources of one instance.
 
-    An engine source is never stopped, because its queries would go deaf: a stop closes the gate
-    between feeder and engine, and a change of configuration swaps the feeder alone. Changes enter
-    by `feed` where this host leads, each numbered in `log`, and by `follow` where another does;
-    `intake` takes those of clients and sends them where they belong.
+    A stop closes the gate between feeder and queries, and a new configuration swaps the feeder
+    alone: an engine source that is stopped leaves its queries deaf. Changes enter by `feed` where
+    this host leads, each numbered in `log`, and by `follow` where another does; `intake` takes
+    those of clients and sends them where they belong.
     """
 
     def __init__(self, surroundings: Surroundings, log: ChangeLog) -> None:
@@ -60,11 +60,10 @@ class SourceSet:
         if kind in self._engine.source_kinds:
             bootstrap = document.get("bootstrapProvider")
             engine_id = await self._add_to_engine(kind, source_id, resolved, bootstrap)
-            source = Source(source_id, document, engine_id, None)
+            source = Source(source_id, document, engine_id)
         else:
-            source = Source(source_id, document, "", None)
+            source = Source(source_id, document)
             source.feeder = self._feeder(source, document)
-            source.engine_id = await self._engine.add_source(source_id)
         self._registry.sources[source_id] = source
         self._journal.event(SOURCE, source_id, source.status, "source added")
         return source
@@ -103,9 +102,9 @@ class SourceSet:
             return
         self._status(source, STARTING, "source starting")
         try:
-            if source.feeder is None:
+            if source.engine_id is not None:
                 await self._engine.start_source(source.engine_id)
-            elif self.leads or not source.feeder.generates:
+            elif source.feeder and (self.leads or not source.feeder.generates):
                 await source.feeder.start()
         except (OSError, PluginError) as error:
             reason = str(error)
@@ -135,9 +134,10 @@ class SourceSet:
 
     async def remove(self, source: Source) -> None:
         """Stop feeding and forget the source; nothing may read it."""
-        if source.feeder is not None:
+        if source.engine_id is None:
             await self.stop(source)
-        await self._engine.remove_source(source.engine_id)
+        else:
+            await self._engine.remove_source(source.engine_id)
         del self._registry.sources[source.id]
         if self.leads and len(source.elements):
             self._log.record(source.id, FORGET)
@@ -201,7 +201,7 @@ class SourceSet:
 
     async def _apply(self, source: Source, change: Change) -> Change:
         safe = source.elements.safe(change)
-        await self._engine.push(source.engine_id, safe)
+        await self._engine.push(self._registry.feeds(source.id), safe)
         source.elements.note(safe)
         return safe
 

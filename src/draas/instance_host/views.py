@@ -85,7 +85,7 @@ def _item(instance: Instance, kind: str, component: Source | Query | Reaction, s
         "status": status,
         "links": {"self": path, "full": f"{path}?view=full"},
     }
-    if isinstance(component, Reaction) and instance.reactions.held:
+    if isinstance(component, Reaction) and instance.reactions.holds(component):
         item["held"] = True
     if status == ERROR and component.error:
         item["error_message"] = component.error

@@ -100,8 +100,8 @@ class Watch:
     `good_since` is when the unbroken row of good looks began, `bad_looks` how long the row of bad
     ones is. `seen` are the counters at the last look, `samples` those of the candidate, and
     `grew_at` when they last became more. `evidence` is what the sequential test has gathered,
-    `checks` and `judgement` are what the last look came to; at `compared_at` the rows of both slots
-    were found the same, and not found to differ since.
+    `checks` and `judgement` are what the last look came to; since `compared_at` the rows of both
+    slots count as the same.
     """
 
     good_since: datetime | None = None

@@ -154,6 +154,7 @@ class SimulatedControlPlane(SimulatedSlots):
                 return
             raise RefusedError(409, "instance-running", "it runs another configuration")
         self.begun.append(call.instance_id)
+        self.slotted.pop(call.instance_id, None)
         async with self._holding(call, server):
             await asyncio.sleep(self.start_seconds)
             self.reach()
@@ -166,7 +167,10 @@ class SimulatedControlPlane(SimulatedSlots):
             self._run(call.instance_id, server, dict(call.document))
 
     async def _act_on_slots(self, call: Call) -> Any:
-        return await self.act_on_slots(call, self._taken(call))
+        server = self._taken(call)
+        self.require_served(call, server)
+        async with self._holding(call, server):
+            return await self.act_on_slots(call, server)
 
     async def _stop(self, call: Call) -> bool:
         server = self._taken(call)
@@ -228,7 +232,9 @@ class SimulatedControlPlane(SimulatedSlots):
             server.operation = None
             if server.status == "Starting":
                 server.status = "Error"
-            self._tell(call.instance_id, "StatusChanged")
+            self._seen_fallen(server)
+            lifecycle = call.kind in ("start", "stop", "apply")
+            self._tell(call.instance_id, "StatusChanged" if lifecycle else "SlotsChanged")
 
     def _server(self, instance_id: str) -> SimulatedServer:
         self.reach()

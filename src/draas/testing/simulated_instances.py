@@ -12,7 +12,7 @@ from draas.client.port import RefusedError, UnreachableError
 from draas.model.clock import Clock
 from draas.model.configuration import canonical, observable_digest
 from draas.model.instance import InstanceState
-from draas.testing.simulated_servers import Digests, SimulatedServer, state_of
+from draas.testing.simulated_servers import Digests, Fallen, SimulatedServer, state_of
 
 LOST = "it did not run when the control plane came back"
 
@@ -108,12 +108,21 @@ class SimulatedInstances:
         """As `crash`."""
         server = self.servers[instance_id]
         ran, server.running = server.running, None
-        if not self.reachable or server.operation is not None:
-            return  # Nobody is there to see it; `recover` or the call under way will.
-        server.doubt(self.clock.monotonic(), self._generation(server, ran))
+        if ran is None:
+            return
+        server.fallen = Fallen(reason, self._generation(server, ran))
+        if self.reachable and server.operation is None:
+            self._seen_fallen(server)
+            self._tell(instance_id, "StatusChanged")
+
+    def _seen_fallen(self, server: SimulatedServer) -> None:
+        """The control plane finds that what ran has ended by itself: when no call holds it."""
+        fallen, server.fallen = server.fallen, None
+        if fallen is None or server.running is not None or server.status != "Running":
+            return
+        server.doubt(self.clock.monotonic(), fallen.generation)
         server.status, server.health = "Error", "Unhealthy"
-        server.reason, server.observed = reason, None
-        self._tell(instance_id, "StatusChanged")
+        server.reason, server.observed = fallen.reason, None
 
     async def tamper(self, instance_id: str, document: Mapping[str, Any]) -> None:
         """Somebody changes the running server through its own API."""
@@ -131,6 +140,7 @@ class SimulatedInstances:
         self.reachable, self._waiting = True, []
         for instance_id, server in self.servers.items():
             stopping, server.operation = server.status == "Stopping", None
+            server.fallen = None
             if stopping:
                 server.running = None
             if server.running is not None:
@@ -147,6 +157,7 @@ class SimulatedInstances:
     def _run(self, instance_id: str, server: SimulatedServer, document: dict[str, Any]) -> None:
         server.running, server.status = document, "Running"
         server.health, server.observed, server.reason = "Unknown", None, None
+        server.fallen = None
         server.started_at = self.clock.monotonic()
         if self.look_seconds:
             self._later(self.look_seconds, self._look, instance_id, document)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from draas.contract.drasi_server import FOLLOWER
+from draas.contract.slots import other
 from draas.control_plane.ports import (
     ComponentStatus,
     Exit,
@@ -21,6 +23,7 @@ from draas.decide.hot_apply import Step
 from draas.model.clock import Clock
 from draas.model.configuration import ConfigurationError, for_launch
 from draas.model.status import Health, PlatformType
+from draas.testing.simulated_handover import SimulatedHost
 
 _KINDS = {"sources": "source", "queries": "query", "reactions": "reaction"}
 
@@ -30,6 +33,7 @@ class _Server:
     running: Running
     launched: dict[str, Any]
     reports: dict[str, Any]
+    host: SimulatedHost
     child: bool = True
 
 
@@ -41,6 +45,10 @@ class SimulatedFleet:
     addresses: dict[tuple[str, int], tuple[str, str]] = field(default_factory=dict)
     refusals: dict[str, tuple[str, int]] = field(default_factory=dict)
     numbers: count[int] = field(default_factory=lambda: count(1000))
+
+    def hosts(self, instance_id: str) -> dict[str, SimulatedHost]:
+        """What runs of an instance, as it hands over, by slot: for `SimulatedHandover`."""
+        return {name: each.host for name, each in self.servers.get(instance_id, {}).items()}
 
 
 class SimulatedPlatform:
@@ -58,6 +66,7 @@ class SimulatedPlatform:
         self._held: set[tuple[str, str]] = set()
         self.unchangeable: set[str] = set()
         self.edits: list[str] = []
+        self.launching: Callable[[Launch], None] = lambda _launch: None
 
     # Breaking things
 
@@ -96,7 +105,8 @@ class SimulatedPlatform:
         return None
 
     async def start(self, launch: Launch) -> Running:
-        """See `Platform.start`."""
+        """See `Platform.start`; `launching` is told of it first."""
+        self.launching(launch)
         key = (launch.instance_id, launch.slot)
         try:
             document = for_launch(launch.configuration, instance_id=launch.instance_id)
@@ -119,7 +129,9 @@ class SimulatedPlatform:
         running = Running(*key, next(self.fleet.numbers), self._clock.now().timestamp(), *address)
         self.fleet.addresses[address] = key
         slots = self.fleet.servers.setdefault(launch.instance_id, {})
-        slots[launch.slot] = _Server(running, document, document)
+        follower = SimulatedHost(FOLLOWER, peer=other(launch.slot))
+        host = follower if launch.follow else SimulatedHost()
+        slots[launch.slot] = _Server(running, document, document, host)
         self._held.add(key)
         return running
 

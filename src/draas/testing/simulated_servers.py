@@ -15,6 +15,14 @@ PROBATION_SECONDS = 60.0
 """As in the real one: what ends by itself so soon did not prove its configuration."""
 
 
+@dataclass(frozen=True)
+class Fallen:
+    """What ran has ended by itself, why, and with which generation; not everybody has seen it."""
+
+    reason: str
+    generation: int | None
+
+
 @dataclass
 class SimulatedServer:
     """One instance: the history of its desired configurations and what runs.
@@ -37,6 +45,7 @@ class SimulatedServer:
     starts: int = 0
     fence: int = 0
     operation: OperationInFlight | None = None
+    fallen: Fallen | None = None
     labels: dict[str, str] = field(default_factory=dict)
     past: list[tuple[float, InstanceState]] = field(default_factory=list)
 

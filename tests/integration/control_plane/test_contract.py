@@ -11,9 +11,13 @@ import pytest
 from draas.client.control_plane import NativeControlPlane
 from draas.client.http import HttpClient
 from draas.contract import routes
+from draas.contract.slots import MAIN
+from draas.testing.configurations import configuration
 from tests.contract_suites.control_planes import ControlPlaneContract
 from tests.contract_suites.fencing import DOCUMENT, FencingContract
+from tests.contract_suites.slots import SlotsContract
 from tests.support.control_plane import World, served
+from tests.support.memory_router import MemoryRouter
 
 INSTANCES = "/api/servers/instances"
 
@@ -41,9 +45,9 @@ class ServedWorld:
         path = f"{INSTANCES}/{instance_id}/{'start' if running else 'stop'}"
         (await self._world.client.post(path)).raise_for_status()
 
-    async def crash(self, instance_id: str) -> None:
+    async def crash(self, instance_id: str, slot: str = MAIN) -> None:
         cursor = await self._world.cursor()
-        self._world.platform.crash(instance_id)
+        self._world.platform.crash(instance_id, slot)
         await self._world.changes(cursor, wait=10)
 
     async def delete(self, instance_id: str) -> None:
@@ -62,6 +66,32 @@ class ServedWorld:
         path = routes.instance("a", action)
         await self._http.request("POST", path, body=body, headers=headers)
 
+    def ends_in_launch(self) -> None:
+        self._world.platform.launching = lambda _: self._world.platform.crash("a", MAIN)
+
+    def forgetful(self) -> Mapping[str, Any]:
+        database = {"host": "h", "database": "d", "user": "u", "password": "${PASSWORD:-x}"}
+        source = {"id": "s", "kind": "postgres", **database}
+        return {**configuration(9124), "sources": [source]}
+
+    def refuse(self, slot: str, call: str) -> None:
+        self._world.platform.fleet.hosts("a")[slot].fails.add(call)
+
+    def roles(self) -> dict[str, str]:
+        return {name: host.role for name, host in self._world.platform.fleet.hosts("a").items()}
+
+    def weights(self) -> dict[str, int]:
+        """The same at every address of the server."""
+        assert self._world.router is not None
+        routes = self._world.router.routes
+        shares = [
+            {backend: weight for backend, weight in route.weights.items() if weight}
+            for name, route in routes.items()
+            if name.startswith("a:")
+        ]
+        assert all(share == shares[0] for share in shares)
+        return shares[0]
+
     async def status(self) -> str:
         found = await self.plane.state("a")
         assert found is not None
@@ -70,7 +100,7 @@ class ServedWorld:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[ServedWorld]:
-    async with served(tmp_path) as world:
+    async with served(tmp_path, router=MemoryRouter()) as world:
         http = HttpClient(world.url, actor="daemon")
         try:
             yield ServedWorld(world, http)
@@ -78,5 +108,5 @@ async def world(tmp_path: Path) -> AsyncIterator[ServedWorld]:
             await http.close()
 
 
-class TestControlPlane(ControlPlaneContract, FencingContract):
+class TestControlPlane(ControlPlaneContract, FencingContract, SlotsContract):
     pass

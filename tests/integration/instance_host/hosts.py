@@ -117,6 +117,38 @@ class Host:
         return await asyncio.wait_for(self.process.wait(), 20)
 
 
+@dataclass
+class Listener:
+    """A client of a stream of events."""
+
+    content: aiohttp.StreamReader
+
+    async def next(self) -> Any:
+        """The next event; comments are skipped."""
+        while not (text := await self.content.readuntil(b"\n\n")).startswith(b"data: "):
+            pass
+        return json.loads(text.removeprefix(b"data: "))
+
+    async def next_id(self) -> str:
+        """The id in the next event's only row, after the change."""
+        [row] = (await self.next())["results"]
+        found: str = row.get("after", row.get("data"))["id"]
+        return found
+
+
+@asynccontextmanager
+async def listening(session: aiohttp.ClientSession, url: str) -> AsyncIterator[Listener]:
+    """Connected to a stream of events, as soon as somebody serves it."""
+    timeout = aiohttp.ClientTimeout(total=30)
+
+    async def connect() -> aiohttp.ClientResponse:
+        return await session.get(url, timeout=timeout)
+
+    async with await eventually(connect, within=START_SECONDS) as response:
+        await response.content.readuntil(b"\n\n")
+        yield Listener(response.content)
+
+
 async def spawn(
     config: Path, output: Path, *arguments: str, **environment: str
 ) -> asyncio.subprocess.Process:

@@ -188,23 +188,6 @@ async def test_a_third_host_takes_over_from_the_second(tmp_path: Path) -> None:
         assert [row["orders"] for row in receiver.of("count")] == [1, 2, 3]
 
 
-async def test_an_sse_client_of_a_follower_hears_what_comes_after_its_promotion(
-    tmp_path: Path,
-) -> None:
-    async with hosts_in(tmp_path) as hosts:
-        live = [{"kind": "sse", "id": "live", "queries": ["all"], "port": source()["port"]}]
-        a = await hosts.start(shop())
-        b = await hosts.follow(a, shop(reactions=live))
-        url = f"http://127.0.0.1:{live[0]['port']}/events"
-        async with b.session.get(url) as stream:
-            await stream.content.readuntil(b"\n\n")
-            await a.push(order("a", 1))
-            await hand_over(a, b)
-            await a.push(order("b", 2))
-            event = json.loads((await stream.content.readuntil(b"\n\n"))[6:])
-            assert [row["data"]["id"] for row in event["results"]] == ["b"]
-
-
 async def test_a_seal_waits_until_slow_webhooks_are_through(tmp_path: Path) -> None:
     async with receiving() as receiver, hosts_in(tmp_path) as hosts:
         a = await hosts.start(shop(receiver))

@@ -100,6 +100,15 @@ async def test_inserting_a_known_element_counts_it_once(tmp_path: Path) -> None:
         assert operations == ["ADD", "UPDATE", "ADD"]
 
 
+async def test_what_the_engine_refuses_is_refused_even_where_no_query_reads(tmp_path: Path) -> None:
+    async with running(tmp_path, configuration(sources=[source()])) as host:
+        status, answer = await host.call("POST", "/sources/orders/push", order("a", 2**70))
+        assert (status, answer["code"]) == (400, "INVALID_REQUEST")
+        await host.push(order("b", 1))
+        await host.do("POST", "/queries", query("all", ALL))
+        await host.has_rows("all", {"id": "b", "price": 1})
+
+
 async def test_a_deleted_element_can_be_inserted_again(tmp_path: Path) -> None:
     async with running(tmp_path, _shop()) as host:
         await host.push(order("a", 1), deletion("a"), order("a", 3))
@@ -188,6 +197,7 @@ async def test_a_raising_reaction_ends_neither_itself_nor_the_others(tmp_path: P
                 await host.push(order(f"o{number}", number))
                 event = json.loads((await stream.content.readuntil(b"\n\n"))[6:])
                 assert event["query_id"] == "all"
+                assert event["metadata"]["source_id"] == "orders"
                 assert event["results"][0]["data"]["id"] == f"o{number}"
         logs = await host.do("GET", "/queries/all/logs")
         assert "a consumer failed: BrokenPipeError" in [entry["message"] for entry in logs]

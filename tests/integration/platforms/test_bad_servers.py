@@ -64,7 +64,11 @@ async def test_a_server_that_never_gets_healthy_is_ended(
             launch(world, tiny(unhealthy=True, stubborn=True, child="forked"))
         )
     assert late.value.exit_code is None
-    assert processes_of(tmp_path) == []
+
+    async def is_gone() -> bool:
+        return processes_of(tmp_path) == []
+
+    await eventually(is_gone, within=5)
     await child_is_gone(tmp_path)
 
 

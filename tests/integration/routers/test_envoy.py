@@ -7,11 +7,13 @@ import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from draas.adapters.routers.envoy import EnvoyRouter
-from draas.control_plane.router import Route, RouterError
-from tests.contract_suites.routing import RoutingContract, get, route
+from draas.adapters.routers.envoy_listeners import split_of
+from draas.control_plane.router import Address, Route, RouterError
+from tests.contract_suites.routing import RoutingContract, get, route, url
 from tests.contract_suites.routing_counts import CountingContract
 from tests.contract_suites.routing_faults import FaultContract
 from tests.support.eventually import eventually
@@ -45,7 +47,6 @@ async def test_nothing_runs_without_a_route(world: RouterWorld) -> None:
     assert len(world.processes()) == 1
     await world.router.remove("i1", drain=0)
     assert world.processes() == []
-    assert list((world.directory / "routes").iterdir()) == []
 
 
 async def test_files_are_for_their_owner_only(world: RouterWorld) -> None:
@@ -54,9 +55,8 @@ async def test_files_are_for_their_owner_only(world: RouterWorld) -> None:
         path.relative_to(world.directory): stat.S_IMODE(path.stat().st_mode)
         for path in [world.directory, *world.directory.rglob("*")]
     }
-    directories = {Path(), Path("routes")}
-    assert modes == {path: 0o700 if path in directories else 0o600 for path in modes}
-    assert len(modes) == 8
+    assert modes == {path: 0o600 if path.name else 0o700 for path in modes}
+    assert len(modes) == 7
 
 
 async def test_a_deep_directory(tmp_path: Path) -> None:
@@ -75,12 +75,9 @@ async def test_the_next_control_plane_has_the_same_process(world: RouterWorld) -
     before = [each.pid for each in world.processes()]
     await get(wanted)
     await world.lose_control_plane()
-    stray = world.directory / "routes" / "stray.json.new"
-    stray.write_text("{")
     assert await world.router.open([wanted]) == {}
     assert [each.pid for each in world.processes()] == before
     assert (await world.router.traffic("i1"))["main"].requests == 1
-    assert not stray.exists()
 
 
 async def test_one_that_was_started_otherwise_is_replaced(
@@ -129,3 +126,34 @@ async def test_a_program_that_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(RouterError, match=f"'{program}' is not there or not executable"):
         await world.router.ensure(wanted)
     await world.close()
+
+
+async def test_more_routes_than_the_system_has_watches(world: RouterWorld) -> None:
+    """A user has 128 instances of inotify, as systems are delivered."""
+    main = await world.backend("main")
+    ports: set[int] = set()
+    while len(ports) < 140:
+        ports.add(world.free_port())
+    routes = [
+        route(world, main, name=f"i{port}", listen=Address("127.0.0.1", port)) for port in ports
+    ]
+    failed = await world.router.open(routes)
+    assert len(failed) < 10, "other programs may take a port in between"
+    opened = [each for each in routes if each.name not in failed]
+    assert {await get(each) for each in opened} == {(200, "main")}
+
+
+async def test_a_request_cannot_choose_its_route(world: RouterWorld) -> None:
+    main, other = await world.backend("main"), await world.backend("other")
+    one, two = route(world, main), route(world, other, name="i2")
+    for each in (one, two):
+        await world.router.ensure(each)
+    headers = {"x-draas-route": split_of(two)["domains"][0], "host": "anything"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{url(one)}/headers", headers=headers) as answer,
+    ):
+        told = await answer.json()
+    assert told["x-backend"] == "main"
+    assert told["host"] == "anything"
+    assert "x-draas-route" not in told

@@ -1,5 +1,7 @@
 """One slot leads, and after any interruption the same call brings that about."""
 
+import asyncio
+
 import pytest
 
 from draas.contract.drasi_server import FOLLOWER, LEADER, SEALED
@@ -7,7 +9,7 @@ from draas.contract.slots import CANDIDATE, MAIN, SECOND
 from draas.control_plane.handover import HandoverError
 from draas.control_plane.leadership import Leadership
 from draas.control_plane.records import Record, put
-from draas.testing.simulated_handover import SimulatedHandover, SimulatedServer
+from draas.testing.simulated_handover import SimulatedHandover, SimulatedHost
 from tests.support.records import record, slot
 
 
@@ -16,8 +18,22 @@ def two_slots() -> Record:
     return put(record(slot=slot(MAIN, process_id=1)), spare=spare, second_slot=CANDIDATE)
 
 
-def roles(handover: SimulatedHandover) -> dict[str, str]:
-    return {name: server.role for name, server in handover.servers.items()}
+ALONE = put(two_slots(), spare=slot(SECOND, process_id=None))
+"""The second slot has ended."""
+
+
+class Hosts:
+    """Two servers; `roles` are those of them that answer."""
+
+    def __init__(self, main: SimulatedHost, second: SimulatedHost) -> None:
+        self.main, self.second = main, second
+        self.both = {MAIN: main, SECOND: second}
+        self.handover = SimulatedHandover(lambda _instance_id: self.both)
+        self.leadership = Leadership(self.handover)
+
+    @property
+    def roles(self) -> dict[str, str]:
+        return {name: host.role for name, host in self.both.items() if not host.dead}
 
 
 @pytest.mark.parametrize(
@@ -37,36 +53,67 @@ def roles(handover: SimulatedHandover) -> dict[str, str]:
 async def test_the_chosen_one_leads_and_the_other_follows(
     before: dict[str, str], chosen: str
 ) -> None:
-    handover = SimulatedHandover(
-        **{name: SimulatedServer(role, sequence=7) for name, role in before.items()}
-    )
-    await Leadership(handover).give(two_slots(), chosen)
+    hosts = Hosts(*(SimulatedHost(before[name], sequence=7) for name in (MAIN, SECOND)))
+    await hosts.leadership.give(two_slots(), chosen)
     other = SECOND if chosen == MAIN else MAIN
-    assert roles(handover) == {chosen: LEADER, other: FOLLOWER}
+    assert hosts.roles == {chosen: LEADER, other: FOLLOWER}
 
 
 async def test_who_is_not_promoted_leaves_the_lead_where_it_was() -> None:
-    handover = SimulatedHandover(
-        main=SimulatedServer(LEADER), second=SimulatedServer(FOLLOWER, fails={"promote"})
-    )
+    hosts = Hosts(SimulatedHost(LEADER), SimulatedHost(FOLLOWER, fails={"promote"}))
     with pytest.raises(HandoverError):
-        await Leadership(handover).give(two_slots(), SECOND)
-    assert roles(handover) == {MAIN: LEADER, SECOND: FOLLOWER}
+        await hosts.leadership.give(two_slots(), SECOND)
+    assert hosts.roles == {MAIN: LEADER, SECOND: FOLLOWER}
 
 
-async def test_a_dead_leader_is_replaced_from_where_its_follower_is() -> None:
-    handover = SimulatedHandover(
-        main=SimulatedServer(FOLLOWER, sequence=5), second=SimulatedServer(LEADER, dead=True)
+@pytest.mark.parametrize(
+    ("role", "sequence"),
+    [
+        pytest.param(FOLLOWER, 5, id="it followed"),
+        pytest.param(SEALED, 5, id="it was sealed for it"),
+    ],
+)
+async def test_a_dead_leader_is_replaced_from_where_the_other_is(role: str, sequence: int) -> None:
+    hosts = Hosts(
+        SimulatedHost(role, sequence=sequence, peer=SECOND), SimulatedHost(LEADER, dead=True)
     )
-    alone = put(two_slots(), spare=slot(SECOND, process_id=None))
-    await Leadership(handover).give(alone, MAIN)
-    assert (roles(handover)[MAIN], handover.servers[MAIN].sequence) == (LEADER, 5)
+    await hosts.leadership.give(ALONE, MAIN)
+    assert (hosts.roles, hosts.main.sequence) == ({MAIN: LEADER}, sequence)
 
 
 async def test_a_leader_that_may_still_live_is_not_replaced() -> None:
-    handover = SimulatedHandover(
-        main=SimulatedServer(FOLLOWER), second=SimulatedServer(LEADER, dead=True)
-    )
+    hosts = Hosts(SimulatedHost(FOLLOWER), SimulatedHost(LEADER, dead=True))
     with pytest.raises(HandoverError):
-        await Leadership(handover).give(two_slots(), MAIN)
-    assert roles(handover)[MAIN] == FOLLOWER
+        await hosts.leadership.give(two_slots(), MAIN)
+    assert hosts.roles == {MAIN: FOLLOWER}
+
+
+async def test_who_leads_keeps_the_lead_whatever_the_other_one_says() -> None:
+    hosts = Hosts(SimulatedHost(LEADER), SimulatedHost(FOLLOWER, dead=True))
+    await hosts.leadership.keep(two_slots())
+    assert hosts.roles == {MAIN: LEADER}
+
+
+@pytest.mark.parametrize(
+    ("second", "becomes"),
+    [
+        pytest.param(SimulatedHost(FOLLOWER, peer=MAIN), LEADER, id="nobody leads"),
+        pytest.param(SimulatedHost(LEADER, dead=True), LEADER, id="its successor has ended"),
+        pytest.param(SimulatedHost(LEADER), SEALED, id="its successor leads"),
+    ],
+)
+async def test_after_a_crash_somebody_leads(second: SimulatedHost, becomes: str) -> None:
+    hosts = Hosts(SimulatedHost(SEALED, peer=SECOND), second)
+    await hosts.leadership.mend(two_slots())
+    assert hosts.roles[MAIN] == becomes
+
+
+async def test_one_seals_at_a_time() -> None:
+    """Who compares rows ends its seal; it must not end that of a switch."""
+    hosts = Hosts(SimulatedHost(LEADER), SimulatedHost(FOLLOWER, peer=MAIN))
+    async with hosts.leadership.turn("a"):
+        switch = asyncio.create_task(hosts.leadership.give(two_slots(), SECOND))
+        await asyncio.sleep(0)
+        assert hosts.roles == {MAIN: LEADER, SECOND: FOLLOWER}
+    await switch
+    assert hosts.roles == {MAIN: FOLLOWER, SECOND: LEADER}

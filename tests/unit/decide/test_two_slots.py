@@ -315,13 +315,29 @@ def test_rows_are_compared_in_each_step_and_seldom_once_they_are_the_same(phase:
     assert comparison_due(begun, NOW)
     same = Parity(queries=[QueryParity(id="q", same=True)])
     looked = CANARY.advance(begun, replace(OK, parity=same), rules, NOW)
-    for seconds, due in ((0.5, False), (4.0, False), (6.0, True)):
+    for seconds, due in ((0.5, False), (29.0, False), (31.0, True)):
         assert comparison_due(looked, NOW + timedelta(seconds=seconds)) is due
     again = CANARY.advance(looked, OK, rules, NOW + timedelta(seconds=1))
     assert again.watch.compared_at == looked.watch.compared_at
     differs = Parity(queries=[QueryParity(id="q", same=False)])
-    other = CANARY.advance(again, replace(OK, parity=differs), rules, NOW + timedelta(seconds=6))
-    assert comparison_due(other, NOW + timedelta(seconds=6.5))
+    other = CANARY.advance(again, replace(OK, parity=differs), rules, NOW + timedelta(seconds=31))
+    assert comparison_due(other, NOW + timedelta(seconds=31.5))
+
+
+@pytest.mark.parametrize(
+    ("phase", "step", "due"),
+    [
+        pytest.param(Phase.SHIFTING, 0, True, id="beside the other slot"),
+        pytest.param(Phase.SHIFTING, len(RULES.canary_steps) - 1, False, id="all of the traffic"),
+        pytest.param(Phase.SWITCHING, 0, False, id="in service"),
+    ],
+)
+def test_nothing_waits_at_the_beginning_of_a_step_without_traffic_beside_it(
+    phase: Phase, step: int, due: bool
+) -> None:
+    begun = CANARY.advance(at(phase, step=step), OK, RULES, NOW)
+    assert comparison_due(begun, NOW) is due
+    assert comparison_due(begun, NOW + timedelta(seconds=31))
 
 
 def test_rows_are_not_compared_where_nobody_asked_for_it() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from draas.adapters.clock import SystemClock
 from draas.instance_host.change_log import ChangeLog
-from draas.instance_host.engine import PluginError
+from draas.instance_host.engine import PluginError, Run
 from draas.instance_host.errors import ApiError
 from draas.instance_host.journal import Journal
 from draas.instance_host.query_set import QuerySet
@@ -43,12 +43,18 @@ class PluginEngine:
     async def remove_source(self, engine_id: str) -> None:
         del self.components[engine_id]
 
-    async def add_query(self, query: Any, sources: Any, deliver: Callable[[Any], None]) -> str:
+    async def add_query(
+        self,
+        query: Any,
+        sources: Any,
+        deliver: Callable[[Any], None],
+        fail: Callable[[str], None],
+    ) -> Run:
         self.components[query["id"]] = sources
-        return str(query["id"])
+        return Run(query["id"], {})
 
-    async def remove_query(self, engine_id: str) -> None:
-        del self.components[engine_id]
+    async def remove_query(self, run: Run) -> None:
+        del self.components[run.engine_id]
 
     async def add_plugin_reaction(self, kind: str, id: str, queries: Any, config: Any) -> str:
         self.components[id] = (kind, queries, config)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from draas.adapters.routers.envoy_documents import (
-    CLUSTER,
-    clusters_of,
-    discovery,
-    listener_name,
-    routes_of,
-)
+from draas.adapters.routers.envoy_clusters import CLUSTER, clusters_of
+from draas.adapters.routers.envoy_documents import discovery
+from draas.adapters.routers.envoy_listeners import listener_name, split_of
 from draas.control_plane.router import Address, Route
 
 MAIN, SECOND = Address("127.0.0.1", 9001), Address("127.0.0.1", 9002)
@@ -19,7 +15,7 @@ BOTH = replace(ALONE, backends={"main": MAIN, "second": SECOND})
 
 
 def targets(route: Route) -> dict[str, int]:
-    action = routes_of(route)["virtual_hosts"][0]["routes"][0]["route"]
+    action = split_of(route)["routes"][0]["route"]
     return {each["name"]: each["weight"] for each in action["weighted_clusters"]["clusters"]}
 
 
@@ -27,7 +23,7 @@ def test_weights_touch_the_split_alone() -> None:
     shifted = replace(BOTH, weights={"main": 75, "second": 25})
     assert clusters_of(shifted) == clusters_of(BOTH)
     assert listener_name(shifted) == listener_name(BOTH)
-    assert routes_of(shifted) != routes_of(BOTH)
+    assert split_of(shifted) != split_of(BOTH)
 
 
 def test_a_second_backend_leaves_the_cluster_of_the_first_as_it_is() -> None:
@@ -52,12 +48,12 @@ def test_what_has_no_weight_is_never_reached() -> None:
 def test_a_mirror_is_counted_apart() -> None:
     mirrored = replace(BOTH, mirrors=("second",))
     assert "i1/second!" in [each["name"] for each in clusters_of(mirrored)]
-    action = routes_of(mirrored)["virtual_hosts"][0]["routes"][0]["route"]
+    action = split_of(mirrored)["routes"][0]["route"]
     assert [each["cluster"] for each in action["request_mirror_policies"]] == ["i1/second!"]
 
 
 def test_only_what_was_never_sent_is_sent_again() -> None:
-    action = routes_of(BOTH)["virtual_hosts"][0]["routes"][0]["route"]
+    action = split_of(BOTH)["routes"][0]["route"]
     assert set(action["retry_policy"]["retry_on"].split(",")) == {
         "connect-failure",
         "refused-stream",

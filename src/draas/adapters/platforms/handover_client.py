@@ -114,7 +114,7 @@ class HandoverClient:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=within),
             ) as response:
-                body = msgspec.json.decode(await response.content.read(_MAX_BYTES) or b"{}")
+                body = msgspec.json.decode(await _whole(response) or b"{}")
         except TimeoutError as error:
             raise HandoverError(f"{name}: no answer within {within:g} s") from error
         except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
@@ -133,6 +133,16 @@ class HandoverClient:
                 timeout=aiohttp.ClientTimeout(total=_LONGEST),
             )
         return self._session
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body to its end; `OSError` if it is above the limit."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(256 * 1024):
+        body += chunk
+        if len(body) > _MAX_BYTES:
+            raise OSError(f"the answer is above {_MAX_BYTES} bytes")
+    return bytes(body)
 
 
 def _url(running: Running) -> str:

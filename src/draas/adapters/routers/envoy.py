@@ -12,10 +12,11 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from draas.adapters.platforms.ports import bind_fault
-from draas.adapters.routers import envoy_documents as documents
+from draas.adapters.routers.envoy_clusters import clusters_of
 from draas.adapters.routers.envoy_counters import counters, inflight
 from draas.adapters.routers.envoy_documents import Document
 from draas.adapters.routers.envoy_files import LIVE_SECONDS, POLL_SECONDS, ResourceFile
+from draas.adapters.routers.envoy_listeners import listener_name, listener_of, split_name, split_of
 from draas.adapters.routers.envoy_process import EnvoyProcess, installed
 from draas.adapters.routers.names import encoded
 from draas.adapters.routers.supervised import executable
@@ -62,6 +63,10 @@ class EnvoyRouter:
         """See `TrafficRouter.open`."""
         await self._envoy.find()
         self._routes.clear()
+        if routes:
+            if fault := self.unavailable():
+                raise RouterError(fault)
+            await self._envoy.start()
         outcomes = await asyncio.gather(
             *(self.ensure(route, drain=0.0) for route in routes), return_exceptions=True
         )
@@ -80,16 +85,16 @@ class EnvoyRouter:
             raise RouterError(fault)
         key = encoded(route.name)
         async with self._lock(key):
-            before = [file.of(prefix) for file, prefix in self._files(key)]
+            before = self._state(key)
             try:
                 await self._attach(route)
-                await self._divide(route, subscribed=bool(before[0]))
+                await self._divide(route)
                 await self._listen(route)
             except RouterError:
-                await self._take_back(key, before)
+                await self._take_back(before)
                 raise
             self._routes[route.name] = route
-            await self._detach(key, {each["name"] for each in documents.clusters_of(route)}, drain)
+            await self._detach(route, drain)
 
     async def remove(self, name: str, drain: float = DRAIN_SECONDS) -> None:
         """See `TrafficRouter.remove`: the listener, then what is in flight, then the clusters."""
@@ -100,8 +105,10 @@ class EnvoyRouter:
                 return
             self._envoy.listeners.drop(self._envoy.listeners.of(f"{key}@"))
             await self._envoy.listeners.publish()
-            await self._detach(key, set(), drain)
-            self._envoy.forget_split(key)
+            await self._quiet(key, self._envoy.clusters.of(f"{key}/").keys(), drain)
+            self._envoy.splits.drop([split_name(name)])
+            await self._publish_splits()
+            await self._drop_clusters(key, set())
         await self._envoy.rest()
 
     async def traffic(self, name: str) -> Mapping[str, Counters]:
@@ -121,38 +128,36 @@ class EnvoyRouter:
 
     async def _attach(self, route: Route) -> None:
         """Make the clusters known, and wait for the first health check of each."""
-        wanted = documents.clusters_of(route)
+        wanted = clusters_of(route)
         # Before the start: an Envoy that has something to do is not ended by another's removal.
         self._envoy.clusters.put(wanted)
         await self._envoy.start()
         if not await self._envoy.clusters.publish():
             raise RouterError(f"Envoy refused the backends of route {route.name!r}")
-        prefix = f"cluster.{encoded(route.name)}/"
-        states = [f"cluster.{each['name']}.warming_state" for each in wanted]
+        names = {each["name"] for each in wanted}
         async with _deadline(f"the backends of route {route.name!r}"):
-            while True:
-                values = (await self._envoy.admin.statistics(prefix)).values
-                if all(values.get(state) == 0 for state in states):
-                    return
-                await asyncio.sleep(POLL_SECONDS)
+            await self._envoy.admin.until_warm(names)
 
-    async def _divide(self, route: Route, *, subscribed: bool) -> None:
-        """Split the requests as the route says; live at once where its listener is open."""
-        split = self._envoy.split(encoded(route.name))
-        split.put([documents.routes_of(route)])
-        if not subscribed:
-            split.write()
-        elif not await split.publish():
+    async def _divide(self, route: Route) -> None:
+        """Split the requests as the route says."""
+        self._envoy.splits.put([split_of(route)])
+        if not await self._publish_splits():
             raise RouterError(f"Envoy refused the weights of route {route.name!r}")
+
+    async def _publish_splits(self) -> bool:
+        """Publish the splits; without a listener Envoy does not follow them yet."""
+        if await self._envoy.admin.listeners():
+            return await self._envoy.splits.publish()
+        self._envoy.splits.write()
+        return True
 
     async def _listen(self, route: Route) -> None:
         """Open the address of the route, then close the one that it had before."""
-        key, name = encoded(route.name), documents.listener_name(route)
-        listeners = self._envoy.listeners
+        name, listeners = listener_name(route), self._envoy.listeners
         if name not in await self._envoy.admin.listeners():
             if fault := await asyncio.to_thread(bind_fault, route.listen.host, route.listen.port):
                 raise RouterError(fault)
-            listeners.put([documents.listener_of(route, str(self._envoy.split_path(key)))])
+            listeners.put([listener_of(route, self._envoy.table_path)])
             listeners.touch()
         taken = await listeners.publish()
         async with _deadline(f"the address {route.listen}"):
@@ -160,51 +165,65 @@ class EnvoyRouter:
                 if not taken and (reason := await self._envoy.admin.refusal(name)):
                     raise RouterError(f"{route.listen} cannot be opened: {reason}")
                 await asyncio.sleep(POLL_SECONDS)
-        listeners.drop(listeners.of(f"{key}@").keys() - {name})
+        listeners.drop(listeners.of(f"{encoded(route.name)}@").keys() - {name})
         await listeners.publish()
+        await self._envoy.splits.publish()
 
-    async def _detach(self, key: str, keep: set[str], drain: float) -> None:
-        """Take out all clusters of a route but these, once nothing is in flight there."""
-        leaving = self._envoy.clusters.of(f"{key}/").keys() - keep
-        if not leaving:
-            return
-        quiet = 0
+    async def _detach(self, route: Route, drain: float) -> None:
+        """Take out the clusters that the route has no more, once nothing is in flight there."""
+        key, keep = encoded(route.name), {each["name"] for each in clusters_of(route)}
+        await self._quiet(key, self._envoy.clusters.of(f"{key}/").keys() - keep, drain)
+        await self._drop_clusters(key, keep)
+
+    async def _drop_clusters(self, key: str, keep: Collection[str]) -> None:
+        clusters = self._envoy.clusters
+        clusters.drop([name for name in clusters.of(f"{key}/") if name not in keep])
+        await clusters.publish()
+
+    async def _quiet(self, key: str, clusters: Collection[str], drain: float) -> None:
+        """Wait until the clusters have nothing in flight, `drain` seconds at most."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + drain
+        quiet = 0
         # Twice: what was routed at the instant of the change is counted an instant later.
-        while quiet < 2 and loop.time() < deadline:
+        while clusters and quiet < 2 and loop.time() < deadline:
             statistics = await self._envoy.admin.statistics(f"cluster.{key}/")
-            quiet = 0 if inflight(statistics.values, leaving) else quiet + 1
+            quiet = 0 if inflight(statistics.values, clusters) else quiet + 1
             await asyncio.sleep(min(_DRAIN_POLL_SECONDS, max(0.0, deadline - loop.time())))
-        self._envoy.clusters.drop(leaving)
-        await self._envoy.clusters.publish()
 
-    def _files(self, key: str) -> list[tuple[ResourceFile, str]]:
-        """The files that a route has a part in, with the prefix of its part: outermost first."""
+    def _state(self, key: str) -> list[tuple[ResourceFile, str, dict[str, Document]]]:
+        """The parts of a route in the files, outermost first."""
         envoy = self._envoy
-        return [(envoy.listeners, f"{key}@"), (envoy.split(key), key), (envoy.clusters, f"{key}/")]
+        parts = (
+            (envoy.listeners, f"{key}@"),
+            (envoy.splits, f"{key}@"),
+            (envoy.clusters, f"{key}/"),
+        )
+        return [(file, prefix, file.of(prefix)) for file, prefix in parts]
 
-    async def _take_back(self, key: str, before: list[dict[str, Document]]) -> None:
+    async def _take_back(self, before: list[tuple[ResourceFile, str, dict[str, Document]]]) -> None:
         """Put back what was there before a change that failed, as far as Envoy can be reached."""
-        for (file, prefix), resources in zip(self._files(key), before, strict=True):
+        for file, prefix, resources in before:
             file.drop(file.of(prefix).keys() - resources.keys())
             file.put(resources.values())
-            if self._envoy.wanted and (resources or file is not self._envoy.split(key)):
-                with contextlib.suppress(RouterError):
-                    await file.publish()
-        if not before[1]:
-            self._envoy.forget_split(key)
+            await self._publish_if_possible(file)
         await self._envoy.rest()
 
     async def _sweep(self, keep: set[str]) -> None:
         """Take out what belongs to no route any more, after an earlier control plane."""
-        envoy = self._envoy
-        for file in (envoy.listeners, envoy.clusters):
+        for file in (self._envoy.listeners, self._envoy.splits, self._envoy.clusters):
             file.drop([name for name in file.of("") if re.split("[@/]", name)[0] not in keep])
-            if envoy.wanted:
+            await self._publish_if_possible(file)
+        await self._envoy.rest()
+
+    async def _publish_if_possible(self, file: ResourceFile) -> None:
+        if not self._envoy.wanted:
+            return
+        with contextlib.suppress(RouterError):
+            if file is self._envoy.splits:
+                await self._publish_splits()
+            else:
                 await file.publish()
-        envoy.keep_splits(keep)
-        await envoy.rest()
 
 
 @asynccontextmanager

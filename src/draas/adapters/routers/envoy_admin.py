@@ -7,10 +7,10 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -22,6 +22,8 @@ SOCKET: Final = "admin.sock"
 
 _POLL_SECONDS = 0.01
 _SECONDS = 5.0
+_WARMING = ".warming_state"
+_T = TypeVar("_T")
 
 Buckets = tuple[tuple[float | None, int], ...]
 
@@ -42,6 +44,26 @@ class Statistics:
     buckets: Mapping[str, Buckets]
 
 
+class SharedAnswer(Generic[_T]):
+    """One answer for all who ask while another is on its way; never older than the question."""
+
+    def __init__(self, ask: Callable[[], Awaitable[_T]]) -> None:
+        self._ask = ask
+        self._lock = asyncio.Lock()
+        self._asked = 0
+        self._answered: tuple[int, _T] | None = None
+
+    async def ask(self) -> _T:
+        """The answer to a question that is put now."""
+        self._asked += 1
+        mine = self._asked
+        async with self._lock:
+            if self._answered is None or self._answered[0] < mine:
+                upto = self._asked
+                self._answered = (upto, await self._ask())
+            return self._answered[1]
+
+
 class EnvoyAdmin:
     """A client of the admin interface; what does not answer is `RouterError`."""
 
@@ -49,6 +71,8 @@ class EnvoyAdmin:
         self._directory = directory
         self._session: aiohttp.ClientSession | None = None
         self._descriptor = -1
+        self._listeners = SharedAnswer(self._ask_listeners)
+        self._warm = SharedAnswer(self._ask_warm)
 
     async def until_ready(self) -> None:
         """Return once it has read its first configuration and serves."""
@@ -68,16 +92,18 @@ class EnvoyAdmin:
 
     async def statistics(self, prefix: str) -> Statistics:
         """All statistics whose names begin with `prefix`."""
-        pattern = quote(f"^{re.escape(prefix)}")
-        answer = await self._json(
-            f"/stats?format=json&histogram_buckets=cumulative&filter={pattern}"
-        )
-        return _statistics(answer.get("stats", ()))
+        return await self._matching(f"^{re.escape(prefix)}")
 
     async def listeners(self) -> frozenset[str]:
         """The names of the listeners that are open."""
-        answer = await self._json("/listeners?format=json")
-        return frozenset(each["name"] for each in answer.get("listener_statuses", ()))
+        return await self._listeners.ask()
+
+    async def until_warm(self, clusters: set[str]) -> None:
+        """Return once the backends of all these clusters were looked at."""
+        while True:
+            if clusters <= await self._warm.ask():
+                return
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def refusal(self, listener: str) -> str | None:
         """Why a listener was refused, in Envoy's words."""
@@ -100,6 +126,24 @@ class EnvoyAdmin:
         self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         path = f"/proc/self/fd/{self._descriptor}/{SOCKET}"
         return aiohttp.ClientSession(connector=aiohttp.UnixConnector(path))
+
+    async def _ask_listeners(self) -> frozenset[str]:
+        answer = await self._json("/listeners?format=json")
+        return frozenset(each["name"] for each in answer.get("listener_statuses", ()))
+
+    async def _ask_warm(self) -> frozenset[str]:
+        values = (await self._matching(rf"^cluster\..*\{_WARMING}$")).values
+        return frozenset(
+            name.removeprefix("cluster.").removesuffix(_WARMING)
+            for name, warming in values.items()
+            if not warming
+        )
+
+    async def _matching(self, pattern: str) -> Statistics:
+        answer = await self._json(
+            f"/stats?format=json&histogram_buckets=cumulative&filter={quote(pattern)}"
+        )
+        return _statistics(answer.get("stats", ()))
 
     async def _json(self, path: str) -> Any:
         try:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from draas.adapters.routers.envoy_admin import Buckets, Statistics
-from draas.adapters.routers.envoy_documents import FAILOVER, MIRROR, cluster_name
+from draas.adapters.routers.envoy_clusters import FAILOVER, MIRROR, cluster_name
 from draas.control_plane.router import Counters
 
 _CODE = re.compile(r"upstream_rq_(\d{3})$")

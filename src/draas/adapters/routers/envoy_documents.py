@@ -1,31 +1,16 @@
-"""What Envoy follows: clusters, routes and listeners, as functions of routes.
-
-Every backend has a cluster `ROUTE/BACKEND` of its own, and one `ROUTE/BACKEND~` that stands for
-"this backend, and the others where it cannot be reached". A mirror has `ROUTE/BACKEND!`, so that
-what became of the copies is counted apart.
-"""
+"""What the files of Envoy are made of."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from ipaddress import ip_address
 from typing import Any, Final
 
-from draas.adapters.routers.names import encoded
-from draas.control_plane.router import Address, Route
+from draas.control_plane.router import Address
 
-CLUSTER: Final = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
-ROUTES: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+EXTENSIONS: Final = "type.googleapis.com/envoy.extensions"
 
-FAILOVER: Final = "~"
-MIRROR: Final = "!"
-STATISTICS: Final = "routes"
-
-_EXTENSIONS = "type.googleapis.com/envoy.extensions"
-_NO_LIMIT = 4_294_967_295
 Document = dict[str, Any]
 
 
@@ -36,208 +21,9 @@ def discovery(kind: str, resources: Iterable[Mapping[str, Any]]) -> Document:
     return {"version_info": version, "type_url": kind, "resources": found}
 
 
-def cluster_name(route: str, backend: str, suffix: str = "") -> str:
-    """The cluster of a backend."""
-    return f"{encoded(route)}/{encoded(backend)}{suffix}"
-
-
-def clusters_of(route: Route) -> list[Document]:
-    """All clusters of a route."""
-    names = sorted(route.backends)
-    found = [_backend(route, name, "") for name in names]
-    found += [_backend(route, name, MIRROR) for name in sorted(route.mirrors)]
-    if len(names) > 1:
-        found += [_failover(route, name) for name in names]
-    return found
-
-
-def routes_of(route: Route) -> Document:
-    """How the requests of a route are split: the only document that a change of weights touches.
-
-    A single backend with weight gets its requests directly, so that none without weight is ever
-    reached by failover.
-    """
-    weighted = sorted(name for name in route.backends if route.weight(name))
-    suffix = FAILOVER if len(weighted) > 1 else ""
-    return {
-        "name": encoded(route.name),
-        "validate_clusters": True,
-        "virtual_hosts": [
-            {
-                "name": "all",
-                "domains": ["*"],
-                "routes": [
-                    {
-                        "match": {"prefix": "/"},
-                        "route": {
-                            "weighted_clusters": {
-                                "clusters": [
-                                    {
-                                        "name": cluster_name(route.name, name, suffix),
-                                        "weight": route.weight(name),
-                                    }
-                                    for name in weighted
-                                ]
-                            },
-                            # Streams and long requests last as long as they last.
-                            "timeout": "0s",
-                            "idle_timeout": "0s",
-                            "retry_policy": _RETRIES,
-                            "request_mirror_policies": [
-                                {
-                                    "cluster": cluster_name(route.name, name, MIRROR),
-                                    "disable_shadow_host_suffix_append": True,
-                                }
-                                for name in sorted(route.mirrors)
-                            ],
-                        },
-                    }
-                ],
-            }
-        ],
-    }
-
-
-def listener_name(route: Route) -> str:
-    """The listener of a route; one at another address is another listener."""
-    return f"{encoded(route.name)}@{route.listen}"
-
-
-def listener_of(route: Route, routes_file: str) -> Document:
-    """The address of a route."""
-    return {
-        "name": listener_name(route),
-        "address": _socket(route.listen),
-        # One worker: nothing to spread, and a taken port is refused and not shared.
-        "enable_reuse_port": False,
-        "filter_chains": [
-            {"filters": [{"name": "http", "typed_config": _connections(route, routes_file)}]}
-        ],
-    }
-
-
-_RETRIES: Final[Document] = {
-    # Only what was never sent is sent again: a change must not be applied twice.
-    "retry_on": "connect-failure,refused-stream,reset-before-request",
-    "num_retries": 2,
-    "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.05s"},
-    "retry_priority": {
-        "name": "envoy.retry_priorities.previous_priorities",
-        "typed_config": {
-            "@type": f"{_EXTENSIONS}.retry.priority.previous_priorities.v3"
-            ".PreviousPrioritiesConfig",
-            "update_frequency": 1,
-        },
-    },
-}
-
-
-def _connections(route: Route, routes_file: str) -> Document:
-    return {
-        "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": STATISTICS,
-        "codec_type": "HTTP1",
-        "http_protocol_options": {"accept_http_10": True},
-        "stream_idle_timeout": "0s",
-        "server_header_transformation": "PASS_THROUGH",
-        "use_remote_address": True,
-        "generate_request_id": False,
-        "rds": {
-            "route_config_name": encoded(route.name),
-            "config_source": followed(routes_file),
-        },
-        "http_filters": [
-            {
-                "name": "router",
-                "typed_config": {
-                    "@type": f"{_EXTENSIONS}.filters.http.router.v3.Router",
-                    "suppress_envoy_headers": True,
-                },
-            }
-        ],
-    }
-
-
-def _backend(route: Route, name: str, suffix: str) -> Document:
-    cluster = cluster_name(route.name, name, suffix)
-    endpoint = {"endpoint": {"address": _socket(route.backends[name])}}
-    checks = {} if suffix else {"health_checks": [_health_check(route.health)]}
-    return {
-        "name": cluster,
-        # Names are looked up again and again, addresses are taken as they are.
-        "type": "STATIC" if _is_address(route.backends[name].host) else "STRICT_DNS",
-        "connect_timeout": "2s",
-        "circuit_breakers": _WIDE_OPEN,
-        "load_assignment": {
-            "cluster_name": cluster,
-            "endpoints": [{"lb_endpoints": [endpoint]}],
-        },
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": f"{_EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
-                # Below the 5 s after which servers close a connection that is idle.
-                "common_http_protocol_options": {"idle_timeout": "4s"},
-                "explicit_http_config": {"http_protocol_options": {}},
-            }
-        },
-        **checks,
-    }
-
-
-def _failover(route: Route, name: str) -> Document:
-    others = sorted(set(route.backends) - {name})
-    return {
-        "name": cluster_name(route.name, name, FAILOVER),
-        "connect_timeout": "2s",
-        "lb_policy": "CLUSTER_PROVIDED",
-        "circuit_breakers": _WIDE_OPEN,
-        "cluster_type": {
-            "name": "envoy.clusters.aggregate",
-            "typed_config": {
-                "@type": f"{_EXTENSIONS}.clusters.aggregate.v3.ClusterConfig",
-                "clusters": [cluster_name(route.name, each) for each in (name, *others)],
-            },
-        },
-    }
-
-
-_WIDE_OPEN: Final[Document] = {
-    # The defaults would cap streams at 1,024 and retries at 3.
-    "thresholds": [
-        {
-            "max_connections": _NO_LIMIT,
-            "max_pending_requests": _NO_LIMIT,
-            "max_requests": _NO_LIMIT,
-            "max_retries": _NO_LIMIT,
-        }
-    ]
-}
-
-
-def _health_check(path: str | None) -> Document:
-    kind = {"tcp_health_check": {}} if path is None else {"http_health_check": {"path": path}}
-    return {
-        "timeout": "2s",
-        "interval": "2s",
-        # Nobody has used it yet: often until it is healthy, then seldom.
-        "no_traffic_interval": "1s",
-        "no_traffic_healthy_interval": "5s",
-        "unhealthy_threshold": 2,
-        "healthy_threshold": 1,
-        **kind,
-    }
-
-
-def _socket(address: Address) -> Document:
+def socket_address(address: Address) -> Document:
+    """An address, as Envoy writes it."""
     return {"socket_address": {"address": address.host, "port_value": address.port}}
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def followed(path: str) -> Document:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from draas.adapters.routers.envoy_admin import EnvoyAdmin
-from draas.adapters.routers.envoy_documents import Document, discovery
+from draas.adapters.routers.envoy_documents import Document
+from draas.adapters.routers.envoy_listeners import TABLE
 from draas.control_plane.router import RouterError
 
 LIVE_SECONDS: Final = 10.0
@@ -22,38 +23,38 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(document, file)
+        file.write(json.dumps(document))
     fresh.replace(path)
 
 
-def read_resources(path: Path) -> dict[str, Document]:
-    """The resources of a file by name; none where there is no such file."""
-    try:
-        resources = json.loads(path.read_bytes())["resources"]
-        return {each["name"]: each for each in resources}
-    except (OSError, ValueError, LookupError, TypeError):
-        return {}
-
-
 class ResourceFile:
-    """One file of named resources, which Envoy follows; several routes may share it.
+    """One file of named resources that the routes share, and that Envoy follows.
 
-    Changes that are made while another is on its way are published together.
+    `pack` makes the file of them; `statistics` begins the names by which Envoy tells what became
+    of it. Changes that are made while another is on its way are published together.
     """
 
-    def __init__(self, path: Path, kind: str, statistics: str, admin: EnvoyAdmin) -> None:
+    def __init__(
+        self,
+        path: Path,
+        statistics: str,
+        admin: EnvoyAdmin,
+        pack: Callable[[Iterable[Document]], Document],
+    ) -> None:
         self._path = path
-        self._kind = kind
         self._statistics = statistics
         self._admin = admin
+        self._pack = pack
         self._resources: dict[str, Document] = {}
         self._changes = 1
         self._published = 0
+        self._written = 0
+        self._version = ""
         self._lock = asyncio.Lock()
 
     def load(self, *, found: bool) -> None:
         """Begin with what is in the file, if Envoy was `found` with it, or with nothing."""
-        self._resources = read_resources(self._path) if found else {}
+        self._resources = _unpacked(self._path) if found else {}
         self._changes += 1
 
     @property
@@ -68,9 +69,8 @@ class ResourceFile:
     def put(self, documents: Iterable[Document]) -> None:
         """Add resources, or replace those of the same names."""
         for document in documents:
-            fresh = {"@type": self._kind, **document}
-            if self._resources.get(document["name"]) != fresh:
-                self._resources[document["name"]] = fresh
+            if self._resources.get(document["name"]) != document:
+                self._resources[document["name"]] = document
                 self._changes += 1
 
     def touch(self) -> None:
@@ -84,10 +84,13 @@ class ResourceFile:
                 self._changes += 1
 
     def write(self) -> str:
-        """Write the file; its version."""
-        document = discovery(self._kind, self._resources.values())
-        write(self._path, document)
-        return str(document["version_info"])
+        """Write the file, unless it was since the last change; its version."""
+        if self._written != self._changes:
+            document = self._pack(self._resources.values())
+            write(self._path, document)
+            self._version = str(document["version_info"])
+            self._written = self._changes
+        return self._version
 
     async def publish(self) -> bool:
         """Write what changed and wait until Envoy has read it; whether it took all of it.
@@ -101,8 +104,9 @@ class ResourceFile:
                 return True
             before = (await self._admin.subscription(self._statistics)).refused
             taken = await self._taken(self.write(), before)
-            # What was refused is written again by the next change, whatever that is.
+            # What was refused is written again by whoever asks next, changed or not.
             self._published = changes if taken else 0
+            self._written = self._written if taken else 0
             return taken
 
     async def _taken(self, version: str, before: int) -> bool:
@@ -125,3 +129,14 @@ class ResourceFile:
             raise RouterError(
                 f"Envoy did not take {self._path.name} within {LIVE_SECONDS:g} s"
             ) from None
+
+
+def _unpacked(path: Path) -> dict[str, Document]:
+    """The resources of a file by name; none where there is no such file."""
+    try:
+        resources = json.loads(path.read_bytes())["resources"]
+        if [each["name"] for each in resources] == [TABLE]:
+            resources = resources[0]["virtual_hosts"]
+        return {each["name"]: {k: v for k, v in each.items() if k != "@type"} for each in resources}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}

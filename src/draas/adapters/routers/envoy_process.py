@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Iterable
+from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from draas.adapters.routers import envoy_documents as documents
-from draas.adapters.routers.envoy_admin import SOCKET, EnvoyAdmin
+from draas.adapters.routers import envoy_listeners as listeners
+from draas.adapters.routers.envoy_admin import SOCKET, EnvoyAdmin, SharedAnswer
 from draas.adapters.routers.envoy_boot import boot
+from draas.adapters.routers.envoy_clusters import CLUSTER
+from draas.adapters.routers.envoy_documents import Document, discovery
 from draas.adapters.routers.envoy_files import LIVE_SECONDS, ResourceFile, write
 from draas.adapters.routers.supervised import SupervisedProcess
 from draas.control_plane.router import RouterError
@@ -36,76 +39,41 @@ class EnvoyProcess:
         self._directory = directory
         self._program = program
         self._starting = asyncio.Lock()
+        self._started = SharedAnswer(self._start)
         self._boot = boot(
             SOCKET, str(directory / "clusters.json"), str(directory / "listeners.json")
         )
         self._process = SupervisedProcess(directory, self._argv())
-        self._splits: dict[str, ResourceFile] = {}
         self.admin: Final = EnvoyAdmin(directory)
-        self.clusters: Final = self._file("clusters", documents.CLUSTER, "cluster_manager.cds")
-        self.listeners: Final = self._file("listeners", documents.LISTENER, "listener_manager.lds")
+        self.clusters: Final = self._file(
+            "clusters", "cluster_manager.cds", partial(discovery, CLUSTER)
+        )
+        self.splits: Final = self._file(
+            "splits", f"http.{listeners.STATISTICS}.rds.{listeners.TABLE}", listeners.table
+        )
+        self.listeners: Final = self._file(
+            "listeners", "listener_manager.lds", partial(discovery, listeners.LISTENER)
+        )
+
+    @property
+    def table_path(self) -> str:
+        """The file of all splits, which every listener follows."""
+        return str(self._directory / "splits.json")
 
     @property
     def wanted(self) -> bool:
         """Whether it runs, or is about to run again."""
         return self._process.wanted
 
-    def make_directories(self) -> None:
-        """Make the directories, readable for their owner only."""
-        for folder in (self._directory, self._directory / "routes"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
-
-    def split_path(self, key: str) -> Path:
-        """The file that says how the requests of a route are split."""
-        return self._directory / "routes" / f"{key}.json"
-
-    def split(self, key: str) -> ResourceFile:
-        """The same, as Envoy follows it."""
-        if key not in self._splits:
-            prefix = f"http.{documents.STATISTICS}.rds.{key}"
-            self._splits[key] = self._file(f"routes/{key}", documents.ROUTES, prefix)
-            self._splits[key].load(found=self._process.wanted)
-        return self._splits[key]
-
-    def forget_split(self, key: str) -> None:
-        """Remove the file of one route."""
-        self._splits.pop(key, None)
-        self.split_path(key).unlink(missing_ok=True)
-
-    def keep_splits(self, keep: Collection[str]) -> None:
-        """Remove the files of all routes but these."""
-        for path in (self._directory / "routes").glob("*"):
-            if path.suffix != ".json" or path.stem not in keep:
-                path.unlink(missing_ok=True)
-        self._splits = {key: split for key, split in self._splits.items() if key in keep}
-
     async def find(self) -> None:
         """Take over the Envoy that an earlier control plane left, with all that it has."""
         found = await self._process.adopt()
-        self.clusters.load(found=found)
-        self.listeners.load(found=found)
+        for file in (self.clusters, self.splits, self.listeners):
+            file.load(found=found)
 
     async def start(self) -> None:
         """Have it run and serve; raises `RouterError` with its last words when it does not."""
-        async with self._starting:
-            fresh = not self._process.wanted
-            if fresh:
-                self.make_directories()
-                write(self._directory / "boot.json", self._boot)
-                self.clusters.write()
-                self.listeners.write()
-                self._process.start()
-            try:
-                async with asyncio.timeout(LIVE_SECONDS):
-                    await self.admin.until_ready()
-            except TimeoutError:
-                if fresh:
-                    await self._process.stop()
-                raise RouterError(
-                    f"Envoy is not ready after {LIVE_SECONDS:g} s; its last words are in "
-                    f"{self._directory / 'server.log'}"
-                ) from None
+        await self._started.ask()
 
     async def rest(self) -> None:
         """End it where it has nothing to do: no listener, no cluster, no change on its way."""
@@ -120,8 +88,31 @@ class EnvoyProcess:
         self._process.release()
         await self.admin.close()
 
-    def _file(self, name: str, kind: str, statistics: str) -> ResourceFile:
-        return ResourceFile(self._directory / f"{name}.json", kind, statistics, self.admin)
+    async def _start(self) -> None:
+        async with self._starting:
+            fresh = not self._process.wanted
+            if fresh:
+                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._directory.chmod(0o700)
+                write(self._directory / "boot.json", self._boot)
+                for file in (self.clusters, self.splits, self.listeners):
+                    file.write()
+                self._process.start()
+            try:
+                async with asyncio.timeout(LIVE_SECONDS):
+                    await self.admin.until_ready()
+            except TimeoutError:
+                if fresh:
+                    await self._process.stop()
+                raise RouterError(
+                    f"Envoy is not ready after {LIVE_SECONDS:g} s; its last words are in "
+                    f"{self._directory / 'server.log'}"
+                ) from None
+
+    def _file(
+        self, name: str, statistics: str, pack: Callable[[Iterable[Document]], Document]
+    ) -> ResourceFile:
+        return ResourceFile(self._directory / f"{name}.json", statistics, self.admin, pack)
 
     def _argv(self) -> list[str]:
         version = sha256(json.dumps(self._boot, sort_keys=True).encode()).hexdigest()[:12]

@@ -12,6 +12,8 @@ from draas.control_plane.router import RouterError
 SOCKET: Final = "master.sock"
 
 _SECONDS = 10.0
+_ONCE_SECONDS = 2.0
+_BUSY = "Can't connect to the target CLI"
 _POLL_SECONDS = 0.02
 
 
@@ -24,22 +26,26 @@ class MasterSocket:
     async def ask(self, command: str, worker: int | None = None) -> str:
         """What the master, or one of its workers, answers to a command that may be repeated.
 
-        Asked again for ten seconds: a master that reloads, or is started anew, drops questions.
+        Asked again for ten seconds: a master that reloads, or is started anew, drops questions,
+        and a worker that is about to end takes none. Of one that has ended the master says so.
         """
         target = "" if worker is None else f"@!{worker} "
-        reason: OSError | None = None
+        reason = "no answer"
         try:
             async with asyncio.timeout(_SECONDS):
                 while True:
                     try:
-                        return await self._exchange(f"{target}{command}\n")
+                        async with asyncio.timeout(_ONCE_SECONDS):
+                            answer = await self._exchange(f"{target}{command}\n")
                     except OSError as error:
-                        reason = error
+                        reason = str(error) or "no answer"
+                    else:
+                        if not answer.startswith(_BUSY):
+                            return answer
+                        reason = answer
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
-            raise RouterError(
-                f"HAProxy does not answer for {_SECONDS:g} s: {reason or 'no answer'}"
-            ) from None
+            raise RouterError(f"HAProxy does not answer for {_SECONDS:g} s: {reason}") from None
 
     async def reload(self) -> None:
         """Have a new worker take over with the present file; raises `RouterError` if it is bad."""

@@ -222,7 +222,8 @@ def _passed(
         if after_it.step < len(rules.canary_steps):
             after = Phase.SHIFTING
     if was in (Phase.SHIFTING, Phase.SWITCHING) and result.traffic is not None:
-        watch = Watch(seen=result.traffic, grew_at=now)
+        alone = was is Phase.SWITCHING or weight(operation, rules) == 100
+        watch = Watch(seen=result.traffic, grew_at=now, compared_at=now if alone else None)
         after_it = replace(after_it, baseline=result.traffic)
     if was is Phase.SWITCHING and result.traffic is not None:
         whole = result.traffic.slots.get(operation.served_by)

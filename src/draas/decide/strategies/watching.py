@@ -22,15 +22,18 @@ from draas.model.slots import Traffic
 
 Verdicts = tuple[Verdict, str, Operation]
 """What a look comes to, why, and the operation that remembers it."""
-COMPARED_EVERY = timedelta(seconds=5)
-"""How often rows that were the same are compared again: changes have to wait while they are."""
+COMPARED_EVERY = timedelta(seconds=30)
+"""How often rows that were the same are compared again: changes have to wait while they are, and
+the more of them wait, the less the latency of a step tells."""
 Look = Callable[[Operation, Result, Rules, datetime], Verdicts]
 
 
 def comparison_due(operation: Operation, now: datetime) -> bool:
-    """Whether a look is to compare the rows of both slots: in each step, and again after a while.
+    """Whether a look is to compare the rows of both slots: at once, and again after a while.
 
-    What was not found the same is compared at each look.
+    What was not found the same is compared at each look. A step in which the candidate has all of
+    the traffic begins as one that was compared: its latency is held against another time, in which
+    nothing waited.
     """
     last = operation.watch.compared_at
     return last is None or now - last >= COMPARED_EVERY

@@ -18,7 +18,13 @@ Warn = Callable[[str], None]
 
 
 class Sink(Protocol):
-    """Takes results between `start` and `stop`; both may be called again."""
+    """Takes results between `start` and `stop`; both may be called again.
+
+    `own_clients` says that it serves those who connect to this host, and so to no other: it
+    delivers in every role. Any other is held while another host delivers the same.
+    """
+
+    own_clients: bool
 
     async def start(self) -> None:
         """Begin; `OSError` when an address cannot be listened on."""

@@ -44,6 +44,8 @@ class HttpSink:
     sequence, timestamp, type, before and after. A failed call is noted and not repeated.
     """
 
+    own_clients = False
+
     def __init__(self, properties: dict[str, Any], warn: Warn) -> None:
         self._base = text_of(properties.get("baseUrl"), "baseUrl").rstrip("/")
         try:

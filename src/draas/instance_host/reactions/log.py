@@ -21,6 +21,8 @@ from draas.instance_host.reactions.templates import (
 class LogSink:
     """Prints rows, by the templates of `routes` or `defaultTemplate` where there are any."""
 
+    own_clients = False
+
     def __init__(self, reaction_id: str, properties: dict[str, Any]) -> None:
         self._id = reaction_id
         self._default = _templates(properties.get("defaultTemplate"), "defaultTemplate")

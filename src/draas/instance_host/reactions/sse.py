@@ -42,6 +42,8 @@ class SseSink:
     A client that falls 1,024 events behind loses the oldest of them.
     """
 
+    own_clients = True
+
     def __init__(self, properties: dict[str, Any], clock: Clock) -> None:
         self._host = text_of(properties.get("host", "0.0.0.0"), "host")
         self._port = whole_of(properties.get("port", DEFAULT_PORT), "port", 1, 65535)

@@ -1,0 +1,81 @@
+"""How one query gets the changes of one source: through an engine source that it alone reads.
+
+Engine 0.9.3 goes on to queue changes for a query that failed, even after it was removed, and lets
+no change into its source once that queue is full: whoever pushes waits for ever. With a source of
+its own a failed query holds up nobody, and what waits for it is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, cast
+
+from drasi import Drasi, DrasiError
+
+from draas.instance_host.elements import Change
+from draas.instance_host.errors import invalid
+
+SUBSCRIBER_BUFFER = 1000
+"""Changes that the engine keeps for a query between a source and the query's own queue."""
+MARKER: Change = {"op": "delete", "id": "__draas/settled", "labels": ["__draas"]}
+"""The deletion of an element that never was: it passes through a query and changes nothing."""
+MARKERS_AT_ONCE = 64
+
+REFUSALS = (DrasiError, TypeError, ValueError, OverflowError, KeyError)
+"""What the binding raises for what it cannot take."""
+
+
+class Feed:
+    """An engine source that at most one query reads."""
+
+    def __init__(self, drasi: Drasi, engine_id: str) -> None:
+        self.engine_id = engine_id
+        self.is_closed = False
+        self._drasi = drasi
+        self._is_settled = True
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def push(self, change: Change) -> asyncio.Future[None]:
+        """Begin to hand a change to the query; cancelled when the feed is closed meanwhile."""
+        self._is_settled = False
+        pushed = self._drasi.push_change(self.engine_id, cast(Any, change))
+        waiting = cast("asyncio.Future[None]", pushed)
+        self._waiting.add(waiting)
+        waiting.add_done_callback(self._waiting.discard)
+        return waiting
+
+    async def settle(self, capacity: int) -> None:
+        """Return when the query, whose queue holds `capacity`, has processed all that was pushed.
+
+        The engine says of no query how far it is, but its queues are bounded, in order, and never
+        drop: once as many markers were taken as fit between the source and the query, all that came
+        before the first of them is through. One more is with the task that forwards, one with the
+        query, and one makes it certain.
+        """
+        left = 0 if self._is_settled else SUBSCRIBER_BUFFER + capacity + 3
+        while left > 0 and not self.is_closed:
+            markers = [self.push(MARKER) for _ in range(min(left, MARKERS_AT_ONCE))]
+            await asyncio.gather(*markers, return_exceptions=True)
+            left -= len(markers)
+        self._is_settled = True
+
+    def close(self) -> None:
+        """The query takes nothing any more; who waits for it goes on."""
+        self.is_closed = True
+        for waiting in list(self._waiting):
+            waiting.cancel()
+
+
+async def push_to(feeds: Iterable[Feed], change: Change) -> None:
+    """Hand one change to several queries; `ApiError` (400) if it is malformed, for all alike."""
+    pushed: list[tuple[Feed, asyncio.Future[None]]] = []
+    try:
+        for feed in feeds:
+            pushed.append((feed, feed.push(change)))
+        outcomes = await asyncio.gather(*(each for _, each in pushed), return_exceptions=True)
+        for (feed, _), outcome in zip(pushed, outcomes, strict=True):
+            if isinstance(outcome, BaseException) and not feed.is_closed:
+                raise outcome
+    except REFUSALS as error:
+        raise invalid("the engine refused the change", str(error)) from error
