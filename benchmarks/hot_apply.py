@@ -1,7 +1,7 @@
 """One of fifty queries changes in place while orders are pushed; nobody else may miss one.
 
-The changed query gets the elements of its source again, and with it all others do: so it is
-measured with few elements, and once more with many.
+The changed query gets the elements of its source again: it is measured with few, and once more with
+many.
 """
 
 from __future__ import annotations
