@@ -26,7 +26,8 @@ KEYS = map(str, itertools.count(1))
 class World(Protocol):
     """A control plane as a daemon reaches it, and what people and the world do to its instances."""
 
-    plane: ControlPlane
+    @property
+    def plane(self) -> ControlPlane: ...
 
     async def create(
         self, instance_id: str, document: Mapping[str, Any], labels: Mapping[str, str] | None = None
@@ -107,6 +108,7 @@ class ControlPlaneContract:
             "b": msgspec.UNSET,
         }
         assert (await state(world)).labels == {"region": "north"}
+        assert cursor is not None
         news = await told(world, cursor, "Created")
         assert news.state is not None
         assert news.state.labels == {"region": "north"}
