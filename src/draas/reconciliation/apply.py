@@ -43,7 +43,6 @@ from draas.reconciliation.targets import (
     cannot_tell,
     failure,
     not_yet,
-    order,
     other,
 )
 from draas.telemetry import messages
@@ -73,10 +72,11 @@ class Executor:
         clock: Clock,
         remember: Remember,
         outside: Outside,
+        held: Callable[[str], int],
     ) -> None:
         self._control_plane = control_plane
         self._fleet = fleet
-        self._targets = Targets(control_plane, fleet, clock)
+        self._targets = Targets(control_plane, fleet, clock, held)
         self._slots = SlotExecutor(control_plane, self._targets, outside)
         self._remember = remember
 
@@ -85,6 +85,7 @@ class Executor:
 
         Raises:
             FencedError: the instance was taken over, and the control plane knows.
+            LeaseLostError: it is not held any more; no call was made since.
         """
         try:
             match command:
@@ -127,7 +128,7 @@ class Executor:
     async def _end(self, operation: Operation, within: float) -> bool:
         await self._note_stop(operation.instance_id)
         changed = await self._control_plane.stop(
-            operation.instance_id, order(operation, "stop"), within
+            operation.instance_id, self._targets.order(operation, "stop"), within
         )
         emit(messages.INSTANCE_STOPPED, instance_id=operation.instance_id)
         return changed
@@ -158,7 +159,7 @@ class Executor:
         await self._control_plane.apply(
             operation.instance_id,
             target.document,
-            order(operation, "apply", target.digest),
+            self._targets.order(operation, "apply", target.digest),
             self._targets.seconds_left(operation),
         )
         return Result(digest=target.digest, generation=target.generation)
@@ -180,7 +181,7 @@ class Executor:
         await self._control_plane.start(
             operation.instance_id,
             target.document,
-            order(operation, "start", target.digest),
+            self._targets.order(operation, "start", target.digest),
             within,
         )
         emit(messages.INSTANCE_STARTED, instance_id=operation.instance_id)

@@ -172,6 +172,9 @@ class Operations:
                 after = await self._compared_anew(after)
             elif not result.ok and same_phase:
                 return await self._next_attempt(after, result, now)
+            if after.phase is Phase.FINISHED:
+                self._journal.note(after)
+                return await self._finish(after)
             await self._journal.save(after)
             if after.wake_at is not None and after.wake_at > now:
                 return after.wake_at

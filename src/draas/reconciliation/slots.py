@@ -26,7 +26,7 @@ from draas.model.reconciliation import Operation
 from draas.model.slots import Slot, Slots, Traffic
 from draas.model.status import Health, InstanceStatus
 from draas.reconciliation.outside import Outside
-from draas.reconciliation.targets import Targets, cannot_tell, not_yet, order, other
+from draas.reconciliation.targets import Targets, cannot_tell, not_yet, other
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
@@ -88,7 +88,7 @@ class SlotExecutor:
         opened = await self._control_plane.open_slot(
             instance_id,
             target.document,
-            order(operation, "open", target.digest),
+            self._targets.order(operation, "open", target.digest),
             self._targets.seconds_left(operation),
             allow_state_loss=operation.allow_state_loss,
         )
@@ -168,7 +168,7 @@ class SlotExecutor:
         await self._control_plane.weigh(
             operation.instance_id,
             {operation.served_by: 100 - percent, operation.slot: percent},
-            order(operation, f"weigh-{percent}"),
+            self._targets.order(operation, f"weigh-{percent}"),
             CALL_SECONDS,
         )
         emit(messages.SHIFTED, instance_id=operation.instance_id, percent=percent)
@@ -178,7 +178,7 @@ class SlotExecutor:
         await self._targets.wanted(operation)
         instance_id, name = operation.instance_id, operation.slot
         await self._control_plane.switch(
-            instance_id, name, order(operation, f"switch-{name}"), CALL_SECONDS
+            instance_id, name, self._targets.order(operation, f"switch-{name}"), CALL_SECONDS
         )
         emit(messages.SWITCHED, instance_id=instance_id, slot=name)
         return Result(traffic=await self._traffic(instance_id))
@@ -194,10 +194,10 @@ class SlotExecutor:
         if _serves(found, name):
             if (spare := found.spare) is not None:
                 weights = {name: 100, spare.name: 0}
-                called = order(operation, f"weigh-back-{spare.name}")
+                called = self._targets.order(operation, f"weigh-back-{spare.name}")
                 await self._control_plane.weigh(instance_id, weights, called, CALL_SECONDS)
         else:
-            called = order(operation, f"switch-{name}")
+            called = self._targets.order(operation, f"switch-{name}")
             await self._control_plane.switch(instance_id, name, called, CALL_SECONDS)
         emit(messages.TAKEN_BACK, instance_id=instance_id, slot=name)
         return Result()
@@ -216,7 +216,7 @@ class SlotExecutor:
 
     async def _remove(self, operation: Operation, name: str, drain: float) -> None:
         instance_id = operation.instance_id
-        called = order(operation, f"close-{name}")
+        called = self._targets.order(operation, f"close-{name}")
         await self._control_plane.close_slot(instance_id, name, called, drain, drain + CALL_SECONDS)
         emit(messages.SLOT_CLOSED, instance_id=instance_id, slot=name)
 

@@ -81,6 +81,7 @@ def test_the_new_configuration_serves_and_nothing_was_ever_stopped(strategy: str
         events = await world.store.operation_events(entries[0].operation_id or "")
         phases = list(dict.fromkeys(each.phase for each in events))
         assert phases == ["checking", *FORWARD[strategy].split(), "finished"]
+        assert [each.phase for each in events].count("finished") == 1
 
     virtual_time.run(scenario())
 
