@@ -24,7 +24,8 @@ from draas.decide.validation import validate
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Operation
 from draas.model.slots import Slot, Slots, Traffic
-from draas.model.status import Health, InstanceStatus
+from draas.model.status import InstanceStatus
+from draas.reconciliation.checks import Checks
 from draas.reconciliation.outside import Outside
 from draas.reconciliation.targets import Targets, cannot_tell, not_yet, other
 from draas.telemetry import messages
@@ -41,6 +42,7 @@ class SlotExecutor:
         self._control_plane = control_plane
         self._targets = targets
         self._outside = outside
+        self._checks = Checks(control_plane, outside)
 
     async def carry_out(self, command: Command, operation: Operation) -> Result:
         """How the command went.
@@ -127,13 +129,7 @@ class SlotExecutor:
     async def _judged(self, operation: Operation, slot: Slot) -> Result:
         if slot.digest != operation.target_digest:
             return _lost(f"slot {slot.name!r} runs another configuration")
-        probe = self._outside.probe
-        found = health.checks(
-            runs=slot.process_id is not None,
-            health=Health.parse_or_unknown(slot.health),
-            reason=slot.reason or "",
-            probed=await probe(operation.instance_id, slot) if probe else None,
-        )
+        found = await self._checks.of_candidate(operation.instance_id, slot)
         result = Result(checks=found, health=slot.health, running=True)
         if wrong := health.failed(found):
             result = not_yet(wrong)
