@@ -184,6 +184,18 @@ class ControlPlaneContract:
         await world.crash("a")
         assert (await state(world)).last_good_generation == 1
 
+    async def test_who_goes_back_to_the_earlier_good_one_takes_the_praise_back(
+        self, world: World
+    ) -> None:
+        await world.create("a", FIRST)
+        await world.want("a", running=True)
+        await healthy(world)
+        await world.configure("a", OTHER)
+        for document, good in ((OTHER, 2), (FIRST, 1), (OTHER, 2)):
+            await world.plane.stop("a", order(), SECONDS)
+            await start(world, document)
+            assert (await healthy(world)).last_good_generation == good
+
     async def test_a_crash_is_told_with_its_reason(self, world: World) -> None:
         await world.create("a", FIRST)
         await world.want("a", running=True)

@@ -183,8 +183,8 @@ class Executor:
 
     async def _restore(self, operation: Operation) -> Result:
         state = await self._targets.wanted(operation)
-        good = await self._targets.last_good(operation.instance_id)
-        if good is None or good.digest == operation.target_digest:
+        good = await self._targets.way_back(operation)
+        if good is None:
             error = "there is no other good configuration"
             return Result(error=error, error_class=ErrorClass.PERMANENT, has_last_good=False)
         return await self._run(operation, state, good, RESTORING_SECONDS)

@@ -99,6 +99,22 @@ class Targets:
         """The configuration to go back to."""
         return await last_good(self._control_plane, self._fleet.memory(instance_id))
 
+    async def way_back(self, operation: Operation) -> Desired | None:
+        """What to go back to: the last good configuration, or else what ran before (R-137).
+
+        The target may count as good by now: it was seen healthy, and that did not last.
+        """
+        good = await self.last_good(operation.instance_id)
+        if good is not None and good.digest != operation.target_digest:
+            return good
+        number, before = operation.previous_generation, operation.previous_digest
+        if number is None or before is None or before == operation.target_digest:
+            return None
+        if self._fleet.memory(operation.instance_id).quarantine_of(before):
+            return None
+        document = await self._control_plane.generation(operation.instance_id, number)
+        return None if document is None else Desired(document, before, number)
+
     async def replacement(self, operation: Operation, state: InstanceState) -> Desired | None:
         """The desired configuration, if it is to be tried instead of the target."""
         held = self._fleet.memory(state.id).quarantine_of(state.desired_digest)

@@ -187,3 +187,26 @@ async def test_a_restart_is_repaired_only_after_its_stabilisation_period() -> No
         await asyncio.sleep(60)
     assert [entry.outcome for entry in await world.audit("a")] == ["started", "succeeded"]
     assert asked[-1] - asked[0] >= 19
+
+
+@simulated
+async def test_what_was_healthy_once_and_fails_in_its_stabilisation_period_is_taken_back() -> None:
+    """The control plane praised it by then: what ran before is the way back (R-137)."""
+    bad, looks = configuration(9090), 0
+    world = World()
+
+    async def ask(instance_id: str, slot: Slot) -> Probed:
+        nonlocal looks
+        looks += slot.digest == digest(bad)
+        return Probed(True, looks < 4 or slot.digest != digest(bad), "", {}, {})
+
+    world.outside = Outside(probe=ask)
+    health = replace(world.settings.health, stabilization_period=timedelta(seconds=10))
+    world.settings = replace(world.settings, health=health)
+    await world.running("a")
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", bad)
+        await asyncio.sleep(180)
+        assert runs(world, "a", configuration(8100))
+        assert daemon.fleet.memory("a").quarantine_of(digest(bad))
+    assert [entry.outcome for entry in await world.audit("a")] == ["started", "rolled-back"]
