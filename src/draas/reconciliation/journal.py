@@ -117,7 +117,12 @@ class Journal:
             emit(messages.STORE_ERROR, reason=error)
 
     def note(self, operation: Operation) -> None:
-        """Know, in memory alone, what was seen of an operation: a crash costs a look."""
+        """Know, in memory alone, what was seen of an operation: a crash costs a look.
+
+        Raises:
+            LeaseLostError: others know better by now.
+        """
+        self.fence(operation.instance_id)
         self.open[operation.instance_id] = operation
 
     def owes(self, operation: Operation) -> bool:

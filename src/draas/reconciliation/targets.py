@@ -100,12 +100,12 @@ class Targets:
         return await last_good(self._control_plane, self._fleet.memory(instance_id))
 
     async def way_back(self, operation: Operation) -> Desired | None:
-        """What to go back to: the last good configuration, or else what ran before (R-137).
+        """What to go back to: the last good configuration, or what ran before the target (R-137).
 
-        The target may count as good by now: it was seen healthy, and that did not last.
+        The latter where the target counts as good: it was seen healthy, and that did not last.
         """
         good = await self.last_good(operation.instance_id)
-        if good is not None and good.digest != operation.target_digest:
+        if good is None or good.digest != operation.target_digest:
             return good
         number, before = operation.previous_generation, operation.previous_digest
         if number is None or before is None or before == operation.target_digest:
