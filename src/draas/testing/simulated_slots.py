@@ -382,6 +382,14 @@ class SimulatedSlots(SimulatedInstances):
             return state
         return msgspec.structs.replace(state, second_slot=spare.role)
 
+    def _slots_told(self, instance_id: str) -> object:
+        """What news of its slots is about."""
+        mine = self.slotted.get(instance_id)
+        if mine is None:
+            return None
+        spare = mine.spare and (mine.spare.role, mine.spare.up, mine.spare.ended)
+        return mine.serving, spare, mine.weights
+
     def _serving(self, server: SimulatedServer, mine: Slotted) -> Slot:
         assert server.running is not None
         return Slot(
