@@ -106,6 +106,10 @@ class SimulatedSlots(SimulatedInstances):
         mine.handover.before = partial(self._step, instance_id)
         return mine
 
+    def count(self, instance_id: str) -> None:
+        """Count what came until now."""
+        self._count(instance_id, self.servers[instance_id], self.slots_of(instance_id))
+
     async def call(self, call: Call, key: str | None = None) -> Any:
         """Do what a call asks for; once for all that come with the same key."""
         raise NotImplementedError
@@ -161,8 +165,8 @@ class SimulatedSlots(SimulatedInstances):
         server, mine = self._known(instance_id)
         if mine.spare is None or not mine.spare.runs or server.running is None:
             return Parity()
-        digests = {self.digests.whole(each) for each in (mine.spare.document, server.running)}
-        if not digests & self.other_rows:
+        both = (mine.spare.document, server.running)
+        if len({self.digests.whole(each) in self.other_rows for each in both}) == 1:
             return Parity(queries=[QueryParity(id="q", same=True)])
         leads = running(instance_id, next(iter(mine.leaders()), mine.serving))
         try:
@@ -381,6 +385,14 @@ class SimulatedSlots(SimulatedInstances):
         if spare is None:
             return state
         return msgspec.structs.replace(state, second_slot=spare.role)
+
+    def _slots_told(self, instance_id: str) -> object:
+        """What news of its slots is about."""
+        mine = self.slotted.get(instance_id)
+        if mine is None:
+            return None
+        spare = mine.spare and (mine.spare.role, mine.spare.up, mine.spare.ended)
+        return mine.serving, spare, mine.weights
 
     def _serving(self, server: SimulatedServer, mine: Slotted) -> Slot:
         assert server.running is not None

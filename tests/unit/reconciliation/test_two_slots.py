@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from draas.client.port import RefusedError
+from draas.client.port import Order, RefusedError
 from draas.model.configuration import digest
 from draas.model.reconciliation import Operation, Phase, Trigger, Wish
 from draas.model.slots import Loss
@@ -513,3 +513,35 @@ def test_a_minimum_healthy_time_is_taken_on_end() -> None:
             await world.until(lambda: serves_alone(world, NEW), within=10)
 
     virtual_time.run(scenario())
+
+
+@simulated
+async def test_what_ends_while_its_candidate_starts_is_restarted_and_nothing_is_blamed() -> None:
+    world = two_slots("Canary")
+    await world.running("a")
+    world.control_plane.start_seconds = 5.0
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", NEW)
+        await world.until(lambda: stands_at(world, "opening"), within=10)
+        await asyncio.sleep(2)
+        await world.control_plane.crash("a")
+        await world.until(lambda: serves_alone(world, NEW), within=60)
+        assert daemon.fleet.memory("a").quarantines == ()
+    end = (await world.audit("a"))[-1]
+    assert (end.outcome, end.strategy) == ("succeeded", "Restart")
+
+
+@simulated
+async def test_what_somebody_has_switched_to_and_back_is_no_candidate() -> None:
+    """It has the configuration that is to be opened, but is retired."""
+    world = two_slots("RollingUpdate")
+    await world.running("a")
+    await world.control_plane.configure("a", NEW)
+    assert await kill_when(world, lambda: stands_at(world, "opening"))
+    plane = world.control_plane
+    await plane.open_slot("a", NEW, Order("o", 0, "1"), 60.0, allow_state_loss=False)
+    await plane.switch("a", "second", Order("o", 0, "2"), 60.0)
+    await plane.switch("a", "main", Order("o", 0, "3"), 60.0)
+    async with world.daemon():
+        await world.until(lambda: serves_alone(world, NEW), within=60)
+    assert await outcomes(world) == ["started", "succeeded"]
