@@ -87,8 +87,7 @@ POINTS = [
     *(Point("Canary", name, back=True) for name in ("draining", "stopped")),
 ]
 WITH_ROUTES = [
-    Point("Canary", "weighed"),
-    *(Point("Canary", "routing", times) for times in (1, 2, 3)),
+    *(Point("Canary", name) for name in ("weighed", "routing")),
     Point("RollingUpdate", "sealed"),
     Point("RollingUpdate", "promoted"),
     Point("RollingUpdate", "draining"),
