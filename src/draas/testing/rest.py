@@ -51,10 +51,10 @@ class Rest:
             return f"is down: {server.reason}"
         digest, kind = self._plane.digests.whole, self._people.kind
         running, desired = digest(server.running), digest(server.history[-1])
-        if server.observed != self._plane.digests.observable(server.running):
-            return "was changed by somebody"
         if operation and kind(server.history[-1]) == HELD and operation.inconclusive:
             return ""
+        if server.observed != self._plane.digests.observable(server.running):
+            return "was changed by somebody"
         if slots := self._slots(name):
             return slots
         if running == desired and kind(server.running) == HELD:

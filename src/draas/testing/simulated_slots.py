@@ -310,7 +310,10 @@ class SimulatedSlots(SimulatedInstances):
         *,
         retires: bool,
     ) -> None:
-        """Record that the spare slot serves; the other is retired, if it still ran."""
+        """Record that the spare slot serves; the other is retired, if it still ran.
+
+        One that ended while it was given the lead ends as what serves.
+        """
         before, is_back = server.running, spare.role == RETIRED
         if before and is_back and self._generation(server, before) == server.good:
             server.good, server.earlier_good = server.earlier_good, None
@@ -320,6 +323,8 @@ class SimulatedSlots(SimulatedInstances):
         mine.serving = spare.name
         mine.weights = {spare.name: 100}
         self._run(instance_id, server, spare.document)
+        if spare.ended:
+            self.fall(instance_id, spare.ended)
 
     async def _close(
         self, instance_id: str, name: str, server: SimulatedServer, mine: Slotted

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from draas.client.port import Order, RefusedError
+from draas.model.audit import AuditEntry
 from draas.model.configuration import digest
 from draas.model.reconciliation import Operation, Phase, Trigger, Wish
 from draas.model.slots import Loss
 from draas.reconciliation.outside import Outside
+from draas.reconciliation.reconcile import NotNowError
 from draas.reconciliation.request import Request
 from draas.testing import virtual_time
 from draas.testing.simulated_traffic import Manners
@@ -452,6 +454,28 @@ async def test_paused_it_goes_no_step_on_and_is_still_watched() -> None:
         await asyncio.sleep(60)
         world.control_plane.manners[digest(NEW)] = Manners(errors=0.5)
         await world.until(lambda: serves_alone(world, OLD), within=5)
+
+
+@simulated
+async def test_nothing_is_in_hand_before_it_is_stored_that_it_begins() -> None:
+    world, kept = two_slots("Canary"), asyncio.Event()
+    store_save = world.store.save_operation
+
+    async def save_late(operation: Operation, *entries: AuditEntry) -> None:
+        await kept.wait()
+        await store_save(operation, *entries)
+
+    world.store.save_operation = save_late  # type: ignore[method-assign]
+    await world.running("a")
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", NEW)
+        await world.until(lambda: "a" in daemon.journal.open)
+        with pytest.raises(NotNowError, match="no operation is under way"):
+            await hand(world, daemon, Wish.PAUSE)
+        kept.set()
+        await world.until(lambda: stands_at(world, "analysing"), within=60)
+        await hand(world, daemon, Wish.PAUSE)
+    assert (await outcomes(world))[:2] == ["started", "pause"]
 
 
 @simulated
