@@ -120,8 +120,12 @@ class Journal:
             self._untold.pop(operation.id, None)
 
     def note(self, operation: Operation) -> None:
-        """Know, in memory alone, what was seen of an operation: a crash costs a look."""
-        self.open[operation.instance_id] = operation
+        """Know, in memory alone, what was seen of an operation: a crash costs a look.
+
+        What others hold by now is theirs to know.
+        """
+        if not self.lost(operation.instance_id):
+            self.open[operation.instance_id] = operation
 
     def owes(self, operation: Operation) -> bool:
         """Whether the store has yet to keep the operation as it stands."""

@@ -152,7 +152,8 @@ class SlotExecutor:
         elif slot.observed_components_digest is None:
             result = cannot_tell("what the slot runs has not been observed")
         elif slot.observed_components_digest != slot.components_digest:
-            result = not_yet("the slot does not run what it was started with")
+            why = "the slot does not run what it was started with"
+            result = Result(error=why, error_class=ErrorClass.ALTERED, running=True)
         elif slot.handover is not None and slot.handover.error:
             result = not_yet(f"it does not follow: {slot.handover.error}")
         return replace(result, checks=found)

@@ -92,10 +92,11 @@ class SimulatedSlots(SimulatedInstances):
     def recover(self) -> None:
         """Adopt the slots that run; traffic is as it was recorded, and somebody leads."""
         for instance_id, mine in self.slotted.items():
-            if mine.spare is not None and mine.spare.ended:
+            spare = mine.spare
+            if spare and (spare.ended or self.digests.whole(spare.document) in self.failing):
                 self._closed(mine)
-            elif mine.spare is not None and not mine.spare.up:
-                self._is_up(instance_id, mine, mine.spare)
+            elif spare and not spare.up:
+                self._is_up(instance_id, mine, spare)
             mine.flow.weights = dict(mine.weights)
             mine.mend()
         super().recover()

@@ -203,6 +203,20 @@ async def test_what_dies_in_its_soak_is_replaced_by_the_old_slot_at_once() -> No
 
 
 @simulated
+async def test_what_somebody_alters_in_its_soak_is_taken_back_and_tried_again() -> None:
+    world = two_slots("BlueGreen")
+    await world.running("a")
+    async with world.daemon():
+        await world.control_plane.configure("a", NEW)
+        await world.until(lambda: stands_at(world, "soaking"), within=60)
+        await world.control_plane.tamper("a", {**NEW, "queries": []})
+        await world.until(lambda: serves_alone(world, NEW), within=1200)
+    assert await outcomes(world) == ["started", "rolled-back", "started", "succeeded"]
+    assert "does not run what it was started with" in (await world.audit("a"))[1].error
+    assert (await world.store.memories())["a"].quarantines == ()
+
+
+@simulated
 async def test_a_failed_smoke_test_keeps_the_candidate_from_serving() -> None:
     async def failing(instance_id: str, slot: object) -> tuple[str, ...]:
         return ("ready: answered 503 instead of 200",)
