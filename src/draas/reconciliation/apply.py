@@ -224,6 +224,8 @@ class Executor:
     def _judged(self, operation: Operation, state: InstanceState, restored: bool) -> Result:
         target = state.applied_digest if restored else operation.target_digest
         drift = detect(state, target)
+        if drift.kinds == (DriftKind.OBSERVED,) and _was_praised(state):
+            return Result(error=drift.cause, error_class=ErrorClass.ALTERED, running=True)
         if drift.kinds:
             return not_yet(drift.cause, running=DriftKind.RUN_STATE not in drift.kinds)
         status = InstanceStatus.parse_or_unknown(state.status)
@@ -250,6 +252,13 @@ class Executor:
         if not self._control_plane.capabilities.native:
             memory = self._fleet.memory(instance_id)
             await self._remember(replace(memory, stopped_by_us=True))
+
+
+def _was_praised(state: InstanceState) -> bool:
+    """Whether what runs was seen running well, just as it was configured."""
+    return state.applied_generation is not None and (
+        state.applied_generation == state.last_good_generation
+    )
 
 
 def applied(memory: Memory, digest: str, document: Mapping[str, Any]) -> Memory:

@@ -108,7 +108,7 @@ class Targets:
         if good is None or good.digest != operation.target_digest:
             return good
         number, before = operation.previous_generation, operation.previous_digest
-        if number is None or before is None or before == operation.target_digest:
+        if not operation.permanent or number is None or before is None or before == good.digest:
             return None
         if self._fleet.memory(operation.instance_id).quarantine_of(before):
             return None

@@ -210,3 +210,20 @@ async def test_what_was_healthy_once_and_fails_in_its_stabilisation_period_is_ta
         assert runs(world, "a", configuration(8100))
         assert daemon.fleet.memory("a").quarantine_of(digest(bad))
     assert [entry.outcome for entry in await world.audit("a")] == ["started", "rolled-back"]
+
+
+@simulated
+async def test_what_somebody_alters_in_its_stabilisation_period_is_not_blamed() -> None:
+    world = World()
+    health = replace(world.settings.health, stabilization_period=timedelta(seconds=10))
+    world.settings = replace(world.settings, health=health)
+    await world.running("a")
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", configuration(9090))
+        await world.until(lambda: runs(world, "a", configuration(9090)))
+        await asyncio.sleep(2)
+        await world.control_plane.tamper("a", {**configuration(9090), "queries": []})
+        await asyncio.sleep(120)
+        assert runs(world, "a", configuration(9090))
+        assert daemon.fleet.memory("a").quarantines == ()
+    assert [entry.outcome for entry in await world.audit("a")][-1] == "succeeded"

@@ -96,7 +96,10 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
             if result.ok:
                 return _settled(operation, result, rules, now)
             limit = min(operation.phase_since + rules.health_timeout, operation.deadline)
-            return _undecided(operation, result, limit, now) or _back(operation, result.error, now)
+            blamed = result.error_class is not ErrorClass.ALTERED
+            return _undecided(operation, result, limit, now) or _back(
+                operation, result.error, now, permanent=blamed
+            )
         case Phase.RESTORING:
             return _restored(operation, result, rules, now)
         case Phase.VERIFYING_RESTORED:
@@ -117,6 +120,9 @@ def resumed(operation: Operation, now: datetime) -> Operation:
     return replace(operation, phase_since=now, deadline=operation.deadline + away)
 
 
+_WAITS = (ErrorClass.INCONCLUSIVE, ErrorClass.NOT_YET, ErrorClass.ALTERED)
+
+
 def _undecided(
     operation: Operation, result: Result, limit: datetime, now: datetime
 ) -> Operation | None:
@@ -128,7 +134,7 @@ def _undecided(
     operation = replace(operation, watch=Watch(checks=result.checks))
     if result.error_class is ErrorClass.INCONCLUSIVE and now >= limit:
         return replace(operation, inconclusive=result.error)
-    waits = result.error_class in (ErrorClass.INCONCLUSIVE, ErrorClass.NOT_YET)
+    waits = result.error_class in _WAITS
     return operation if waits and now < limit else None
 
 
