@@ -129,7 +129,8 @@ class Agreed(TwoSlots):
 
     async def is_told(self) -> bool:
         """Whether its story has an end; agrees to it where it waits."""
-        if (await self._made.outcomes(self.name))[-1] == Waiting.HELD:
+        answered = self._asking is None or self._asking.done()
+        if answered and (await self._made.outcomes(self.name))[-1] == Waiting.HELD:
             await self._agree(self._made.daemon_url)
         return await super().is_told()
 
@@ -145,16 +146,19 @@ class Agreed(TwoSlots):
             await asyncio.gather(self._asking, return_exceptions=True)
 
     async def _ask(self, daemon: str) -> None:
+        await eventually(lambda: self._plan(daemon), within=30)
         with suppress(AssertionError, aiohttp.ClientError):
-            await eventually(lambda: self._agree(daemon), within=30)
+            await self._agree(daemon)
 
-    async def _agree(self, daemon: str) -> bool:
+    async def _plan(self, daemon: str) -> str:
         url = f"{daemon}/api/reconciliation/instances/{self.name}"
-        shown = await self._made._request("GET", url, None, 200)
-        assert shown["state"]["blockedBy"] == "approval"
-        plan = {"plan": shown["state"]["planDigest"]}
-        await self._made._request("POST", f"{url}/approve", plan, 200)
-        return True
+        state = (await self._made._request("GET", url, None, 200))["state"]
+        assert state["blockedBy"] == "approval"
+        return str(state["planDigest"])
+
+    async def _agree(self, daemon: str) -> None:
+        url = f"{daemon}/api/reconciliation/instances/{self.name}/approve"
+        await self._made._request("POST", url, {"plan": await self._plan(daemon)}, 200)
 
 
 @asynccontextmanager
