@@ -46,7 +46,7 @@ HELD_RECHECK = timedelta(seconds=5)
 """The same, once its time is over and nobody can tell."""
 STORE_RETRY = timedelta(seconds=5)
 
-UNDECIDED = (ErrorClass.NOT_YET, ErrorClass.INCONCLUSIVE)
+UNDECIDED = (ErrorClass.NOT_YET, ErrorClass.ALTERED, ErrorClass.INCONCLUSIVE)
 
 
 def _choice(plan: Plan) -> str:

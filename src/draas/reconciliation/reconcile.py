@@ -299,7 +299,7 @@ class Reconciler:
         Raises:
             NotNowError: nothing is under way that could do so now.
         """
-        operation = self._journal.open.get(instance_id)
+        operation = self._journal.begun(instance_id)
         if operation is None:
             raise NotNowError("no operation is under way")
         why = refusal(operation, wish)

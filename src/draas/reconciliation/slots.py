@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from draas.client.port import ControlPlane, ControlPlaneError, UnreachableError
+from draas.client.port import ControlPlane, ControlPlaneError, RefusedError, UnreachableError
 from draas.decide import health
 from draas.decide.commands import (
     Analyse,
@@ -23,7 +23,7 @@ from draas.decide.detect import NOT_RUNNING
 from draas.decide.validation import validate
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Operation
-from draas.model.slots import Slot, Slots, Traffic
+from draas.model.slots import CANDIDATE, Slot, Slots, Traffic
 from draas.model.status import Health, InstanceStatus
 from draas.reconciliation.outside import Outside
 from draas.reconciliation.targets import Targets, cannot_tell, not_yet, order, other
@@ -31,6 +31,7 @@ from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
 CALL_SECONDS = 60.0
+NOTHING_RUNS = "instance-not-running"
 LEADS = "leader"
 
 
@@ -49,6 +50,14 @@ class SlotExecutor:
             OverError: the operation has lost its object.
             ControlPlaneError: it could not be done.
         """
+        try:
+            return await self._carried_out(command, operation)
+        except RefusedError as error:
+            if error.kind != NOTHING_RUNS or not isinstance(command, Open | Shift):
+                raise
+            return Result(error=error.detail, error_class=ErrorClass.DOWN)
+
+    async def _carried_out(self, command: Command, operation: Operation) -> Result:
         match command:
             case Open():
                 return await self._open(operation)
@@ -82,8 +91,9 @@ class SlotExecutor:
         if faults := validate(target.document):
             return Result(error=str(faults[0]), error_class=ErrorClass.PERMANENT)
         found = await self._control_plane.slots(instance_id)
-        if found.spare is not None and found.spare.digest != target.digest:
-            await self._remove(operation, found.spare.name, 0.0)
+        spare = found.spare
+        if spare is not None and (spare.role, spare.digest) != (CANDIDATE, target.digest):
+            await self._remove(operation, spare.name, 0.0)
         emit(messages.OPENING_SLOT, instance_id=instance_id, digest=target.digest)
         opened = await self._control_plane.open_slot(
             instance_id,
@@ -142,7 +152,8 @@ class SlotExecutor:
         elif slot.observed_components_digest is None:
             result = cannot_tell("what the slot runs has not been observed")
         elif slot.observed_components_digest != slot.components_digest:
-            result = not_yet("the slot does not run what it was started with")
+            why = "the slot does not run what it was started with"
+            result = Result(error=why, error_class=ErrorClass.ALTERED, running=True)
         elif slot.handover is not None and slot.handover.error:
             result = not_yet(f"it does not follow: {slot.handover.error}")
         return replace(result, checks=found)
