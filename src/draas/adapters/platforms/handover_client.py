@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from draas.adapters.platforms.ports import reachable
+from draas.adapters.machine.ports import reachable
 from draas.contract.drasi_server import instance_path
 from draas.contract.slots import Followed
 from draas.control_plane.handover import HandoverError, NoHandoverError
