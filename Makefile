@@ -32,9 +32,10 @@ test: $(STAMP) lint  ## Run every check and every test
 simulate: $(STAMP)  ## Let SEEDS worlds happen to the daemon on virtual time
 	$(BIN)/python -m draas.testing.simulate --seeds $(SEEDS) --from $(FROM)
 
-kill-matrix: $(STAMP)  ## Kill and freeze daemons in every phase, on SQLite and PostgreSQL
-	$(BIN)/pytest tests/e2e/test_kill_matrix.py tests/e2e/test_takeover_matrix.py \
-		tests/e2e/test_replicas_fleet.py -m "matrix or not matrix"
+kill-matrix: $(STAMP)  ## Kill and freeze daemons, control planes and Envoy in every phase
+	$(BIN)/pytest -n 4 tests/e2e/test_kill_matrix.py tests/e2e/test_takeover_matrix.py \
+		tests/e2e/test_control_plane_matrix.py -m "matrix or not matrix"
+	$(BIN)/pytest tests/e2e/test_replicas_fleet.py -m "matrix or not matrix"
 
 bench: $(STAMP)  ## Measure; writes docs/benchmarks.md and build/bench.json
 	$(BIN)/python -m benchmarks

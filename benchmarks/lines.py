@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 PATIENCE = 300
 
 
-async def serve(handlers: dict[str, Handler], hello: dict[str, Any] | None = None) -> None:
+async def serve(handlers: Mapping[str, Handler], hello: dict[str, Any] | None = None) -> None:
     """Answer commands (`name argument`) from stdin until it closes; say `hello` first."""
     _say(hello or {})
     reader = asyncio.StreamReader()

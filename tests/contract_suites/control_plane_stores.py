@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,7 +33,7 @@ def record(instance_id: str, generation: int = 1) -> Record:
     return Record(instance=instance, port=8080, reported={"reported:x": "y"})
 
 
-def change(sequence: int, instance_id: str = "a", **members: str) -> Change:
+def change(sequence: int, instance_id: str = "a", **members: Any) -> Change:
     return Change(
         sequence=sequence,
         kind="Created",

@@ -26,7 +26,8 @@ KEYS = map(str, itertools.count(1))
 class World(Protocol):
     """A control plane as a daemon reaches it, and what people and the world do to its instances."""
 
-    plane: ControlPlane
+    @property
+    def plane(self) -> ControlPlane: ...
 
     async def create(
         self, instance_id: str, document: Mapping[str, Any], labels: Mapping[str, str] | None = None
@@ -107,6 +108,7 @@ class ControlPlaneContract:
             "b": msgspec.UNSET,
         }
         assert (await state(world)).labels == {"region": "north"}
+        assert cursor is not None
         news = await told(world, cursor, "Created")
         assert news.state is not None
         assert news.state.labels == {"region": "north"}
@@ -181,6 +183,18 @@ class ControlPlaneContract:
         assert (await healthy(world)).last_good_generation == 2
         await world.crash("a")
         assert (await state(world)).last_good_generation == 1
+
+    async def test_who_goes_back_to_the_earlier_good_one_takes_the_praise_back(
+        self, world: World
+    ) -> None:
+        await world.create("a", FIRST)
+        await world.want("a", running=True)
+        await healthy(world)
+        await world.configure("a", OTHER)
+        for document, good in ((OTHER, 2), (FIRST, 1), (OTHER, 2)):
+            await world.plane.stop("a", order(), SECONDS)
+            await start(world, document)
+            assert (await healthy(world)).last_good_generation == good
 
     async def test_a_crash_is_told_with_its_reason(self, world: World) -> None:
         await world.create("a", FIRST)

@@ -28,9 +28,13 @@ OTHER = {"sources": [{"kind": "mock", "id": "s2", "intervalMs": 60_000}]}
 class World(Protocol):
     """A platform, and the means to do to it what only happens."""
 
-    platform: Platform
-    observer: Observer
     doomed_code: int
+
+    @property
+    def platform(self) -> Platform: ...
+
+    @property
+    def observer(self) -> Observer: ...
 
     def free_port(self) -> int: ...
 
@@ -44,7 +48,7 @@ class World(Protocol):
 
 
 def launch(world: World, document: Mapping[str, Any] = DOCUMENT, **members: Any) -> Launch:
-    given = {"instance_id": "alpha", "slot": "main", "host": "127.0.0.1"} | members
+    given: dict[str, Any] = {"instance_id": "alpha", "slot": "main", "host": "127.0.0.1"} | members
     return Launch(configuration=document, **{"port": world.free_port()} | given)
 
 

@@ -82,6 +82,7 @@ class CountingContract:
         await held
         if can.histogram:
             latency = await eventually(lambda: latencies(world, 23))
+            assert latency is not None
             assert quantile(latency, 0.5) <= 64
             assert 100 < quantile(latency, 0.9) <= 200
         else:

@@ -139,7 +139,8 @@ class FaultContract:
         await eventually(answers(two, (200, "second")))
         await world.router.ensure(replace(two, weights={"main": 1}))
         assert await get(two) == (200, "main")
-        assert (await world.router.traffic("i2"))["second"].requests >= 1
+        # By the new one: the killed one may have answered to its end, and took its counts along.
+        assert (await world.router.traffic("i2"))["main"].requests >= 1
 
     async def test_an_adopted_router_comes_back_as_well(self, world: World) -> None:
         wanted = route(world, await world.backend("main"))

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 
 import pytest
 
-from draas.client.port import ControlPlane, Order
+from draas.client.port import Order
 from draas.contract.drasi_server import FOLLOWER, LEADER
 from draas.model.configuration import digest
 from draas.model.instance import InstanceState
 from draas.model.slots import CANDIDATE, MAIN, RETIRED, SECOND, SERVING, Slot
 from draas.testing.configurations import configuration
+from tests.contract_suites import control_planes
 from tests.contract_suites.control_planes import (
     KEYS,
     SECONDS,
@@ -28,23 +29,11 @@ from tests.contract_suites.control_planes import (
 OLD, NEW, OTHER = (configuration(port) for port in (9121, 9122, 9123))
 
 
-class World(Protocol):
+class World(control_planes.World, Protocol):
     """As for `ControlPlaneContract`, with a router and servers that hand over."""
-
-    plane: ControlPlane
-
-    async def create(self, instance_id: str, document: Mapping[str, Any]) -> None: ...
-
-    async def configure(self, instance_id: str, document: Mapping[str, Any]) -> None: ...
-
-    async def want(self, instance_id: str, *, running: bool) -> None: ...
 
     async def crash(self, instance_id: str, slot: str = MAIN) -> None:
         """End what runs in the slot; the control plane has seen it."""
-
-    async def delete(self, instance_id: str) -> None: ...
-
-    def doom(self, instance_id: str, document: Mapping[str, Any]) -> None: ...
 
     def ends_in_launch(self) -> None:
         """Let what serves `a` end while its second slot is being started."""
@@ -194,7 +183,7 @@ class SlotsContract:
         error = await refused(CALLS[call](world, Order("op", 6, next(KEYS))))
         assert (error.kind, error.members["highest"]) == ("stale-fence", 7)
 
-    async def test_a_repeated_call_is_made_once(self, world: World) -> None:
+    async def test_a_repeated_call_on_slots_is_made_once(self, world: World) -> None:
         await serving(world)
         await opened(world)
         once = order()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
-from tests.e2e.matrix import HELD_IN, NEWER, TWO_SLOTS, Cell, Change
+import aiohttp
+
+from draas.model.reconciliation import Phase
+from tests.e2e.matrix import AGREED, HELD_IN, NEWER, TWO_SLOTS, Cell, Change, Waiting
 from tests.e2e.visitors import Visitors, guest_book, visited, webhook
 from tests.e2e.world import World, free_port
 from tests.support.eventually import eventually
@@ -29,9 +33,10 @@ class OneSlot(Change):
             self.patch = {"op": "replace", "path": "/queries/0/query", "value": NEWER}
 
     async def check(self) -> None:
-        """As the others, and it answers at its port."""
+        """As the others, and it answers at its port, each time."""
         await super().check()
-        assert await self._made.healthy(self._first if self._back else self._port)
+        port = self._first if self._back else self._port
+        assert all([await self._made.healthy(port) for _ in range(STEADY)])
 
 
 class TwoSlots(Change):
@@ -109,16 +114,79 @@ class TwoSlots(Change):
         return True
 
 
+class Agreed(TwoSlots):
+    """The same, once a person has agreed to it; who says so again where it did not help."""
+
+    def __init__(self, made: World, phase: Phase | Waiting, name: str, visitors: Visitors) -> None:
+        super().__init__(made, AGREED, name, visitors)
+        self._is_approved_at_once = phase is Waiting.APPROVED
+        self._asking: asyncio.Task[None] | None = None
+
+    async def urge(self, daemon: str) -> None:
+        """Agree to it as soon as it waits, and do not wait for the answer."""
+        if self._is_approved_at_once:
+            self._asking = asyncio.create_task(self._ask(daemon))
+
+    async def is_told(self) -> bool:
+        """Whether its story has an end; agrees to it where it waits."""
+        answered = self._asking is None or self._asking.done()
+        if answered and (await self._made.outcomes(self.name))[-1] == Waiting.HELD:
+            await self._agree(self._made.daemon_url)
+        return await super().is_told()
+
+    async def check(self) -> None:
+        """As the others, and it was agreed to once."""
+        await super().check()
+        assert (await self._made.outcomes(self.name)).count(Waiting.APPROVED) == 1
+
+    async def forget(self) -> None:
+        """Wait no longer for an answer of a daemon that is gone."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+
+    async def _ask(self, daemon: str) -> None:
+        await eventually(lambda: self._plan(daemon), within=30)
+        with suppress(AssertionError, aiohttp.ClientError):
+            await self._agree(daemon)
+
+    async def _plan(self, daemon: str) -> str:
+        url = f"{daemon}/api/reconciliation/instances/{self.name}"
+        state = (await self._made._request("GET", url, None, 200))["state"]
+        assert state["blockedBy"] == "approval"
+        return str(state["planDigest"])
+
+    async def _agree(self, daemon: str) -> None:
+        url = f"{daemon}/api/reconciliation/instances/{self.name}/approve"
+        await self._made._request("POST", url, {"plan": await self._plan(daemon)}, 200)
+
+
+@asynccontextmanager
+async def _with_visitors(made: World, name: str) -> AsyncIterator[Visitors]:
+    port = free_port()
+    async with webhook() as (url, told):
+        await made.create(name, **guest_book(url, port))
+        async with visited(told, port) as visitors:
+            yield visitors
+
+
 @asynccontextmanager
 async def visited_change(
     made: World, strategy: str, name: str, *, back: bool = False
 ) -> AsyncIterator[TwoSlots]:
     """An instance with visitors, and its change."""
-    port = free_port()
-    async with webhook() as (url, told):
-        await made.create(name, **guest_book(url, port))
-        async with visited(told, port) as visitors:
-            yield TwoSlots(made, strategy, name, visitors, back=back)
+    async with _with_visitors(made, name) as visitors:
+        yield TwoSlots(made, strategy, name, visitors, back=back)
+
+
+@asynccontextmanager
+async def _agreed_change(made: World, cell: Cell, name: str) -> AsyncIterator[Change]:
+    async with _with_visitors(made, name) as visitors:
+        change = Agreed(made, cell.phase, name, visitors)
+        try:
+            yield change
+        finally:
+            await change.forget()
 
 
 @asynccontextmanager
@@ -134,4 +202,6 @@ def changing(made: World, cell: Cell, name: str) -> AbstractAsyncContextManager[
     """A new instance, and the change of it that the cell is about."""
     if cell.strategy in TWO_SLOTS:
         return visited_change(made, cell.strategy, name, back=cell.goes_back)
+    if isinstance(cell.phase, Waiting):
+        return _agreed_change(made, cell, name)
     return _in_one_slot(made, cell, name)

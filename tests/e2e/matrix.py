@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import psutil
@@ -13,6 +14,14 @@ import pytest
 
 from draas.model.reconciliation import Phase
 from tests.e2e.world import Program, World
+
+
+class Waiting(StrEnum):
+    """What the daemon notes of a plan that waits for a person, before there is an operation."""
+
+    HELD = "held"
+    APPROVED = "approved"
+
 
 NEWER = "MATCH (n) RETURN n.value AS value"
 TAKEN_AWAY = (Phase.TAKING_BACK, Phase.CLOSING_CANDIDATE)
@@ -22,7 +31,7 @@ CALLING = (
     *(Phase.OPENING, Phase.SHIFTING, Phase.SWITCHING, Phase.CLOSING, *TAKEN_AWAY),
 )
 """The phases in which the control plane is told to do something."""
-PHASES = {
+PHASES: dict[str, list[Phase | Waiting]] = {
     "Restart": [
         Phase.CHECKING,
         Phase.STOPPING,
@@ -47,7 +56,11 @@ PHASES = {
         *(Phase.SWITCHING, Phase.VERIFYING, Phase.CLOSING, Phase.FINISHED),
         *(*TAKEN_AWAY, Phase.VERIFYING_RESTORED),
     ],
+    "Manual": [Waiting.HELD, Waiting.APPROVED],
 }
+BY_ITSELF = [each for each in PHASES if each != "Manual"]
+AGREED = "RollingUpdate"
+"""How a plan is carried out that a person agreed to."""
 TWO_SLOTS = ("RollingUpdate", "BlueGreen", "Canary")
 HELD_IN = {
     "RollingUpdate": Phase.VERIFYING,
@@ -56,6 +69,14 @@ HELD_IN = {
 }
 """Where a roll-out waits for a person who takes it back, if the cell is on the way back."""
 LONG = "00:10:00"
+STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.matrix)]
+
+
+def on(store: str, request: pytest.FixtureRequest, settings: tuple[str, ...]) -> tuple[str, ...]:
+    """The settings, for a store of that kind."""
+    if store == "postgresql":
+        settings += (f"--Store={request.getfixturevalue('postgres_url')}",)
+    return settings
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,7 @@ class Cell:
     """A strategy, one of its phases, and a moment as `tests.support.doomed_daemon` names it."""
 
     strategy: str
-    phase: Phase
+    phase: Phase | Waiting
     moment: str
 
     def __str__(self) -> str:
@@ -113,6 +134,7 @@ def quick(strategy: str, *, held: bool = False) -> tuple[str, ...]:
     return (
         "--Reconciliation:RestartDelay=00:00:00.3",
         f"--Reconciliation:DefaultStrategy={strategy}",
+        f"--Approval:Strategy={AGREED}",
         "--MonitorInterval=00:00:00.5",
         "--Health:MinimumHealthyTime=00:00:00.3",
         f"--Health:StabilizationPeriod={watched}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ async def test_one_of_fifty_queries_changes_and_no_other_loses_an_event(tmp_path
         everything = {f"o{number}" for number in range(pusher.pushed)}
         for number in range(QUERIES):
             if number != 7:
-                await eventually(lambda name=f"q{number}": _is(pusher, name, everything))
+                await eventually(partial(_is, pusher, f"q{number}", everything))
         cheap = {f"o{number}" for number in range(pusher.pushed) if number % 900 < 100}
         await eventually(lambda: _is(pusher, "q7", cheap))
         assert await made.process_of("a") == process

@@ -18,18 +18,21 @@ import pytest
 
 from draas.reconciliation.shards import TTL_SECONDS
 from tests.e2e.changes import changing
-from tests.e2e.matrix import PHASES, Cell, cells
-from tests.e2e.world import World, world
+from tests.e2e.matrix import PHASES, STORES, Cell, cells, on
+from tests.e2e.world import Program, World, free_port, world
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(120)
-STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.matrix)]
 IN_A_RESTART = [
     str(Cell("Restart", phase, moment))
     for phase in PHASES["Restart"]
     for moment in ("after", "before")
 ]
-QUICK = [*IN_A_RESTART, "HotApply-applying-after", "HotApply-applying-before"]
+IN_OTHERS = [
+    *("HotApply-applying-after", "HotApply-applying-before", "Manual-approved-after"),
+    *("RollingUpdate-switching-before", "BlueGreen-taking-back-after", "Canary-analysing-after"),
+]
+QUICK = [*IN_A_RESTART, *IN_OTHERS]
 
 
 @pytest.fixture
@@ -38,12 +41,6 @@ async def made(
 ) -> AsyncIterator[World]:
     async with world(tmp_path, daemon=False, settings=on(store, request, cell.settings)) as found:
         yield found
-
-
-def on(store: str, request: pytest.FixtureRequest, settings: tuple[str, ...]) -> tuple[str, ...]:
-    if store == "postgresql":
-        settings += (f"--Store={request.getfixturevalue('postgres_url')}",)
-    return settings
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -65,7 +62,7 @@ async def test_killed(made: World, cell: Cell) -> None:
 @pytest.mark.matrix
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("cell", cells("after", "calling", "before"))
-async def test_frozen_for_longer_than_a_lease(made: World, cell: Cell) -> None:
+async def test_frozen_for_longer_than_a_lease(made: World, cell: Cell, store: str) -> None:
     async with changing(made, cell, "a") as change:
         await change.order()
         made.daemon = cell.doomed(made, signal.SIGSTOP)
@@ -73,11 +70,25 @@ async def test_frozen_for_longer_than_a_lease(made: World, cell: Cell) -> None:
         await change.urge(made.daemon_url)
         frozen = psutil.Process(made.daemon.process_id)
         await eventually(lambda: _is_stopped(frozen), within=30)
-        await asyncio.sleep(TTL_SECONDS + 1)
+        thaw = asyncio.get_running_loop().time() + TTL_SECONDS + 1
+        if store == "sqlite":
+            await is_refused(made.another_daemon(port=free_port()))
+        await asyncio.sleep(thaw - asyncio.get_running_loop().time())
         os.kill(frozen.pid, signal.SIGCONT)
         await eventually(change.is_told, within=15)
         await change.check()
         assert change.nobody_noticed()
+
+
+async def is_refused(second: Program) -> None:
+    """A second daemon does not work with the file of one that is only frozen."""
+    await second.spawn()
+    try:
+        async with asyncio.timeout(30):
+            assert await second.ended() == 1
+    finally:
+        await second.end(signal.SIGKILL)
+    assert "another process works with" in second.log.read_text()
 
 
 async def _is_stopped(process: psutil.Process) -> bool:

@@ -82,8 +82,7 @@ class Replicas:
     async def end(self) -> None:
         for each in (*self.daemons, *self.planes):
             await each.end(signal.SIGKILL)
-        for server in self.worlds[0].servers():
-            server.kill()
+        await self.worlds[0].clear()
 
 
 class _SeenFrom(World):

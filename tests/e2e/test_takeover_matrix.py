@@ -20,7 +20,7 @@ import pytest
 from draas.decide.assign import SHARDS, shard_of
 from draas.model.reconciliation import Phase
 from tests.e2e.changes import changing
-from tests.e2e.matrix import Cell, cells
+from tests.e2e.matrix import BY_ITSELF, Cell, cells
 from tests.e2e.world import Program, World, free_port, world
 from tests.support.eventually import eventually
 
@@ -92,7 +92,9 @@ async def test_killed_with_a_standby(cell: Cell, postgres_url: str, tmp_path: Pa
 QUICK = ["Restart-stopping-calling", "Restart-verifying-before"]
 
 
-@pytest.mark.parametrize("cell", cells("after", "calling", "before", "storing", quick=QUICK))
+@pytest.mark.parametrize(
+    "cell", cells("after", "calling", "before", "storing", quick=QUICK, strategies=BY_ITSELF)
+)
 async def test_frozen_with_a_standby(cell: Cell, postgres_url: str, tmp_path: Path) -> None:
     async with pair(tmp_path, postgres_url, cell, signal.SIGSTOP) as both:
         name, calm = await both.names()

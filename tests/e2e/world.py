@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -280,8 +280,9 @@ class World:
         """The processes that route for this world."""
         return [
             process
-            for process in psutil.process_iter(["name", "cmdline"])
+            for process in psutil.process_iter(["name", "cmdline", "status"])
             if process.info["name"] in ("envoy", "haproxy")
+            and process.info["status"] != psutil.STATUS_ZOMBIE
             and any(str(self.directory) in word for word in process.info["cmdline"] or [])
         ]
 
@@ -289,8 +290,19 @@ class World:
         """End everything that this world started."""
         await self.daemon.end(signal.SIGKILL)
         await self.control_plane.end(signal.SIGKILL)
-        for process in [*self.servers(), *self.routers()]:
-            process.kill()
+        await self.clear()
+
+    async def clear(self) -> None:
+        """End the servers and routers that are left, those that are just being started as well."""
+
+        async def nothing_left() -> bool:
+            left = [*self.servers(), *self.routers()]
+            for process in left:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            return not left
+
+        await eventually(nothing_left, within=10)
 
 
 @asynccontextmanager

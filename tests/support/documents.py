@@ -119,7 +119,9 @@ def respelled(document: dict[str, Any], *, pascal: bool = True) -> dict[str, Any
 
     query_names = {"id", "autoStart", "queryLanguage", "joins", "middleware", "enableBootstrap"}
     changed = spelled(document, {"persistIndex", "stateStore"})
-    server = {k: changed.pop(k) for k in ("host", "port", "logLevel") if k in changed}
+    server: dict[str, Any] = {
+        k: changed.pop(k) for k in ("host", "port", "logLevel") if k in changed
+    }
     for part in ("sources", "queries", "reactions"):
         items = []
         for item in reversed(changed.pop(part, [])):

@@ -8,7 +8,7 @@ again with the same data it does so no more.
 - *spawned*: its process is there, and not ready;
 - *started*: it is ready, and the store does not know which process it is;
 - *weighed*: weights are in the store, and the router has not heard of them;
-- *routing*: the router's files say the new weights, and nobody has waited for it yet;
+- *routing*: the router's files split between two slots, and nobody has waited for it yet;
 - *sealed*: the leader is sealed, and the successor not promoted;
 - *promoted*: the successor leads, the sealed one does not follow, and the store knows nothing;
 - *followed*: the same, with the sealed one following;
@@ -30,7 +30,10 @@ import psutil
 from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.process import ProcessPlatform
 from draas.adapters.routers.envoy import EnvoyRouter
+from draas.adapters.routers.envoy_clusters import FAILOVER, clusters_of
 from draas.adapters.routers.envoy_files import ResourceFile
+from draas.adapters.routers.names import encoded
+from draas.control_plane.router import Route
 from draas.entrypoints.draas import main
 
 POINT, TIMES, VICTIM = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -80,16 +83,18 @@ def is_there(platform: ProcessPlatform, instance_id: str, slot: str) -> bool:
     return platform._directory(instance_id, slot) in platform._slots
 
 
-def has_two(_: EnvoyRouter, route: Any, *rest: Any) -> bool:
+def has_two(_: EnvoyRouter, route: Route, *rest: Any) -> bool:
     return len(route.backends) > 1 and all(map(route.weight, route.backends))
 
 
-def leaves(router: EnvoyRouter, key: str, keep: set[str], *rest: Any) -> bool:
-    return bool(keep and router._envoy.clusters.of(f"{key}/").keys() - keep)
+def leaves(router: EnvoyRouter, route: Route, *rest: Any) -> bool:
+    kept = {each["name"] for each in clusters_of(route)}
+    return bool(router._envoy.clusters.of(f"{encoded(route.name)}/").keys() - kept)
 
 
 def splits(file: ResourceFile, *rest: Any) -> bool:
-    return "routes" in str(file._path)
+    """Whether it says how requests are split, and some are between two slots."""
+    return file._path.name == "splits.json" and FAILOVER in file._path.read_text()
 
 
 if __name__ == "__main__":

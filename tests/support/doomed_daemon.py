@@ -104,10 +104,10 @@ async def doomed_order(
 
 if __name__ == "__main__":
     SqlReconciliationStore.save_operation = doomed_save  # type: ignore[method-assign]
-    SqlReconciliationStore.finish = doomed_finish  # type: ignore[method-assign]
+    SqlReconciliationStore.finish = doomed_finish  # type: ignore[assignment,method-assign]
     SqlReconciliationStore.remember = doomed_remember  # type: ignore[method-assign]
-    reconciliation._append = doomed_append
-    NativeControlPlane._lifecycle = doomed_call  # type: ignore[method-assign]
-    NativeControlPlane._ordered = doomed_order  # type: ignore[method-assign]
+    reconciliation._append = doomed_append  # type: ignore[assignment]
+    NativeControlPlane._lifecycle = doomed_call  # type: ignore[assignment,method-assign]
+    NativeControlPlane._ordered = doomed_order  # type: ignore[assignment,method-assign]
     sys.argv = ["draas", *sys.argv[5:]]
     main()

@@ -33,7 +33,7 @@ class ProcessWorld:
 
     def __init__(self, data: Path, **options: Any) -> None:
         self._data = data
-        self._options = {"command": TINY_SERVER, "start_timeout": 20.0} | options
+        self._options: dict[str, Any] = {"command": TINY_SERVER, "start_timeout": 20.0} | options
         self.observer = DrasiClient(SystemClock())
         self._handover = HandoverClient()
         self.platform = self.new_platform()

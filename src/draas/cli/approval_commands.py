@@ -36,15 +36,17 @@ def approve(
     expires: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=1, help="How long it counts.")
     ] = None,
+    allow_state_loss: Annotated[
+        bool,
+        typer.Option("--allow-state-loss", help="Agree that queries may begin empty."),
+    ] = False,
     by: By = None,
 ) -> None:
     """Agree to a plan that waits; any other plan needs another approval."""
     from draas.cli import approve as command
 
-    run(
-        context,
-        lambda session: command.approve(session, instance_id, plan, strategy, reason, expires, by),
-    )
+    terms = command.Terms(plan, strategy, reason, expires, allow_state_loss)
+    run(context, lambda session: command.approve(session, instance_id, terms, by))
 
 
 @app.command()

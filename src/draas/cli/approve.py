@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import dataclass
 
 from draas.cli import output
 from draas.cli.exit_codes import Code
@@ -27,21 +28,26 @@ async def approvals(session: Session, form: Format) -> Code:
     return Code.OK
 
 
-async def approve(
-    session: Session,
-    instance_id: str,
-    plan: str,
-    strategy: str | None,
-    reason: str,
-    seconds: float | None,
-    by: str | None,
-) -> Code:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is agreed to, and how far; `None` leaves it to the settings."""
+
+    plan: str
+    strategy: str | None = None
+    reason: str = ""
+    seconds: float | None = None
+    allow_state_loss: bool = False
+
+
+async def approve(session: Session, instance_id: str, terms: Terms, by: str | None) -> Code:
     """Agree to exactly this plan."""
-    body: Document = {"plan": plan, "reason": reason}
-    if strategy is not None:
-        body["strategy"] = strategy
-    if seconds is not None:
-        body["expiresInSeconds"] = seconds
+    body: Document = {"plan": terms.plan, "reason": terms.reason}
+    if terms.strategy is not None:
+        body["strategy"] = terms.strategy
+    if terms.seconds is not None:
+        body["expiresInSeconds"] = terms.seconds
+    if terms.allow_state_loss:
+        body["allowStateLoss"] = True
     answer = await session.daemon.judge(instance_id, "approve", body, by or getpass.getuser())
     print(printable(f"{instance_id}: the plan is approved until {answer['until']}"))
     return Code.OK

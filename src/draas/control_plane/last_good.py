@@ -14,13 +14,16 @@ PROBATION = timedelta(seconds=60)
 def praised(record: Record, health: Health, observed: str | None) -> Record:
     """The record after a look: the applied generation is good if it is healthy and as applied.
 
-    The one that was good before is kept beside it, should the new one not last.
+    The one that was good before is kept beside it, should the new one not last: who goes back to
+    that one takes back that the newer one was good.
     """
     instance = record.instance
     good, applied = instance.last_good_generation, instance.applied_generation
     as_applied = observed is not None and observed == instance.applied_components_digest
     if health is not Health.HEALTHY or not as_applied or applied is None:
         return record
+    if good is not None and applied == record.earlier_good_generation:
+        return put(record, last_good_generation=applied, earlier_good_generation=None)
     if good is not None and applied <= good:
         return record
     return put(record, last_good_generation=applied, earlier_good_generation=good)

@@ -41,6 +41,13 @@ def agreed(snapshot: Snapshot, digest: str, now: datetime) -> Approval | None:
     return given
 
 
+def has_expired(given: Approval | None, digest: str, now: datetime) -> bool:
+    """Whether a person agreed to this plan, and it was not begun in time."""
+    if given is None or not given.granted or given.plan_digest != digest:
+        return False
+    return now >= given.until
+
+
 def approval_gate(snapshot: Snapshot, needed: bool, digest: str, now: datetime) -> Gate:
     """Whether what is to be done may be done without asking, or was agreed to."""
     given = snapshot.memory.approval

@@ -116,8 +116,9 @@ class ErrorClass(StrEnum):
 
     A verification is NOT_YET while something is wrong that may still come right, and INCONCLUSIVE
     while nobody can tell: that is neither a pass nor a failure. IMPOSSIBLE is what cannot be done
-    in this way, whatever the configuration; LOST a candidate that is not there any more, and DOWN
-    an instance of which nothing serves. ABORTED: a person wants it taken back.
+    in this way, whatever the configuration; LOST a candidate that is not there any more, ALTERED
+    one that runs other components than it was started with, and DOWN an instance of which nothing
+    serves. ABORTED: a person wants it taken back.
     """
 
     TRANSIENT = "transient"
@@ -129,6 +130,7 @@ class ErrorClass(StrEnum):
     INCONCLUSIVE = "inconclusive"
     IMPOSSIBLE = "impossible"
     LOST = "lost"
+    ALTERED = "altered"
     DOWN = "down"
     ABORTED = "aborted"
 

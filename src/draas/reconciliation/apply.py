@@ -26,12 +26,15 @@ from draas.decide.commands import (
     Verify,
 )
 from draas.decide.detect import IN_TRANSITION, detect
+from draas.decide.health import failed
 from draas.decide.validation import validate
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
+from draas.model.operation import HealthCheck
 from draas.model.reconciliation import DriftKind, Memory, Operation
 from draas.model.status import Health, InstanceStatus
 from draas.reconciliation import announce
+from draas.reconciliation.checks import Checks, judged
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.outside import Outside
 from draas.reconciliation.slots import SlotExecutor
@@ -43,7 +46,6 @@ from draas.reconciliation.targets import (
     cannot_tell,
     failure,
     not_yet,
-    order,
     other,
 )
 from draas.telemetry import messages
@@ -73,10 +75,12 @@ class Executor:
         clock: Clock,
         remember: Remember,
         outside: Outside,
+        held: Callable[[str], int],
     ) -> None:
         self._control_plane = control_plane
         self._fleet = fleet
-        self._targets = Targets(control_plane, fleet, clock)
+        self._targets = Targets(control_plane, fleet, clock, held)
+        self._checks = Checks(control_plane, outside)
         self._slots = SlotExecutor(control_plane, self._targets, outside)
         self._remember = remember
 
@@ -85,6 +89,7 @@ class Executor:
 
         Raises:
             FencedError: the instance was taken over, and the control plane knows.
+            LeaseLostError: it is not held any more; no call was made since.
         """
         try:
             match command:
@@ -118,7 +123,20 @@ class Executor:
         if known and not drift and not drift.unknown:
             error = "nothing is wrong any more"
             return Result(error=error, error_class=ErrorClass.SUPERSEDED)
-        return Result(health=state.health, running=running)
+        if not running:
+            return Result(health=state.health)
+        checks = await self._checked_before(operation.instance_id)
+        told = Health.UNHEALTHY.value if failed(checks) else state.health
+        return Result(health=told, running=True, checks=checks)
+
+    async def _checked_before(self, instance_id: str) -> tuple[HealthCheck, ...]:
+        """For the record alone (R-138): it is to be mended, whatever they find."""
+        try:
+            return await self._checks.of_serving(instance_id)
+        except UnreachableError:
+            raise
+        except ControlPlaneError:
+            return ()
 
     async def _stop(self, operation: Operation) -> Result:
         emit(messages.RESTART_STOPPING_INSTANCE, instance_id=operation.instance_id)
@@ -127,7 +145,7 @@ class Executor:
     async def _end(self, operation: Operation, within: float) -> bool:
         await self._note_stop(operation.instance_id)
         changed = await self._control_plane.stop(
-            operation.instance_id, order(operation, "stop"), within
+            operation.instance_id, self._targets.order(operation, "stop"), within
         )
         emit(messages.INSTANCE_STOPPED, instance_id=operation.instance_id)
         return changed
@@ -158,15 +176,15 @@ class Executor:
         await self._control_plane.apply(
             operation.instance_id,
             target.document,
-            order(operation, "apply", target.digest),
+            self._targets.order(operation, "apply", target.digest),
             self._targets.seconds_left(operation),
         )
         return Result(digest=target.digest, generation=target.generation)
 
     async def _restore(self, operation: Operation) -> Result:
         state = await self._targets.wanted(operation)
-        good = await self._targets.last_good(operation.instance_id)
-        if good is None or good.digest == operation.target_digest:
+        good = await self._targets.way_back(operation)
+        if good is None:
             error = "there is no other good configuration"
             return Result(error=error, error_class=ErrorClass.PERMANENT, has_last_good=False)
         return await self._run(operation, state, good, RESTORING_SECONDS)
@@ -180,7 +198,7 @@ class Executor:
         await self._control_plane.start(
             operation.instance_id,
             target.document,
-            order(operation, "start", target.digest),
+            self._targets.order(operation, "start", target.digest),
             within,
         )
         emit(messages.INSTANCE_STARTED, instance_id=operation.instance_id)
@@ -192,6 +210,8 @@ class Executor:
         try:
             state = await self._targets.wanted(operation)
             result = self._judged(operation, state, restored)
+            if result.ok:
+                result = judged(result, await self._checks.of_serving(operation.instance_id))
             newer = (
                 None if result.ok or restored else await self._targets.replacement(operation, state)
             )
@@ -204,6 +224,8 @@ class Executor:
     def _judged(self, operation: Operation, state: InstanceState, restored: bool) -> Result:
         target = state.applied_digest if restored else operation.target_digest
         drift = detect(state, target)
+        if drift.kinds == (DriftKind.OBSERVED,) and _was_praised(state):
+            return Result(error=drift.cause, error_class=ErrorClass.ALTERED, running=True)
         if drift.kinds:
             return not_yet(drift.cause, running=DriftKind.RUN_STATE not in drift.kinds)
         status = InstanceStatus.parse_or_unknown(state.status)
@@ -230,6 +252,13 @@ class Executor:
         if not self._control_plane.capabilities.native:
             memory = self._fleet.memory(instance_id)
             await self._remember(replace(memory, stopped_by_us=True))
+
+
+def _was_praised(state: InstanceState) -> bool:
+    """Whether what runs was seen running well, just as it was configured."""
+    return state.applied_generation is not None and (
+        state.applied_generation == state.last_good_generation
+    )
 
 
 def applied(memory: Memory, digest: str, document: Mapping[str, Any]) -> Memory:

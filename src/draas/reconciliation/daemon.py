@@ -172,7 +172,12 @@ class Daemon:
     def _assemble(self, control_plane: ControlPlane) -> Triggers:
         self.control_plane = control_plane
         executor = Executor(
-            control_plane, self.fleet, self.clock, self.journal.remember, self._outside
+            control_plane,
+            self.fleet,
+            self.clock,
+            self.journal.remember,
+            self._outside,
+            self.journal.fence,
         )
         operations = Operations(
             control_plane=control_plane,

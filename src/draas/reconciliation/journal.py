@@ -102,27 +102,41 @@ class Journal:
         goes on from memory, and a crash meanwhile is healed as run-state drift.
         """
         self.fence(operation.instance_id)
-        told = (*self._untold.pop(operation.id, ()), *self._audited(entries))
+        told = (*self._untold.get(operation.id, ()), *self._audited(entries))
+        self._untold[operation.id] = told
         self.open[operation.instance_id] = operation
         try:
             await self._store.save_operation(operation, *told)
         except LeaseLostError:
+            self._untold.pop(operation.id, None)
             if self.open.get(operation.instance_id) is operation:
                 self.drop(operation.instance_id)
             raise
         except StoreError as error:
-            self._untold[operation.id] = told
             if operation.phase is Phase.CHECKING:
                 raise
             emit(messages.STORE_ERROR, reason=error)
+        else:
+            self._untold.pop(operation.id, None)
 
     def note(self, operation: Operation) -> None:
-        """Know, in memory alone, what was seen of an operation: a crash costs a look."""
-        self.open[operation.instance_id] = operation
+        """Know, in memory alone, what was seen of an operation: a crash costs a look.
+
+        What others hold by now is theirs to know.
+        """
+        if not self.lost(operation.instance_id):
+            self.open[operation.instance_id] = operation
 
     def owes(self, operation: Operation) -> bool:
-        """Whether the store failed when the operation was to be kept as it stands."""
+        """Whether the store has yet to keep the operation as it stands."""
         return operation.id in self._untold
+
+    def begun(self, instance_id: str) -> Operation | None:
+        """The operation under way, once the store has kept that it begins."""
+        operation = self.open.get(instance_id)
+        if operation is None or (operation.phase is Phase.CHECKING and self.owes(operation)):
+            return None
+        return operation
 
     async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
         """Close an operation."""

@@ -46,7 +46,7 @@ HELD_RECHECK = timedelta(seconds=5)
 """The same, once its time is over and nobody can tell."""
 STORE_RETRY = timedelta(seconds=5)
 
-UNDECIDED = (ErrorClass.NOT_YET, ErrorClass.INCONCLUSIVE)
+UNDECIDED = (ErrorClass.NOT_YET, ErrorClass.ALTERED, ErrorClass.INCONCLUSIVE)
 
 
 def _choice(plan: Plan) -> str:
@@ -172,6 +172,9 @@ class Operations:
                 after = await self._compared_anew(after)
             elif not result.ok and same_phase:
                 return await self._next_attempt(after, result, now)
+            if after.phase is Phase.FINISHED:
+                self._journal.note(after)
+                return await self._finish(after)
             await self._journal.save(after)
             if after.wake_at is not None and after.wake_at > now:
                 return after.wake_at

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from draas.client.port import ControlPlane, Order
-from draas.decide.approval import APPROVAL
+from draas.decide.approval import APPROVAL, has_expired
 from draas.decide.detect import detect
 from draas.decide.gates import BUDGET
 from draas.decide.hand import refusal
@@ -249,6 +249,8 @@ class Reconciler:
         self._metrics.skipped(gate.name)
         told = f"{gate.name}:{plan.digest if gate.name == APPROVAL else state.desired_digest}"
         memory = self._fleet.memory(state.id)
+        if gate.name == APPROVAL and has_expired(memory.approval, plan.digest, self._clock.now()):
+            told += ":expired"
         if gate.until is not None or memory.held_audited == told:
             return
         announce.held(state.id, gate)
@@ -299,7 +301,7 @@ class Reconciler:
         Raises:
             NotNowError: nothing is under way that could do so now.
         """
-        operation = self._journal.open.get(instance_id)
+        operation = self._journal.begun(instance_id)
         if operation is None:
             raise NotNowError("no operation is under way")
         why = refusal(operation, wish)

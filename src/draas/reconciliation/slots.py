@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from draas.client.port import ControlPlane, ControlPlaneError, UnreachableError
+from draas.client.port import ControlPlane, ControlPlaneError, RefusedError, UnreachableError
 from draas.decide import health
 from draas.decide.commands import (
     Analyse,
@@ -23,14 +23,16 @@ from draas.decide.detect import NOT_RUNNING
 from draas.decide.validation import validate
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Operation
-from draas.model.slots import Slot, Slots, Traffic
-from draas.model.status import Health, InstanceStatus
+from draas.model.slots import CANDIDATE, Slot, Slots, Traffic
+from draas.model.status import InstanceStatus
+from draas.reconciliation.checks import Checks
 from draas.reconciliation.outside import Outside
-from draas.reconciliation.targets import Targets, cannot_tell, not_yet, order, other
+from draas.reconciliation.targets import Targets, cannot_tell, not_yet, other
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
 CALL_SECONDS = 60.0
+NOTHING_RUNS = "instance-not-running"
 LEADS = "leader"
 
 
@@ -41,6 +43,7 @@ class SlotExecutor:
         self._control_plane = control_plane
         self._targets = targets
         self._outside = outside
+        self._checks = Checks(control_plane, outside)
 
     async def carry_out(self, command: Command, operation: Operation) -> Result:
         """How the command went.
@@ -49,6 +52,14 @@ class SlotExecutor:
             OverError: the operation has lost its object.
             ControlPlaneError: it could not be done.
         """
+        try:
+            return await self._carried_out(command, operation)
+        except RefusedError as error:
+            if error.kind != NOTHING_RUNS or not isinstance(command, Open | Shift):
+                raise
+            return Result(error=error.detail, error_class=ErrorClass.DOWN)
+
+    async def _carried_out(self, command: Command, operation: Operation) -> Result:
         match command:
             case Open():
                 return await self._open(operation)
@@ -82,13 +93,14 @@ class SlotExecutor:
         if faults := validate(target.document):
             return Result(error=str(faults[0]), error_class=ErrorClass.PERMANENT)
         found = await self._control_plane.slots(instance_id)
-        if found.spare is not None and found.spare.digest != target.digest:
-            await self._remove(operation, found.spare.name, 0.0)
+        spare = found.spare
+        if spare is not None and (spare.role, spare.digest) != (CANDIDATE, target.digest):
+            await self._remove(operation, spare.name, 0.0)
         emit(messages.OPENING_SLOT, instance_id=instance_id, digest=target.digest)
         opened = await self._control_plane.open_slot(
             instance_id,
             target.document,
-            order(operation, "open", target.digest),
+            self._targets.order(operation, "open", target.digest),
             self._targets.seconds_left(operation),
             allow_state_loss=operation.allow_state_loss,
         )
@@ -127,13 +139,7 @@ class SlotExecutor:
     async def _judged(self, operation: Operation, slot: Slot) -> Result:
         if slot.digest != operation.target_digest:
             return _lost(f"slot {slot.name!r} runs another configuration")
-        probe = self._outside.probe
-        found = health.checks(
-            runs=slot.process_id is not None,
-            health=Health.parse_or_unknown(slot.health),
-            reason=slot.reason or "",
-            probed=await probe(operation.instance_id, slot) if probe else None,
-        )
+        found = await self._checks.of_candidate(operation.instance_id, slot)
         result = Result(checks=found, health=slot.health, running=True)
         if wrong := health.failed(found):
             result = not_yet(wrong)
@@ -142,7 +148,8 @@ class SlotExecutor:
         elif slot.observed_components_digest is None:
             result = cannot_tell("what the slot runs has not been observed")
         elif slot.observed_components_digest != slot.components_digest:
-            result = not_yet("the slot does not run what it was started with")
+            why = "the slot does not run what it was started with"
+            result = Result(error=why, error_class=ErrorClass.ALTERED, running=True)
         elif slot.handover is not None and slot.handover.error:
             result = not_yet(f"it does not follow: {slot.handover.error}")
         return replace(result, checks=found)
@@ -168,7 +175,7 @@ class SlotExecutor:
         await self._control_plane.weigh(
             operation.instance_id,
             {operation.served_by: 100 - percent, operation.slot: percent},
-            order(operation, f"weigh-{percent}"),
+            self._targets.order(operation, f"weigh-{percent}"),
             CALL_SECONDS,
         )
         emit(messages.SHIFTED, instance_id=operation.instance_id, percent=percent)
@@ -178,7 +185,7 @@ class SlotExecutor:
         await self._targets.wanted(operation)
         instance_id, name = operation.instance_id, operation.slot
         await self._control_plane.switch(
-            instance_id, name, order(operation, f"switch-{name}"), CALL_SECONDS
+            instance_id, name, self._targets.order(operation, f"switch-{name}"), CALL_SECONDS
         )
         emit(messages.SWITCHED, instance_id=instance_id, slot=name)
         return Result(traffic=await self._traffic(instance_id))
@@ -194,10 +201,10 @@ class SlotExecutor:
         if _serves(found, name):
             if (spare := found.spare) is not None:
                 weights = {name: 100, spare.name: 0}
-                called = order(operation, f"weigh-back-{spare.name}")
+                called = self._targets.order(operation, f"weigh-back-{spare.name}")
                 await self._control_plane.weigh(instance_id, weights, called, CALL_SECONDS)
         else:
-            called = order(operation, f"switch-{name}")
+            called = self._targets.order(operation, f"switch-{name}")
             await self._control_plane.switch(instance_id, name, called, CALL_SECONDS)
         emit(messages.TAKEN_BACK, instance_id=instance_id, slot=name)
         return Result()
@@ -216,7 +223,7 @@ class SlotExecutor:
 
     async def _remove(self, operation: Operation, name: str, drain: float) -> None:
         instance_id = operation.instance_id
-        called = order(operation, f"close-{name}")
+        called = self._targets.order(operation, f"close-{name}")
         await self._control_plane.close_slot(instance_id, name, called, drain, drain + CALL_SECONDS)
         emit(messages.SLOT_CLOSED, instance_id=instance_id, slot=name)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from draas.client.port import (
     ControlPlane,
     ControlPlaneError,
@@ -34,12 +36,18 @@ class OverError(Exception):
 
 
 class Targets:
-    """What operations aim at: an instance as it is, and the configuration that it should get."""
+    """What operations aim at: an instance as it is, and the configuration that it should get.
 
-    def __init__(self, control_plane: ControlPlane, fleet: Fleet, clock: Clock) -> None:
+    `held` tells the fence under which an instance is held, and raises LeaseLostError if it is not.
+    """
+
+    def __init__(
+        self, control_plane: ControlPlane, fleet: Fleet, clock: Clock, held: Callable[[str], int]
+    ) -> None:
         self._control_plane = control_plane
         self._fleet = fleet
         self._clock = clock
+        self._held = held
 
     async def wanted(self, operation: Operation) -> InstanceState:
         """The instance as it is now, if it is there and its user did not stop it meanwhile.
@@ -57,7 +65,9 @@ class Targets:
             raise OverError(Result(error="the instance is gone", error_class=ErrorClass.GONE))
         native = self._control_plane.capabilities.native
         if native and state.desired_run_state == RunState.STOPPED:
-            await self._control_plane.stop(instance_id, order(operation, "clear"), CLEARING_SECONDS)
+            await self._control_plane.stop(
+                instance_id, self.order(operation, "clear"), CLEARING_SECONDS
+            )
             error = "its user stopped it"
             raise OverError(Result(error=error, error_class=ErrorClass.SUPERSEDED))
         return with_memory(state, self._fleet.memory(instance_id))
@@ -89,6 +99,22 @@ class Targets:
         """The configuration to go back to."""
         return await last_good(self._control_plane, self._fleet.memory(instance_id))
 
+    async def way_back(self, operation: Operation) -> Desired | None:
+        """What to go back to: the last good configuration, or what ran before the target (R-137).
+
+        The latter where the target counts as good: it was seen healthy, and that did not last.
+        """
+        good = await self.last_good(operation.instance_id)
+        if good is None or good.digest != operation.target_digest:
+            return good
+        number, before = operation.previous_generation, operation.previous_digest
+        if not operation.permanent or number is None or before is None or before == good.digest:
+            return None
+        if self._fleet.memory(operation.instance_id).quarantine_of(before):
+            return None
+        document = await self._control_plane.generation(operation.instance_id, number)
+        return None if document is None else Desired(document, before, number)
+
     async def replacement(self, operation: Operation, state: InstanceState) -> Desired | None:
         """The desired configuration, if it is to be tried instead of the target."""
         held = self._fleet.memory(state.id).quarantine_of(state.desired_digest)
@@ -98,6 +124,20 @@ class Targets:
         same = desired.digest == operation.target_digest
         return None if same or is_older(desired, operation) else desired
 
+    def order(self, operation: Operation, action: str, digest: str = "") -> Order:
+        """What a call that changes something is made with: none is, once the lease is lost.
+
+        The same attempt at the same thing has the same key, and only under the same fence.
+
+        Raises:
+            LeaseLostError: the instance is not held any more, or not without a break.
+        """
+        self._held(operation.instance_id)
+        at = f"{operation.phase.value}/{operation.attempt}/{operation.fence}"
+        if operation.round:
+            at += f"/{operation.round}"
+        return Order(operation.id, operation.fence, f"{operation.id}/{at}/{action}/{digest[7:23]}")
+
     def comparison_due(self, operation: Operation) -> bool:
         """Whether a look at the operation's candidate is to compare rows by now."""
         return comparison_due(operation, self._clock.now())
@@ -106,14 +146,6 @@ class Targets:
         """What is left of the operation's time, and a second at least."""
         left = (operation.deadline - self._clock.now()).total_seconds()
         return max(left, 1.0)
-
-
-def order(operation: Operation, action: str, digest: str = "") -> Order:
-    """The same attempt at the same thing has the same key, and only under the same fence."""
-    at = f"{operation.phase.value}/{operation.attempt}/{operation.fence}"
-    if operation.round:
-        at += f"/{operation.round}"
-    return Order(operation.id, operation.fence, f"{operation.id}/{at}/{action}/{digest[7:23]}")
 
 
 def not_yet(error: str, *, running: bool = True) -> Result:

@@ -9,10 +9,19 @@ INSTANCES = ("a", "b", "c", "d", "e")
 DAEMONS = (1, 1, 2, 3)
 """How many share a fleet: one by itself, as on SQLite, or several by leases."""
 PAUSES = (0.0, 0.01, 0.05, 0.3, 0.7, 1.5, 3.0, 8.0, 25.0)
-PEOPLE = ("patch", "go-back", "stop", "start", "delete", "tamper", "release")
+PEOPLE = ("patch", "go-back", "stop", "start", "delete", "tamper")
+HANDS = ("release", "approve", "promote", "pause", "resume", "abort")
+"""What people ask of daemons, and not of the control plane."""
 SOUND = "sound"
-CONFIGURATIONS = (SOUND, SOUND, SOUND, "failing", "sick", "obscure", "dying")
+BAD = ("failing", "sick", "dying")
+"""What every strategy finds out."""
+DOUBTFUL = ("erring", "slow", "fragile", "different")
+"""What shows only in a second slot: beside another one, or under traffic."""
+CONFIGURATIONS = (*(SOUND,) * 6, *BAD, "obscure", *DOUBTFUL)
 """What the configuration of a `patch` is like, by the number that the fault carries."""
+
+RATES = (0, 4, 40, 40)
+"""Requests that an instance gets in a second."""
 
 _DURATIONS = (0.3, 2.0, 6.0, 20.0)
 _OUTAGES = (1.0, 4.0, 12.0, 45.0)
@@ -26,12 +35,21 @@ _KINDS = {
     "delete": 1,
     "tamper": 2,
     "release": 1,
+    "approve": 2,
+    "promote": 2,
+    "pause": 1,
+    "resume": 1,
+    "abort": 1,
     "crash": 4,
+    "crash-candidate": 3,
+    "hang-handover": 2,
+    "change-traffic": 3,
     "fall-sick": 2,
     "kill-daemon": 6,
     "freeze-daemon": 3,
     "freeze-at-call": 5,
     "kill-control-plane": 2,
+    "kill-at-step": 4,
     "freeze-control-plane": 1,
     "cut-control-plane": 2,
     "cut-store": 2,
@@ -107,6 +125,10 @@ def _drawn(random: Random, number: int, at: float, instances: int) -> Fault:
         case "freeze-daemon":
             amount = float(random.choice((0, random.randrange(60), random.randrange(200))))
             seconds = random.choice(_FREEZES)
+        case "kill-at-step":
+            amount, seconds = float(random.randint(1, 20)), random.choice(_OUTAGES)
+        case "change-traffic":
+            amount = float(random.choice(RATES))
         case "freeze-at-call":
             amount, seconds = float(random.randint(1, 12)), random.choice(_FREEZES)
         case "kill-control-plane" | "freeze-control-plane" | "cut-control-plane" | "cut-store":

@@ -7,20 +7,29 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from draas.decide.assign import shard_name, shard_of
+from draas.decide.strategies import STRATEGIES
 from draas.model.audit import AuditEntry
 from draas.model.reconciliation import DriftKind, Memory, Operation, Phase, Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.testing.faults import INSTANCES
 from draas.testing.memory_leases import MemoryLeases
 from draas.testing.processes import Process
-from draas.testing.remote import LifecycleCall
 from draas.testing.simulated_calls import Call
 from draas.testing.simulated_control_plane import SimulatedControlPlane
+from draas.testing.slot_rules import PHASES as SLOT_PHASES
+from draas.testing.slot_rules import SOMEBODYS, STOPPED, SlotRules
+from draas.testing.witness import LifecycleCall
 
 ABANDONED = "down and nobody is responsible"
 LEFT = "an operation is open and nobody comes back to it"
 DISOBEYED = "runs though its user stopped it"
 OLD_FENCE = "who was taken over was obeyed"
+HASTY = "acted on before it was stored"
+PHASES = {
+    **SLOT_PHASES,
+    **dict.fromkeys(("start", "apply"), (Phase.STARTING, Phase.RESTORING, Phase.APPLYING)),
+}
+"""The phases that make each kind of call."""
 ABANDONED_SECONDS = 6.0
 """How long an instance may be down with nobody responsible: the feed and one retry."""
 DISOBEYED_SECONDS = 20.0
@@ -44,7 +53,8 @@ class Invariants:
 
     `leases` say who has what, `concurrency` how many instances a daemon may work on at a time;
     `members` are the daemons of now, `faulty` says whether faults are under way or have ended just
-    now, `store_failed` whether any write ever failed. `tell` is told the story.
+    now, `store_failed` whether any write ever failed. `tell` is told the story, and `slots` of all
+    that concerns second slots.
     """
 
     plane: SimulatedControlPlane
@@ -55,6 +65,7 @@ class Invariants:
     store_failed: Callable[[], bool]
     broken: Callable[[str, str], None]
     tell: Callable[[str], None]
+    slots: SlotRules
     _calls: dict[Process, dict[LifecycleCall, None]] = field(default_factory=dict)
     _open: dict[str, Operation] = field(default_factory=dict)
     _stored: set[str] = field(default_factory=set)
@@ -69,15 +80,16 @@ class Invariants:
         """A lifecycle call begins."""
         self.tell(f"{caller.name} {call}")
         under_way = self._calls.setdefault(caller, {})
-        instances = {each.instance_id for each in under_way}
-        if call.instance_id in instances:
+        if call.instance_id in {each.instance_id for each in under_way}:
             self.broken("two calls at once", f"{call.instance_id} by {caller.name}")
-        if len(instances | {call.instance_id}) > self.concurrency:
-            self.broken("too many instances at once", f"more than {self.concurrency}")
         under_way[call] = None
+        at_work = {each.instance_id for each in under_way if each.operation_id in self._stored}
+        if len(at_work) > self.concurrency:
+            self.broken("too many instances at once", f"more than {self.concurrency}")
         if not self._was_taken_over(call.instance_id, call.fence):
             self._was_stored(call)
             self._is_not_in_quarantine(call)
+            self.slots.called(call, self._memories.get(call.instance_id))
 
     def over(self, caller: Process, call: LifecycleCall) -> None:
         """A lifecycle call is over for who made it."""
@@ -107,6 +119,7 @@ class Invariants:
             f"attempt {operation.attempt} target {operation.target_digest[7:13]} {operation.error}"
         )
         self._stored.add(operation.id)
+        self.slots.saved(self._open.get(operation.instance_id), operation)
         self._open[operation.instance_id] = operation
         daemon = self._daemon(caller)
         if operation.phase is not Phase.CHECKING or not entries or daemon is None:
@@ -128,6 +141,7 @@ class Invariants:
         if held:
             self.tell(f"in quarantine for {memory.instance_id}: {held}")
         self._memories[memory.instance_id] = memory
+        self.slots.remembered(memory)
 
     def forgotten(self, instance_id: str) -> None:
         """What was known of an instance was dropped."""
@@ -159,6 +173,9 @@ class Invariants:
             self._lasts(LEFT, instance_id, left, ABANDONED_SECONDS)
             disobeyed = not server.wanted and server.running is not None
             self._lasts(DISOBEYED, instance_id, disobeyed and idle, DISOBEYED_SECONDS)
+            self.slots.stepped(instance_id)
+            for rule, holds in self.slots.lasting(instance_id, self._open.get(instance_id)).items():
+                self._lasts(rule, instance_id, holds and not disobeyed, ABANDONED_SECONDS)
         for member in self.members():
             self._open_for(member.process, member.daemon)
 
@@ -188,17 +205,23 @@ class Invariants:
         return fence < self.leases.fence(shard_name(shard_of(instance_id)))
 
     def _was_stored(self, call: LifecycleCall) -> None:
-        if call.operation_id not in self._stored:
-            self.broken("acted on before it was stored", f"{call.kind} {call.instance_id}")
-            return
         operation = self._open.get(call.instance_id)
-        if self.store_failed() or operation is None or call.kind == "stop":
+        if call.operation_id not in self._stored and call.kind == "close":
+            if operation is not None and not self.store_failed():
+                self.broken(SOMEBODYS, f"{call.instance_id} while {operation.phase} was stored")
             return
-        if operation.phase not in (Phase.STARTING, Phase.RESTORING, Phase.APPLYING):
-            self.broken(
-                "acted on before it was stored",
-                f"{call.kind} {call.instance_id} while {operation.phase} was stored",
-            )
+        if call.operation_id not in self._stored:
+            self.broken(HASTY, f"{call.kind} {call.instance_id}")
+            return
+        if self.store_failed() or operation is None:
+            return
+        server = self.plane.servers.get(call.instance_id)
+        wanted = server is not None and server.wanted
+        two_slots = STRATEGIES[operation.strategy].two_slots
+        if call.kind == "stop" and two_slots and wanted and not self.faulty():
+            self.broken(STOPPED, call.instance_id)
+        if operation.phase not in PHASES.get(call.kind, tuple(Phase)):
+            self.broken(HASTY, f"{call.kind} {call.instance_id} while {operation.phase} was stored")
 
     def _is_not_in_quarantine(self, call: LifecycleCall) -> None:
         if not self.in_quarantine(call.instance_id, call.digest):

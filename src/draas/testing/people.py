@@ -7,13 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from draas.client.port import ControlPlaneError, RefusedError
+from draas.model.operation import Operation
 from draas.testing.configurations import configuration
 from draas.testing.faults import CONFIGURATIONS, Fault
 from draas.testing.simulated_control_plane import SimulatedControlPlane
+from draas.testing.simulated_traffic import Manners
 
 RETRY_SECONDS = 0.5
 DYING_SECONDS = (0.5, 4.0, 20.0)
 FIRST_PORT = 9000
+MANNERS = {
+    "erring": Manners(errors=0.5),
+    "slow": Manners(latency=100.0),
+    "fragile": Manners(dies_at=30),
+}
 
 
 class People:
@@ -22,20 +29,14 @@ class People:
     Every second configuration that they write changes a setting of the server itself.
     """
 
-    def __init__(
-        self,
-        plane: SimulatedControlPlane,
-        release: Callable[[str], None],
-        tell: Callable[[str], None],
-    ) -> None:
+    def __init__(self, plane: SimulatedControlPlane, tell: Callable[[str], None]) -> None:
         self._plane = plane
         self._tell = tell
-        self._release = release
         self._made = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.kinds: dict[str, str] = {}
         self.shot: set[str] = set()
-        """Sound ones that were made to crash: a daemon may find them bad, with good reason."""
+        """Sound ones that were made to crash, or taken back by people: they may be held for bad."""
 
     def document(self, number: int = 0) -> dict[str, Any]:
         """A configuration that nobody had before, of a kind that the number chooses."""
@@ -54,7 +55,21 @@ class People:
                 self._plane.obscure.add(digest)
             case "dying":
                 self._plane.dying[digest] = DYING_SECONDS[number % len(DYING_SECONDS)]
+            case "different":
+                self._plane.other_rows.add(digest)
+            case _ if kind in MANNERS:
+                self._plane.manners[digest] = MANNERS[kind]
         return made
+
+    def aborted(self, operation: Operation) -> None:
+        """A person did not want what an operation brings, whatever it is like."""
+        self.shot.add(operation.target_digest)
+
+    def doubt(self, digest: str, instance_id: str) -> bool:
+        """Whether a sound one may be held for bad: shot, or beside one that gave other rows."""
+        server = self._plane.servers.get(instance_id)
+        history = server.history if server else []
+        return digest in self.shot or any(self.kind(each) == "different" for each in history)
 
     def kind(self, document: dict[str, Any]) -> str:
         """What a configuration of this world is like."""
@@ -97,8 +112,6 @@ class People:
                 await plane.want(name, running=fault.kind == "start")
             case "tamper" if server.running is not None:
                 await plane.tamper(name, {**server.running, "queries": []})
-            case "release":
-                self._release(name)
             case "delete":
                 await plane.delete(name)
                 await asyncio.sleep(fault.seconds)

@@ -3,67 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from draas.client.port import Capabilities, ControlPlane, Desired, FleetStates, Order
 from draas.contract.feed import Changes
-from draas.model.audit import AuditEntry
 from draas.model.configuration import digest
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Memory, Operation
 from draas.testing.network import Line
 from draas.testing.processes import Process
 from draas.testing.remote_slots import RemoteSlots
-
-
-class Witness(Protocol):
-    """Who is told of each lifecycle call as its daemon makes it, and of all that is stored."""
-
-    def called(self, caller: Process, call: LifecycleCall) -> None:
-        """A call begins."""
-        ...
-
-    def over(self, caller: Process, call: LifecycleCall) -> None:
-        """The caller has an answer, or has given up."""
-        ...
-
-    def took_over(self, caller: Process, fences: Mapping[int, int]) -> None:
-        """The store has raised the fences of some shards."""
-        ...
-
-    def wrote(self, caller: Process, instance_id: str, fence: int) -> None:
-        """The store has kept something under a fence."""
-        ...
-
-    def saved(self, caller: Process, operation: Operation, *entries: AuditEntry) -> None:
-        """The store has kept an open operation."""
-        ...
-
-    def finished(self, operation: Operation) -> None:
-        """The store has closed an operation."""
-        ...
-
-    def remembered(self, memory: Memory) -> None:
-        """The store has kept a memory."""
-        ...
-
-    def forgotten(self, instance_id: str) -> None:
-        """The store has dropped what it knew of an instance."""
-        ...
-
-
-class LifecycleCall:
-    """One call that starts (`digest` says what) or stops an instance; equal only to itself."""
-
-    def __init__(self, kind: str, instance_id: str, order: Order, wanted: str = "") -> None:
-        self.kind = kind
-        self.instance_id = instance_id
-        self.operation_id = order.operation_id
-        self.fence = order.fence
-        self.digest = wanted
-
-    def __str__(self) -> str:
-        return f"calls {self.kind} {self.instance_id} {self.digest[7:13]} for {self.operation_id}"
+from draas.testing.witness import LifecycleCall, Witness
 
 
 class RemoteControlPlane(RemoteSlots):
@@ -111,34 +60,22 @@ class RemoteControlPlane(RemoteSlots):
     ) -> None:
         """See the port."""
         call = LifecycleCall("start", instance_id, order, digest(document))
-        self._witness.called(self._caller, call)
-        try:
-            await self._line.call(
-                lambda: self._there.start(instance_id, document, order, within), within, instance_id
-            )
-        finally:
-            self._witness.over(self._caller, call)
+        await self._called(
+            call, lambda: self._there.start(instance_id, document, order, within), within
+        )
 
     async def stop(self, instance_id: str, order: Order, within: float) -> bool:
         """See the port."""
         call = LifecycleCall("stop", instance_id, order)
-        self._witness.called(self._caller, call)
-        try:
-            return await self._line.call(
-                lambda: self._there.stop(instance_id, order, within), within, instance_id
-            )
-        finally:
-            self._witness.over(self._caller, call)
+        return await self._called(
+            call, lambda: self._there.stop(instance_id, order, within), within
+        )
 
     async def apply(
         self, instance_id: str, document: Mapping[str, Any], order: Order, within: float
     ) -> None:
         """See the port."""
         call = LifecycleCall("apply", instance_id, order, digest(document))
-        self._witness.called(self._caller, call)
-        try:
-            await self._line.call(
-                lambda: self._there.apply(instance_id, document, order, within), within, instance_id
-            )
-        finally:
-            self._witness.over(self._caller, call)
+        await self._called(
+            call, lambda: self._there.apply(instance_id, document, order, within), within
+        )

@@ -17,7 +17,7 @@ from draas.reconciliation.store import (
 )
 from draas.testing.network import Line
 from draas.testing.processes import Process
-from draas.testing.remote import Witness
+from draas.testing.witness import Witness
 
 
 class RemoteStore:

@@ -18,6 +18,7 @@ from draas.testing.simulated_servers import SimulatedServer
 from draas.testing.simulated_slots import SimulatedSlots
 
 EPOCH = "simulated"
+LIFECYCLE = ("start", "stop", "apply")
 
 
 @dataclass
@@ -226,15 +227,17 @@ class SimulatedControlPlane(SimulatedSlots):
         if call.kind == "start":
             server.status = "Starting"
             self._tell(call.instance_id, "StatusChanged")
+        before = self._slots_told(call.instance_id)
         try:
             yield
         finally:
             server.operation = None
             if server.status == "Starting":
                 server.status = "Error"
-            self._seen_fallen(server)
-            lifecycle = call.kind in ("start", "stop", "apply")
-            self._tell(call.instance_id, "StatusChanged" if lifecycle else "SlotsChanged")
+            if self._seen_fallen(server) or call.kind in LIFECYCLE:
+                self._tell(call.instance_id, "StatusChanged")
+            elif self._slots_told(call.instance_id) != before:
+                self._tell(call.instance_id, "SlotsChanged")
 
     def _server(self, instance_id: str) -> SimulatedServer:
         self.reach()

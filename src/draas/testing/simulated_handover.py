@@ -17,7 +17,7 @@ class SimulatedHost:
     """One server of an instance: `sequence` is the last change that it has.
 
     `peer` is the slot that it follows or, sealed, that of its successor; `fails` are the calls that
-    it refuses, and a `dead` one answers none.
+    it refuses. One that is `dead`, or `hangs`, answers none.
     """
 
     role: str = LEADER
@@ -26,6 +26,7 @@ class SimulatedHost:
     rows: dict[str, list[Any]] = field(default_factory=dict)
     fails: set[str] = field(default_factory=set)
     dead: bool = False
+    hangs: bool = False
 
     @property
     def leads(self) -> bool:
@@ -134,6 +135,6 @@ class SimulatedHandover:
         await self.before(call)
         hosts = self._of(running.instance_id)
         host = hosts.get(running.slot)
-        if host is None or host.dead or call in host.fails:
+        if host is None or host.dead or host.hangs or call in host.fails:
             raise HandoverError(f"{call}: no answer")
         return host, hosts

@@ -111,18 +111,18 @@ class SimulatedInstances:
         if ran is None:
             return
         server.fallen = Fallen(reason, self._generation(server, ran))
-        if self.reachable and server.operation is None:
-            self._seen_fallen(server)
+        if self.reachable and server.operation is None and self._seen_fallen(server):
             self._tell(instance_id, "StatusChanged")
 
-    def _seen_fallen(self, server: SimulatedServer) -> None:
-        """The control plane finds that what ran has ended by itself: when no call holds it."""
+    def _seen_fallen(self, server: SimulatedServer) -> bool:
+        """Whether what ran is found to have ended by itself: once no call holds it."""
         fallen, server.fallen = server.fallen, None
         if fallen is None or server.running is not None or server.status != "Running":
-            return
+            return False
         server.doubt(self.clock.monotonic(), fallen.generation)
         server.status, server.health = "Error", "Unhealthy"
         server.reason, server.observed = fallen.reason, None
+        return True
 
     async def tamper(self, instance_id: str, document: Mapping[str, Any]) -> None:
         """Somebody changes the running server through its own API."""

@@ -56,7 +56,9 @@ class SimulatedServer:
             self.good, self.earlier_good = self.earlier_good, None
 
     def praise(self, generation: int | None) -> None:
-        """It was seen running well."""
+        """It was seen running well; who goes back to what was good before means it."""
+        if generation is not None and generation == self.earlier_good:
+            self.good, self.earlier_good = generation, None
         if generation is not None and (self.good is None or generation > self.good):
             self.good, self.earlier_good = generation, self.good
 

@@ -92,10 +92,11 @@ class SimulatedSlots(SimulatedInstances):
     def recover(self) -> None:
         """Adopt the slots that run; traffic is as it was recorded, and somebody leads."""
         for instance_id, mine in self.slotted.items():
-            if mine.spare is not None and mine.spare.ended:
+            spare = mine.spare
+            if spare and (spare.ended or self.digests.whole(spare.document) in self.failing):
                 self._closed(mine)
-            elif mine.spare is not None and not mine.spare.up:
-                self._is_up(instance_id, mine, mine.spare)
+            elif spare and not spare.up:
+                self._is_up(instance_id, mine, spare)
             mine.flow.weights = dict(mine.weights)
             mine.mend()
         super().recover()
@@ -105,6 +106,10 @@ class SimulatedSlots(SimulatedInstances):
         mine = self.slotted.setdefault(instance_id, Slotted())
         mine.handover.before = partial(self._step, instance_id)
         return mine
+
+    def count(self, instance_id: str) -> None:
+        """Count what came until now."""
+        self._count(instance_id, self.servers[instance_id], self.slots_of(instance_id))
 
     async def call(self, call: Call, key: str | None = None) -> Any:
         """Do what a call asks for; once for all that come with the same key."""
@@ -161,8 +166,8 @@ class SimulatedSlots(SimulatedInstances):
         server, mine = self._known(instance_id)
         if mine.spare is None or not mine.spare.runs or server.running is None:
             return Parity()
-        digests = {self.digests.whole(each) for each in (mine.spare.document, server.running)}
-        if not digests & self.other_rows:
+        both = (mine.spare.document, server.running)
+        if len({self.digests.whole(each) in self.other_rows for each in both}) == 1:
             return Parity(queries=[QueryParity(id="q", same=True)])
         leads = running(instance_id, next(iter(mine.leaders()), mine.serving))
         try:
@@ -306,7 +311,10 @@ class SimulatedSlots(SimulatedInstances):
         *,
         retires: bool,
     ) -> None:
-        """Record that the spare slot serves; the other is retired, if it still ran."""
+        """Record that the spare slot serves; the other is retired, if it still ran.
+
+        One that ended while it was given the lead ends as what serves.
+        """
         before, is_back = server.running, spare.role == RETIRED
         if before and is_back and self._generation(server, before) == server.good:
             server.good, server.earlier_good = server.earlier_good, None
@@ -316,6 +324,8 @@ class SimulatedSlots(SimulatedInstances):
         mine.serving = spare.name
         mine.weights = {spare.name: 100}
         self._run(instance_id, server, spare.document)
+        if spare.ended:
+            self.fall(instance_id, spare.ended)
 
     async def _close(
         self, instance_id: str, name: str, server: SimulatedServer, mine: Slotted
@@ -381,6 +391,14 @@ class SimulatedSlots(SimulatedInstances):
         if spare is None:
             return state
         return msgspec.structs.replace(state, second_slot=spare.role)
+
+    def _slots_told(self, instance_id: str) -> object:
+        """What news of its slots is about."""
+        mine = self.slotted.get(instance_id)
+        if mine is None:
+            return None
+        spare = mine.spare and (mine.spare.role, mine.spare.up, mine.spare.ended)
+        return mine.serving, spare, mine.weights
 
     def _serving(self, server: SimulatedServer, mine: Slotted) -> Slot:
         assert server.running is not None

@@ -68,7 +68,8 @@ class Slotted:
         return [name for name, host in self.hosts.items() if host.leads]
 
     def mend(self) -> None:
-        """As `Leadership.mend` does after a crash."""
+        """After a crash of the control plane: what it had in memory is gone, and somebody leads."""
+        self.leadership = Leadership(self.handover)
         host = self.hosts.get(self.serving)
         if host is not None and host.sealed and not leads(self.hosts, host.peer):
             host.lead()

@@ -63,7 +63,7 @@ async def _come_to_rest(world: World) -> None:
         if rested > LONGEST_REST:
             world.broken("does not come to rest", "; ".join(unrest))
         if rested % 60 < 1:
-            world.release_breakers()
+            world.hands.help(world.names)
         await world.sleep(1.0)
     world.tell("at rest")
 
@@ -95,7 +95,7 @@ async def _have_told_all(world: World) -> None:
     for memory in (await world.store.memories()).values():
         for held in memory.quarantines:
             sound = world.people.kinds[held.digest] == SOUND
-            if sound and held.digest not in world.people.shot:
+            if sound and not world.people.doubt(held.digest, memory.instance_id):
                 world.broken("a sound configuration is in quarantine", memory.instance_id)
     await world.sleep(0)
 

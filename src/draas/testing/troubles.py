@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from draas.testing.faults import PEOPLE, Fault
+from draas.testing.faults import HANDS, PEOPLE, Fault
 from draas.testing.member import Member
 from draas.testing.processes import Process
 
@@ -34,6 +34,7 @@ class Troubles:
         self._world = world
         self._under_way = 0
         self._calm_from = 0.0
+        self._deadly, self._steps, self._outage = "", 0, 0.0
 
     @property
     def faulty(self) -> bool:
@@ -48,6 +49,8 @@ class Troubles:
         match fault.kind:
             case kind if kind in PEOPLE:
                 world.people.act(fault, name)
+            case kind if kind in HANDS:
+                world.hands.act(kind, name)
             case "crash" | "fall-sick":
                 self._hurt(name, fault)
             case "kill-daemon":
@@ -59,7 +62,7 @@ class Troubles:
             case "freeze-at-call":
                 self._freeze_at_call(name, fault)
             case "kill-control-plane":
-                self._kill_control_plane(fault)
+                self._kill_control_plane(fault.seconds)
             case "freeze-control-plane":
                 control_plane = world.control_planes[-1]
                 control_plane.freeze()
@@ -83,6 +86,21 @@ class Troubles:
                 self._set(world.plane, "lag", fault.amount, 0.0, fault, STALE_SECONDS)
             case "jump-clock":
                 world.clock.jump(timedelta(seconds=fault.amount))
+            case _:
+                self._happen_to_slots(name, fault)
+
+    def _happen_to_slots(self, name: str, fault: Fault) -> None:
+        match fault.kind:
+            case "crash-candidate":
+                self._hurt_beside(name)
+            case "hang-handover":
+                self._hang(name, fault)
+            case "change-traffic":
+                self._world.plane.rates[name] = fault.amount
+            case "kill-at-step":
+                self._kill_at_step(name, fault)
+            case kind:
+                raise ValueError(f"nobody knows how {kind} happens")
 
     def _hurt(self, name: str, fault: Fault) -> None:
         """A server dies, or is not healthy for a while, through no fault of its configuration."""
@@ -96,6 +114,43 @@ class Troubles:
         else:
             plane.sicken(name)
             self._later(fault.seconds, lambda: plane.examine(name))
+
+    def _hurt_beside(self, name: str) -> None:
+        """A second slot dies, through no fault of its configuration."""
+        plane = self._world.plane
+        mine = plane.slotted.get(name)
+        if mine is not None and mine.spare is not None and mine.spare.runs:
+            self._world.people.shot.add(plane.digests.whole(mine.spare.document))
+            plane.fall_beside(name)
+
+    def _hang(self, name: str, fault: Fault) -> None:
+        """The servers of an instance answer nothing that is asked of the lead for a while."""
+        mine = self._world.plane.slotted.get(name)
+        if mine is None:
+            return
+        hosts = list(mine.hosts.values())[int(fault.amount) % 2 :]
+        for host in hosts:
+            host.hangs = True
+
+        def answer() -> None:
+            for host in hosts:
+                host.hangs = False
+
+        self._later(fault.seconds, answer, LOST_SECONDS)
+
+    def stepping(self, instance_id: str) -> None:
+        """A step of a call on the slots of an instance is made next."""
+        if instance_id != self._deadly:
+            return
+        self._steps -= 1
+        if self._steps == 0:
+            self._deadly = ""
+            self._kill_control_plane(self._outage)
+
+    def _kill_at_step(self, name: str, fault: Fault) -> None:
+        """The control plane dies in the middle of a call on the slots of an instance."""
+        self._deadly, self._steps, self._outage = name, int(fault.amount), fault.seconds
+        self._world.people.act(replace(fault, kind="patch"), name)
 
     def _freeze_at_call(self, name: str, fault: Fault) -> None:
         """Whoever works on the instance next freezes when one of its calls was to set out."""
@@ -141,7 +196,7 @@ class Troubles:
         process.kill_after(int(fault.amount), dies)
         loop.call_later(fault.seconds + 10.0, spared, context=Context())
 
-    def _kill_control_plane(self, fault: Fault) -> None:
+    def _kill_control_plane(self, seconds: float) -> None:
         world = self._world
         if world.control_planes[-1].dead:
             return
@@ -154,7 +209,7 @@ class Troubles:
             world.control_planes.append(Process(f"control-plane.{len(world.control_planes) + 1}"))
             world.plane.recover()
 
-        self._later(fault.seconds, back)
+        self._later(seconds, back)
 
     def _set(
         self, thing: object, name: str, bad: object, good: object, fault: Fault, grace: float = 0

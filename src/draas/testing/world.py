@@ -10,30 +10,51 @@ from datetime import timedelta
 from random import Random
 
 from draas.client.port import ControlPlane, UnreachableError
+from draas.decide.approval import MANUAL
 from draas.decide.strategies import AUTO
-from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
-from draas.reconciliation.options import BreakerOptions, DaemonSettings, ReconciliationOptions
-from draas.reconciliation.request import Request
-from draas.reconciliation.store import LeaseLostError, StoreError
+from draas.reconciliation.options import (
+    ApprovalOptions,
+    BreakerOptions,
+    DaemonSettings,
+    ReconciliationOptions,
+)
+from draas.reconciliation.slot_options import (
+    AnalysisOptions,
+    BlueGreenOptions,
+    CanaryOptions,
+    HealthOptions,
+    TwoSlotOptions,
+)
+from draas.reconciliation.store import StoreError
 from draas.testing.faults import INSTANCES, Plan
+from draas.testing.hands import Hands
 from draas.testing.invariants import Invariants
 from draas.testing.member import Member
 from draas.testing.memory_leases import MemoryLeases
 from draas.testing.memory_store import MemoryReconciliationStore
 from draas.testing.network import Line
-from draas.testing.people import RETRY_SECONDS, People
+from draas.testing.people import People
 from draas.testing.processes import Process
 from draas.testing.remote import RemoteControlPlane
 from draas.testing.remote_store import RemoteLeases, RemoteStore
 from draas.testing.rest import Rest
 from draas.testing.simulated_control_plane import SimulatedControlPlane
+from draas.testing.slot_rules import SlotRules
 from draas.testing.troubles import LOOK_SECONDS, START_SECONDS, Troubles
 from draas.testing.virtual_time import VirtualClock
 
 CHECK_SECONDS = 1.0
 ORDER_SECONDS = 5.0
 """How long what a person ordered last may be on its way."""
+
+
+STRATEGIES = ("Restart", "HotApply", AUTO, "RollingUpdate", "BlueGreen", "Canary", "Canary", MANUAL)
+APPROVED = ("RollingUpdate", "Canary", AUTO)
+SAMPLES = 20
+STEP_SECONDS = 0.004
+"""How long each step of a call on slots takes."""
+USUAL_RATE = 40
 
 
 class BrokenError(Exception):
@@ -58,7 +79,7 @@ def settings_of(variant: int) -> DaemonSettings:
     """One of the ways in which a daemon may be set; times are short, so that worlds are."""
     return DaemonSettings(
         reconciliation=ReconciliationOptions(
-            default_strategy=("Restart", "HotApply", AUTO)[variant // 12 % 3],
+            default_strategy=STRATEGIES[variant // 12 % len(STRATEGIES)],
             max_concurrent_reconciliations=1 + variant % 3,
             restart_delay=timedelta(seconds=(0, 2, 2)[variant % 3]),
             retry_delay=timedelta(seconds=5),
@@ -75,6 +96,16 @@ def settings_of(variant: int) -> DaemonSettings:
             minimum_instances=3,
             hold_time=timedelta(seconds=60),
         ),
+        approval=ApprovalOptions(strategy=APPROVED[variant // 96 % len(APPROVED)]),
+        health=HealthOptions(minimum_healthy_time=timedelta(seconds=variant % 2)),
+        two_slots=TwoSlotOptions(drain_time=timedelta(seconds=2)),
+        canary=CanaryOptions(steps=((25, 100), (10, 50, 100))[variant % 2]),
+        blue_green=BlueGreenOptions(soak_time=timedelta(seconds=6)),
+        analysis=AnalysisOptions(
+            minimum_samples=SAMPLES,
+            step_time=timedelta(seconds=2),
+            deadline=timedelta(seconds=20),
+        ),
     )
 
 
@@ -89,13 +120,14 @@ class World:
         self.names = INSTANCES[: plan.instances]
         self.plane = parts.control_plane(self.clock, start_seconds=START_SECONDS)
         self.plane.look_seconds = LOOK_SECONDS
-        self.people = People(self.plane, self._release, self.tell)
+        self.plane.router, self.plane.step_seconds = "simulated", STEP_SECONDS
+        self.people = People(self.plane, self.tell)
+        self.hands = Hands(lambda: self.members, self.people.aborted)
         self.store = parts.store()
         self.leases = MemoryLeases(self.clock, exclusive=plan.daemons == 1)
         self.control_planes = [Process("control-plane.1")]
         self._store_process = Process("store")
         self._random = Random(f"network {plan.seed}")
-        self._orders: list[asyncio.Task[None]] = []
         self._verdict: BrokenError | None = None
         self.invariants = Invariants(
             plane=self.plane,
@@ -106,17 +138,25 @@ class World:
             store_failed=lambda: any(each.store.failed for each in self.members),
             broken=self.broken,
             tell=self.tell,
+            slots=SlotRules(
+                self.plane,
+                self.people.kinds.get,
+                SAMPLES,
+                self.broken,
+            ),
         )
         self.plane.obeys = self.invariants.obeyed
         self._rest = Rest(self.plane, self.people, self.invariants)
         self.members: list[Member] = []
         self.troubles = Troubles(self)
+        self.plane.stepping = self._stepping
 
     async def begin(self) -> None:
         """A fleet in order and its daemons."""
         for name in self.names:
             await self.plane.create(name, self.people.document())
             await self.plane.want(name, running=True)
+            self.plane.rates[name] = USUAL_RATE
         for number in range(self.plan.daemons):
             plane = Line(lambda: self.control_planes[-1], UnreachableError, self._random)
             store = Line(lambda: self._store_process, StoreError, self._random)
@@ -132,6 +172,7 @@ class World:
             self.troubles.happen(fault)
         while self.troubles.faulty:
             await self.sleep(1.0)
+        self.plane.rates |= dict.fromkeys(self.names, USUAL_RATE)
         await self.people.rest()
         await self.sleep(ORDER_SECONDS)
 
@@ -193,31 +234,6 @@ class World:
         self.invariants.look()
         asyncio.get_running_loop().call_later(CHECK_SECONDS, self._look, context=Context())
 
-    def release_breakers(self) -> None:
-        """A person lets the work go on where too much of it failed or changed."""
-        for member in self.members:
-            if member.daemon.breaker.state.open_since is not None:
-                member.daemon.breaker.release()
-
-    def _release(self, name: str) -> None:
-        """By whichever daemon is there; it may die meanwhile."""
-        for member in self.members:
-            if not (member.process.dead or member.process.frozen):
-                self._orders.append(member.process.spawn(_released(member.daemon, name)))
-
-
-async def _released(daemon: Daemon, name: str) -> None:
-    """As the management API does it; who is told that the store failed asks again."""
-    if daemon.reconciler is None or daemon.workers is None:
-        return
-    while True:
-        try:
-            lifted = await daemon.reconciler.release(name, "somebody")
-        except LeaseLostError:
-            return
-        except StoreError:
-            await asyncio.sleep(RETRY_SECONDS)
-        else:
-            break
-    if lifted:
-        daemon.workers.ask(name, Request(Trigger.MANUAL, "somebody"))
+    def _stepping(self, instance_id: str) -> None:
+        self.invariants.slots.stepped(instance_id)
+        self.troubles.stepping(instance_id)

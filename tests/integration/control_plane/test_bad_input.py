@@ -396,7 +396,7 @@ async def test_unexpected_failures_say_nothing_of_themselves(world: World) -> No
 
     await world.create(id="a")
     await world.client.post(f"{INSTANCE}/start")
-    world.platform.observe = broken  # type: ignore[method-assign]  # a fault of ours
+    world.platform.observe = broken  # type: ignore[assignment,method-assign]  # a fault of ours
     answer = await world.client.get(f"{INSTANCE}/observed")
     assert answer.status_code == 500
     assert answer.json()["type"] == PREFIX + "internal-error"

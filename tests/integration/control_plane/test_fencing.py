@@ -84,7 +84,7 @@ async def test_each_change_tells_the_fence_that_made_it(world: World) -> None:
 async def test_what_is_no_fence_is_named(world: World, bad: str) -> None:
     await world.create(id="a", configuration=DOCUMENT)
     answer = await world.client.post(
-        "/api/servers/instances/a/start", headers={"Draas-Fence": bad.encode()}
+        "/api/servers/instances/a/start", headers={b"Draas-Fence": bad.encode()}
     )
     assert (answer.status_code, problem(answer)) == (400, "invalid-parameter")
     assert answer.json()["parameter"] == "Draas-Fence"

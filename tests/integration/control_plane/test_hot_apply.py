@@ -23,7 +23,7 @@ def document(text: str = "MATCH (n) RETURN n", **members: Any) -> dict[str, Any]
 async def running(world: World) -> dict[str, Any]:
     await world.create(id="a", configuration=document())
     assert (await world.client.post("/api/servers/instances/a/start")).status_code == 200
-    return (await world.client.get("/api/configuration/instances/a")).json()  # type: ignore[no-any-return]
+    return (await world.client.get("/api/configuration/instances/a")).json()
 
 
 async def put(world: World, configuration: dict[str, Any]) -> None:

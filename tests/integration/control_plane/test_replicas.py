@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -204,11 +204,10 @@ async def _is(world: World, **levels: str | None) -> bool:
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hosts that are given up on quickly."""
     monkeypatch.setattr(hosts, "TTL_SECONDS", 1.0)
     monkeypatch.setattr(hosts, "BEAT_SECONDS", 0.2)
-    return
 
 
 @pytest.mark.usefixtures("hasty")

@@ -86,7 +86,11 @@ async def test_pushes_and_the_other_queries_go_on_and_the_failed_one_can_be_mend
         await host.push(order("last", 1))
         total = 2 * MANY + 102
         await host.has_rows("count", {"orders": total, "total": float(total - 2)})
-        assert len(await host.rows("bad")) == len(await host.rows("all")) == total
+
+        async def all_there() -> bool:
+            return len(await host.rows("bad")) == len(await host.rows("all")) == total
+
+        await eventually(all_there)
         assert (await host.do("GET", "/queries/bad"))["status"] == "Running"
         assert _counted(host)[1:] == list(range(2, total + 1))
 

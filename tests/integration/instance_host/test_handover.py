@@ -279,9 +279,9 @@ async def test_a_push_waits_while_nobody_leads(tmp_path: Path) -> None:
 
         assert sealed == {"sequence": 0}
         assert await a.do("POST", "/handover/seal", {"successor": b.url}) == {"sequence": 1}
-        waiting = asyncio.gather(a.push(order("b", 2)), b.push(order("c", 3)))
+        both = asyncio.gather(a.push(order("b", 2)), b.push(order("c", 3)))
         await b.do("POST", "/handover/promote", {"sequence": 1})
-        await waiting
+        await both
         await b.has_rows("count", {"orders": 3, "total": 6.0})
         status, answer = await a.call("POST", "/handover/unseal")
         assert (status, answer["code"]) == (409, "WRONG_ROLE")
@@ -309,7 +309,8 @@ async def test_every_step_may_be_made_again_and_only_in_its_role(tmp_path: Path)
         for _ in range(2):
             await a.do("POST", "/handover/follow", {"leader": b.url})
         await refused(b, "follow", to_a)
-        for body in ({}, {"sequence": "x"}, []):
+        bodies: list[Any] = [{}, {"sequence": "x"}, []]
+        for body in bodies:
             status, _ = await a.call("POST", "/handover/promote", body)
             assert status == 400
         for url in ("", "ftp://127.0.0.1", "http://127.0.0.1:1/path", 7):

@@ -154,6 +154,7 @@ async def test_relations_are_replayed_too(tmp_path: Path) -> None:
 async def test_a_restarted_query_knows_what_changed_meanwhile(tmp_path: Path) -> None:
     async with running(tmp_path, _shop()) as host:
         await host.push(order("a", 1), order("b", 2), order("c", 3))
+        await _reacted(host, 3)
         await host.do("POST", "/queries/all/stop")
         assert (await host.call("GET", "/queries/all/results"))[0] == 400
         await host.push(deletion("a"), order("b", 20, "update"), order("d", 4))

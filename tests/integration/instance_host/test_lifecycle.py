@@ -131,7 +131,7 @@ async def test_the_environment_is_used_but_not_shown(tmp_path: Path) -> None:
     port = secret["port"]
     secret["port"] = "${SHOP_SOURCE_PORT:-1}"
     document = configuration(sources=[secret], queries=[query("all", ALL)])
-    env = {"SHOP_SOURCE_PORT": str(port), "SHOP_TOKEN": "tok-123"}
+    env: dict[str, Any] = {"SHOP_SOURCE_PORT": str(port), "SHOP_TOKEN": "tok-123"}
     async with running(tmp_path, document, **env) as host:
         url = f"http://127.0.0.1:{port}/sources/orders/events"
         async with host.session.post(url, json=order("a", 1)) as response:

@@ -120,7 +120,7 @@ async def test_a_rejected_plan_is_held_until_it_changes() -> None:
 
 
 @simulated
-async def test_an_approval_survives_a_crash_and_expires() -> None:
+async def test_an_approval_survives_a_crash() -> None:
     world = await manual_world()
     world.control_plane.refusals = {}
     async with managed(world) as (client, daemon):
@@ -133,6 +133,26 @@ async def test_an_approval_survives_a_crash_and_expires() -> None:
         await world.until(lambda: runs(world, "a", NEW))
     memory = (await world.store.memories())["a"]
     assert memory.approval is None, "it counts once"
+
+
+@simulated
+async def test_an_approval_that_nobody_acted_on_expires_and_the_audit_says_so() -> None:
+    world = await manual_world()
+    async with managed(world) as (client, daemon):
+        await world.control_plane.configure("a", NEW)
+        plan = await waiting(world, client)
+        daemon.workers = None
+        body = {"plan": plan, "expiresInSeconds": 30}
+        assert (await judge(client, "approve", body)).status_code == 200
+    await asyncio.sleep(60)
+    async with managed(world) as (client, _):
+        assert await waiting(world, client) == plan
+        await asyncio.sleep(60)
+        assert [outcome for outcome, _ in await story(world)] == ["held", "approved", "held"]
+        expired = (await world.audit("a"))[-1]
+        assert expired.action == "Held by approval: the approval by olga has expired"
+        await judge(client, "approve", {"plan": plan})
+        await world.until(lambda: runs(world, "a", NEW))
 
 
 REFUSED = [

@@ -299,7 +299,7 @@ async def test_an_unexpected_failure_is_a_problem_that_says_nothing_of_itself() 
     async with managed(world) as (client, daemon):
         await asyncio.sleep(1)
         assert daemon.reconciler is not None
-        daemon.reconciler.look = broken  # type: ignore[method-assign]  # a fault of ours
+        daemon.reconciler.look = broken  # type: ignore[assignment,method-assign]  # a fault of ours
         answer = await client.get("/api/reconciliation/instances/a")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"

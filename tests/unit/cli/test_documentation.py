@@ -7,8 +7,9 @@ from pathlib import Path
 
 from typer.main import get_command
 
+import draas.entrypoints.draas  # noqa: F401  # adds the commands that start things
+from draas.cli.app import app
 from draas.cli.exit_codes import HELP, Code
-from draas.entrypoints.draas import app
 
 PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
 

@@ -47,7 +47,8 @@ def goods(found: Record) -> tuple[int | None, int | None]:
     [
         pytest.param(record(1), Health.HEALTHY, "c", (1, None), id="the first"),
         pytest.param(record(2, 1), Health.HEALTHY, "c", (2, 1), id="a newer one"),
-        pytest.param(record(1, 2, 1), Health.HEALTHY, "c", (2, 1), id="an older one brought back"),
+        pytest.param(record(1, 2, 1), Health.HEALTHY, "c", (1, None), id="the earlier one again"),
+        pytest.param(record(1, 3, 2), Health.HEALTHY, "c", (3, 2), id="an older one still"),
         pytest.param(record(2, 2, 1), Health.HEALTHY, "c", (2, 1), id="seen again"),
         pytest.param(record(2, 1), Health.DEGRADED, "c", (1, None), id="not healthy"),
         pytest.param(record(2, 1), Health.HEALTHY, "x", (1, None), id="changed behind our back"),

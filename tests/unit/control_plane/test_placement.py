@@ -10,11 +10,11 @@ from draas.contract.slots import MAIN, SECOND
 from draas.control_plane.placement import Listener, listeners, losses, obstacles, placed, unplaced
 from draas.control_plane.records import SERVER, Place
 
-HTTP = {"kind": "http", "id": "orders", "host": "127.0.0.1", "port": 9000}
-MOCK = {"kind": "mock", "id": "noise"}
-POSTGRES = {"kind": "postgres", "id": "shop", "database": "d", "slotName": "mine"}
-SSE = {"kind": "sse", "id": "live", "queries": ["q"], "ssePath": "/live"}
-LOG = {"kind": "log", "id": "told", "queries": ["q"]}
+HTTP: dict[str, Any] = {"kind": "http", "id": "orders", "host": "127.0.0.1", "port": 9000}
+MOCK: dict[str, Any] = {"kind": "mock", "id": "noise"}
+POSTGRES: dict[str, Any] = {"kind": "postgres", "id": "shop", "database": "d", "slotName": "mine"}
+SSE: dict[str, Any] = {"kind": "sse", "id": "live", "queries": ["q"], "ssePath": "/live"}
+LOG: dict[str, Any] = {"kind": "log", "id": "told", "queries": ["q"]}
 
 
 def document(*components: dict[str, Any], **members: Any) -> dict[str, Any]:

@@ -149,7 +149,9 @@ def test_a_stop_clears_what_was_applied() -> None:
 
 
 def test_a_record_without_a_slot_never_becomes_running() -> None:
-    done = settled(record(status="Running", desired_run_state="Running"), RUNNING, CAUSE).record
+    done = settled(
+        record(status="Running", desired_run_state="Running"), {"main": RUNNING}, CAUSE
+    ).record
     assert done is not None
     assert done.instance.status == "Error"
 

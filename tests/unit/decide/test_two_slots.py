@@ -13,7 +13,10 @@ from draas.decide.analysis import AnalysisRules
 from draas.decide.commands import Analyse, Close, ErrorClass, Prove, Result, Switch, TakeBack
 from draas.decide.hand import obeying, refusal
 from draas.decide.rules import Rules
-from draas.decide.strategies import BLUE_GREEN, CANARY, ROLLING_UPDATE, STRATEGIES, chosen
+from draas.decide.strategies import STRATEGIES, chosen
+from draas.decide.strategies.blue_green import BLUE_GREEN
+from draas.decide.strategies.canary import CANARY
+from draas.decide.strategies.rolling_update import ROLLING_UPDATE
 from draas.decide.strategies.strategy import Strategy
 from draas.decide.strategies.watching import comparison_due
 from draas.model.operation import Hand, Operation, Outcome, Phase, Watch, Wish

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from draas.adapters.clock import SystemClock
 from draas.instance_host.change_log import ChangeLog
-from draas.instance_host.engine import PluginError, Run
+from draas.instance_host.engine import Engine, PluginError, Run
 from draas.instance_host.errors import ApiError
 from draas.instance_host.journal import Journal
 from draas.instance_host.query_set import QuerySet
@@ -74,10 +74,11 @@ class World:
     """The three sets over one stand-in."""
 
     def __init__(self) -> None:
-        self.engine: Any = PluginEngine()
+        self.engine = PluginEngine()
         self.registry = Registry()
         clock = SystemClock()
-        around = Surroundings(self.engine, self.registry, Journal(clock), clock, {"PW": "secret"})
+        engine = cast("Engine", self.engine)
+        around = Surroundings(engine, self.registry, Journal(clock), clock, {"PW": "secret"})
         self.sources = SourceSet(around, ChangeLog("first"))
         self.queries = QuerySet(around)
         self.reactions = ReactionSet(around, self.queries)

@@ -44,8 +44,13 @@ def test_the_range_is_never_left() -> None:
 
 def test_taken_ports_are_never_tried() -> None:
     tried: list[int] = []
+
+    def refuse(port: int) -> bool:
+        tried.append(port)
+        return False
+
     with pytest.raises(PortsExhaustedError, match="1 belong to instances and 1 are in use"):
-        choose_port(range(1, 3), [1], lambda port: bool(tried.append(port)))
+        choose_port(range(1, 3), [1], refuse)
     assert tried == [2]
 
 

@@ -86,3 +86,13 @@ async def test_no_pass_begins_over_what_is_not_held() -> None:
     journal = Journal(MemoryReconciliationStore(), Fleet(), lost, audit=True)
     with pytest.raises(LeaseLostError), journal.pass_over(NAME):
         pass
+
+
+async def test_what_was_seen_of_an_operation_that_others_hold_now_is_not_kept(held: Held) -> None:
+    await held.journal.save(OPERATION)
+    with held.journal.pass_over(NAME):
+        await held.go_to_another(2)
+        held.fence = 2
+        held.journal.drop(NAME)
+        held.journal.note(replace(OPERATION, inconclusive="nobody can tell"))
+    assert held.journal.open == {}

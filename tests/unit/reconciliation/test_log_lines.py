@@ -170,7 +170,7 @@ def test_an_outage_is_told_once_and_a_cycle_in_it_is_no_success() -> None:
 
 def test_both_loops_off_is_said_clearly() -> None:
     async def scenario() -> None:
-        off = {
+        off: dict[str, Any] = {
             "enable_auto_reconciliation": False,
             "enable_event_driven_reconciliation": False,
         }

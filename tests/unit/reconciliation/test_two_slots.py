@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from draas.client.port import RefusedError
+from draas.client.port import Order, RefusedError
+from draas.model.audit import AuditEntry
 from draas.model.configuration import digest
 from draas.model.reconciliation import Operation, Phase, Trigger, Wish
 from draas.model.slots import Loss
 from draas.reconciliation.outside import Outside
+from draas.reconciliation.reconcile import NotNowError
 from draas.reconciliation.request import Request
 from draas.testing import virtual_time
 from draas.testing.simulated_traffic import Manners
@@ -81,6 +83,7 @@ def test_the_new_configuration_serves_and_nothing_was_ever_stopped(strategy: str
         events = await world.store.operation_events(entries[0].operation_id or "")
         phases = list(dict.fromkeys(each.phase for each in events))
         assert phases == ["checking", *FORWARD[strategy].split(), "finished"]
+        assert [each.phase for each in events].count("finished") == 1
 
     virtual_time.run(scenario())
 
@@ -198,6 +201,20 @@ async def test_what_dies_in_its_soak_is_replaced_by_the_old_slot_at_once() -> No
         assert daemon.fleet.memory("a").quarantine_of(digest(NEW)) is not None
     assert serves_alone(world, OLD)
     assert stops(world) == 0
+
+
+@simulated
+async def test_what_somebody_alters_in_its_soak_is_taken_back_and_tried_again() -> None:
+    world = two_slots("BlueGreen")
+    await world.running("a")
+    async with world.daemon():
+        await world.control_plane.configure("a", NEW)
+        await world.until(lambda: stands_at(world, "soaking"), within=60)
+        await world.control_plane.tamper("a", {**NEW, "queries": []})
+        await world.until(lambda: serves_alone(world, NEW), within=1200)
+    assert await outcomes(world) == ["started", "rolled-back", "started", "succeeded"]
+    assert "does not run what it was started with" in (await world.audit("a"))[1].error
+    assert (await world.store.memories())["a"].quarantines == ()
 
 
 @simulated
@@ -455,6 +472,28 @@ async def test_paused_it_goes_no_step_on_and_is_still_watched() -> None:
 
 
 @simulated
+async def test_nothing_is_in_hand_before_it_is_stored_that_it_begins() -> None:
+    world, kept = two_slots("Canary"), asyncio.Event()
+    store_save = world.store.save_operation
+
+    async def save_late(operation: Operation, *entries: AuditEntry) -> None:
+        await kept.wait()
+        await store_save(operation, *entries)
+
+    world.store.save_operation = save_late  # type: ignore[method-assign]
+    await world.running("a")
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", NEW)
+        await world.until(lambda: "a" in daemon.journal.open)
+        with pytest.raises(NotNowError, match="no operation is under way"):
+            await hand(world, daemon, Wish.PAUSE)
+        kept.set()
+        await world.until(lambda: stands_at(world, "analysing"), within=60)
+        await hand(world, daemon, Wish.PAUSE)
+    assert (await outcomes(world))[:2] == ["started", "pause"]
+
+
+@simulated
 async def test_promoted_it_goes_on_without_data() -> None:
     world = two_slots("Canary", rate=0.0)
     await world.running("a")
@@ -513,3 +552,35 @@ def test_a_minimum_healthy_time_is_taken_on_end() -> None:
             await world.until(lambda: serves_alone(world, NEW), within=10)
 
     virtual_time.run(scenario())
+
+
+@simulated
+async def test_what_ends_while_its_candidate_starts_is_restarted_and_nothing_is_blamed() -> None:
+    world = two_slots("Canary")
+    await world.running("a")
+    world.control_plane.start_seconds = 5.0
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", NEW)
+        await world.until(lambda: stands_at(world, "opening"), within=10)
+        await asyncio.sleep(2)
+        await world.control_plane.crash("a")
+        await world.until(lambda: serves_alone(world, NEW), within=60)
+        assert daemon.fleet.memory("a").quarantines == ()
+    end = (await world.audit("a"))[-1]
+    assert (end.outcome, end.strategy) == ("succeeded", "Restart")
+
+
+@simulated
+async def test_what_somebody_has_switched_to_and_back_is_no_candidate() -> None:
+    """It has the configuration that is to be opened, but is retired."""
+    world = two_slots("RollingUpdate")
+    await world.running("a")
+    await world.control_plane.configure("a", NEW)
+    assert await kill_when(world, lambda: stands_at(world, "opening"))
+    plane = world.control_plane
+    await plane.open_slot("a", NEW, Order("o", 0, "1"), 60.0, allow_state_loss=False)
+    await plane.switch("a", "second", Order("o", 0, "2"), 60.0)
+    await plane.switch("a", "main", Order("o", 0, "3"), 60.0)
+    async with world.daemon():
+        await world.until(lambda: serves_alone(world, NEW), within=60)
+    assert await outcomes(world) == ["started", "succeeded"]

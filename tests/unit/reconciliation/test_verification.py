@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
+import pytest
+
+from draas.decide.health import Probed
 from draas.model.configuration import digest
+from draas.model.slots import Slot
+from draas.reconciliation.outside import Outside
+from draas.testing import virtual_time
 from tests.unit.reconciliation.scenarios import runs, simulated, starts
 from tests.unit.reconciliation.simulation import World, configuration
 
@@ -102,3 +110,120 @@ async def test_what_cannot_be_changed_in_place_is_restarted_and_taken_back_if_it
         assert daemon.fleet.memory("a").quarantine_of(digest(bad)) is not None
     assert runs(world, "a", configuration(8100))
     assert (await world.audit("a"))[-1].outcome == "rolled-back"
+
+
+@pytest.mark.parametrize("strategy", ["Restart", "HotApply"])
+def test_the_five_checks_are_made_before_and_after_in_one_slot_too(strategy: str) -> None:
+    """The control plane calls it healthy; the server itself has a query that fails (R-135)."""
+    bad = configuration(8100, "MATCH (m) RETURN m")
+
+    async def scenario() -> None:
+        world = World(default_strategy=strategy)
+
+        async def ask(instance_id: str, slot: Slot) -> Probed:
+            status = "Error" if slot.digest == digest(bad) else "Running"
+            return Probed(True, True, sources={"s": "Running"}, queries={"q": status})
+
+        world.outside = Outside(probe=ask)
+        await world.running("a")
+        async with world.daemon():
+            await world.control_plane.configure("a", bad)
+            await asyncio.sleep(120)
+        _, ended = await world.audit("a")
+        assert (ended.outcome, ended.health_before) == ("rolled-back", "Healthy")
+        assert ended.error == "query engine responsive: query 'q' is Error"
+        assert runs(world, "a", configuration(8100))
+
+    virtual_time.run(scenario())
+
+
+@simulated
+async def test_a_server_that_only_the_control_plane_reaches_is_taken_at_its_word() -> None:
+    async def ask(instance_id: str, slot: Slot) -> Probed:
+        return Probed(False, None, "refused")
+
+    world = World(outside=Outside(probe=ask))
+    await world.running("a")
+    async with world.daemon():
+        await world.control_plane.configure("a", configuration(9090))
+        await world.until(lambda: runs(world, "a", configuration(9090)))
+        await asyncio.sleep(2)
+    assert [entry.outcome for entry in await world.audit("a")] == ["started", "succeeded"]
+
+
+@simulated
+async def test_what_the_checks_find_before_is_in_the_audit() -> None:
+    old = configuration(8100)
+
+    async def ask(instance_id: str, slot: Slot) -> Probed:
+        return Probed(True, slot.digest != digest(old), "/health answers 500", {}, {})
+
+    world = World(outside=Outside(probe=ask))
+    await world.running("a")
+    async with world.daemon():
+        await world.control_plane.configure("a", configuration(9090))
+        await asyncio.sleep(10)
+    ended = (await world.audit("a"))[-1]
+    assert (ended.outcome, ended.health_before) == ("succeeded", "Unhealthy")
+
+
+@simulated
+async def test_a_restart_is_repaired_only_after_its_stabilisation_period() -> None:
+    """A check that fails meanwhile begins the period anew."""
+    asked: list[float] = []
+    world = World()
+
+    async def ask(instance_id: str, slot: Slot) -> Probed:
+        asked.append(world.clock.monotonic())
+        since = asked[-1] - asked[0]
+        return Probed(True, not 8 <= since <= 9, "/health answers 500", {}, {})
+
+    world.outside = Outside(probe=ask)
+    health = replace(world.settings.health, stabilization_period=timedelta(seconds=10))
+    world.settings = replace(world.settings, health=health)
+    await world.running("a")
+    async with world.daemon():
+        await world.control_plane.configure("a", configuration(9090))
+        await asyncio.sleep(60)
+    assert [entry.outcome for entry in await world.audit("a")] == ["started", "succeeded"]
+    assert asked[-1] - asked[0] >= 19
+
+
+@simulated
+async def test_what_was_healthy_once_and_fails_in_its_stabilisation_period_is_taken_back() -> None:
+    """The control plane praised it by then: what ran before is the way back (R-137)."""
+    bad, looks = configuration(9090), 0
+    world = World()
+
+    async def ask(instance_id: str, slot: Slot) -> Probed:
+        nonlocal looks
+        looks += slot.digest == digest(bad)
+        return Probed(True, looks < 4 or slot.digest != digest(bad), "", {}, {})
+
+    world.outside = Outside(probe=ask)
+    health = replace(world.settings.health, stabilization_period=timedelta(seconds=10))
+    world.settings = replace(world.settings, health=health)
+    await world.running("a")
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", bad)
+        await asyncio.sleep(180)
+        assert runs(world, "a", configuration(8100))
+        assert daemon.fleet.memory("a").quarantine_of(digest(bad))
+    assert [entry.outcome for entry in await world.audit("a")] == ["started", "rolled-back"]
+
+
+@simulated
+async def test_what_somebody_alters_in_its_stabilisation_period_is_not_blamed() -> None:
+    world = World()
+    health = replace(world.settings.health, stabilization_period=timedelta(seconds=10))
+    world.settings = replace(world.settings, health=health)
+    await world.running("a")
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", configuration(9090))
+        await world.until(lambda: runs(world, "a", configuration(9090)))
+        await asyncio.sleep(2)
+        await world.control_plane.tamper("a", {**configuration(9090), "queries": []})
+        await asyncio.sleep(120)
+        assert runs(world, "a", configuration(9090))
+        assert daemon.fleet.memory("a").quarantines == ()
+    assert [entry.outcome for entry in await world.audit("a")][-1] == "succeeded"

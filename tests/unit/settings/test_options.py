@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from draas.settings.reference import reference
 from draas.telemetry.levels import LogLevel
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTED = {
+DOCUMENTED: dict[str, Any] = {
     "Logging": {
         "LogLevel": {
             "Default": "Information",
@@ -63,10 +64,10 @@ def test_the_documented_file_says_the_defaults(tmp_path: Path) -> None:
 
 def test_each_documented_default_is_the_default() -> None:
     defaults = {row.key: row.default for row in reference(DaemonSettings)}
-    for name, value in DOCUMENTED["Reconciliation"].items():  # type: ignore[union-attr]
+    for name, value in DOCUMENTED["Reconciliation"].items():
         assert defaults[f"Reconciliation:{name}"] == show(value)
     assert defaults["ControlPlaneUrl"] == DOCUMENTED["ControlPlaneUrl"]
-    for name, value in DOCUMENTED["Logging"]["LogLevel"].items():  # type: ignore[index]
+    for name, value in DOCUMENTED["Logging"]["LogLevel"].items():
         assert defaults[f"Logging:LogLevel:{name}"] == value
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+
+import msgspec
 
 from draas.model.audit import AuditEntry
 from draas.model.clock import Clock
 from draas.model.reconciliation import Budget, Memory, Operation, Phase, Trigger
+from draas.model.slots import Slot
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.leases import Leases
@@ -16,6 +20,7 @@ from draas.reconciliation.store import ReconciliationStore
 from draas.reconciliation.workqueue import WorkQueue
 from draas.testing.memory_store import MemoryReconciliationStore
 from draas.testing.simulated_control_plane import SimulatedControlPlane
+from draas.testing.simulated_slotted import Slotted, Spare
 
 
 class _HastyJournal(Journal):
@@ -86,3 +91,29 @@ class ClumsyDaemon(Daemon):
     ) -> None:
         super().__init__(settings, store, leases, clock)
         self.places = _ClumsyPlaces(1, lambda *_: None)
+
+
+class CarelessDaemon(Daemon):
+    """Judges a canary by its first request, and lets half of them fail."""
+
+    def __init__(
+        self, settings: DaemonSettings, store: ReconciliationStore, leases: Leases, clock: Clock
+    ) -> None:
+        lenient = replace(
+            settings.analysis, minimum_samples=1, maximum_error_rate=0.5, alpha=0.2, beta=0.5
+        )
+        super().__init__(replace(settings, analysis=lenient), store, leases, clock)
+
+
+class SeallessControlPlane(SimulatedControlPlane):
+    """Gives a slot the lead, and takes it from nobody."""
+
+    async def lead(self, instance_id: str, mine: Slotted, name: str, *, served: bool) -> None:
+        mine.hosts[name].lead()
+
+
+class UnprovenControlPlane(SimulatedControlPlane):
+    """Says that a candidate is well, whatever it is."""
+
+    def _spare(self, mine: Slotted, spare: Spare) -> Slot:
+        return msgspec.structs.replace(super()._spare(mine, spare), health="Healthy", reason="")

@@ -11,17 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from draas.testing.faults import Plan, plan_of
-from draas.testing.invariants import LEFT, OLD_FENCE
+from draas.testing.invariants import ABANDONED, OLD_FENCE
 from draas.testing.shrink import shrunk
 from draas.testing.simulation import simulate
+from draas.testing.slot_rules import PASSED, TWO_LEAD
 from draas.testing.world import Parts
 from tests.unit.simulation.defects import (
+    CarelessDaemon,
     ClumsyDaemon,
     ForgetfulStore,
     HastyDaemon,
+    SeallessControlPlane,
     TimelessDaemon,
     TrustingControlPlane,
     TrustingStore,
+    UnprovenControlPlane,
 )
 
 SEEDS = 2000
@@ -63,12 +67,15 @@ def test_a_replay_may_leave_faults_out() -> None:
     [
         pytest.param(Parts(daemon=HastyDaemon), "acted on before it was stored", id="hasty"),
         pytest.param(Parts(store=ForgetfulStore), "the audit is not complete", id="forgetful"),
-        pytest.param(Parts(daemon=TimelessDaemon), LEFT, id="timeless"),
+        pytest.param(Parts(daemon=TimelessDaemon), ABANDONED, id="timeless"),
         pytest.param(
             Parts(control_plane=TrustingControlPlane), OLD_FENCE, id="the control plane trusts"
         ),
         pytest.param(Parts(store=TrustingStore), OLD_FENCE, id="the store trusts"),
         pytest.param(Parts(daemon=ClumsyDaemon), "an error that nobody expected", id="clumsy"),
+        pytest.param(Parts(daemon=CarelessDaemon), PASSED, id="careless"),
+        pytest.param(Parts(control_plane=SeallessControlPlane), TWO_LEAD, id="without a seal"),
+        pytest.param(Parts(control_plane=UnprovenControlPlane), PASSED, id="unproven"),
     ],
 )
 def test_a_planted_defect_is_found_soon_and_made_small(parts: Parts, rule: str) -> None:

@@ -145,7 +145,8 @@ def test_levels_are_by_the_longest_prefix(
 
 
 def test_configured_again_the_levels_of_before_are_gone() -> None:
-    configured(**{API_CLIENT: LogLevel.TRACE})
+    levels: dict[str, Any] = {API_CLIENT: LogLevel.TRACE}
+    configured(**levels)
     configured(Default=LogLevel.ERROR)
     assert not enabled(API_CLIENT, LogLevel.WARNING)
 

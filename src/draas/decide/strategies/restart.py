@@ -94,9 +94,12 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
             return _started(operation, result, rules, now)
         case Phase.VERIFYING:
             if result.ok:
-                return _settled(operation, rules, now)
+                return _settled(operation, result, rules, now)
             limit = min(operation.phase_since + rules.health_timeout, operation.deadline)
-            return _undecided(operation, result, limit, now) or _back(operation, result.error, now)
+            blamed = result.error_class is not ErrorClass.ALTERED
+            return _undecided(operation, result, limit, now) or _back(
+                operation, result.error, now, permanent=blamed
+            )
         case Phase.RESTORING:
             return _restored(operation, result, rules, now)
         case Phase.VERIFYING_RESTORED:
@@ -117,6 +120,9 @@ def resumed(operation: Operation, now: datetime) -> Operation:
     return replace(operation, phase_since=now, deadline=operation.deadline + away)
 
 
+_WAITS = (ErrorClass.INCONCLUSIVE, ErrorClass.NOT_YET, ErrorClass.ALTERED)
+
+
 def _undecided(
     operation: Operation, result: Result, limit: datetime, now: datetime
 ) -> Operation | None:
@@ -125,18 +131,19 @@ def _undecided(
     At its limit only what is known to be wrong is a failure: what cannot be judged is held as it
     is until it can be, until something newer is desired, or until its user stops it.
     """
-    operation = replace(operation, watch=Watch())
+    operation = replace(operation, watch=Watch(checks=result.checks))
     if result.error_class is ErrorClass.INCONCLUSIVE and now >= limit:
         return replace(operation, inconclusive=result.error)
-    waits = result.error_class in (ErrorClass.INCONCLUSIVE, ErrorClass.NOT_YET)
+    waits = result.error_class in _WAITS
     return operation if waits and now < limit else None
 
 
-def _settled(operation: Operation, rules: Rules, now: datetime) -> Operation:
+def _settled(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
     """Done, once it has been healthy for the stabilisation period on end (R-136)."""
     good_since = operation.watch.good_since or now
     if now - good_since < rules.stabilization_period:
-        return replace(operation, watch=Watch(good_since=good_since), inconclusive="")
+        watch = Watch(good_since=good_since, checks=result.checks)
+        return replace(operation, watch=watch, inconclusive="")
     return _finished(operation, Outcome.SUCCEEDED, "", now)
 
 

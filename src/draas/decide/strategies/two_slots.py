@@ -190,7 +190,9 @@ def _watched(
     look: Look = proved if operation.phase is Phase.PROVING else watched
     verdict, why, seen = look(operation, result, rules, now)
     if verdict is Verdict.FAIL:
-        return back(seen, why, rules, now)
+        # One that was proven to run its target is altered by somebody, not by its configuration.
+        altered = look is watched and result.error_class is ErrorClass.ALTERED
+        return back(seen, why, rules, now, permanent=not altered)
     if verdict is Verdict.PASS and not operation.paused:
         return _passed(order, seen, result, rules, now)
     return seen
@@ -205,7 +207,7 @@ def _verified(
         return _passed(order, operation, result, rules, now)
     ended = result.error_class is ErrorClass.NOT_YET and not result.running
     if ended or after.phase is Phase.RESTORING:
-        return back(operation, result.error, rules, now)
+        return back(operation, result.error, rules, now, permanent=ended or after.permanent)
     return after
 
 

@@ -25,6 +25,7 @@ Verdicts = tuple[Verdict, str, Operation]
 COMPARED_EVERY = timedelta(seconds=30)
 """How often rows that were the same are compared again: changes have to wait while they are, and
 the more of them wait, the less the latency of a step tells."""
+_WRONG = (ErrorClass.NOT_YET, ErrorClass.ALTERED)
 Look = Callable[[Operation, Result, Rules, datetime], Verdicts]
 
 
@@ -64,7 +65,7 @@ def proved(operation: Operation, result: Result, rules: Rules, now: datetime) ->
         return Verdict.FAIL, _said(rows), _with_rows(seen, result)
     if result.ok:
         why = _said(rows)
-    if late and result.error_class is ErrorClass.NOT_YET:
+    if late and result.error_class in _WRONG:
         return Verdict.FAIL, why, seen
     if late and bad == 0:
         seen = replace(seen, inconclusive=why)
@@ -77,7 +78,7 @@ def watched(operation: Operation, result: Result, rules: Rules, now: datetime) -
     Without data it is held, for as long as data come in slowly and after that until a person says
     something; a soak, which a slot spends in service, is over after its time whatever the traffic.
     """
-    if result.error_class is ErrorClass.NOT_YET:
+    if result.error_class in _WRONG:
         counted = result.traffic.slots.get(operation.slot) if result.traffic else None
         if counted is not None and not counted.healthy:
             return Verdict.FAIL, result.error, operation
