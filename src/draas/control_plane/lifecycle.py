@@ -181,10 +181,10 @@ class Lifecycle:
                 )
                 running = await self._up(platform, begun, configuration)
         except LaunchError as error:
-            await self._failed(instance_id, mine, str(error))
+            await self._failed(instance_id, mine, f"did not start: {error}")
             raise start_failed(instance_id, error) from None
         except Exception:
-            await self._failed(instance_id, mine, "the platform failed")
+            await self._failed(instance_id, mine, "did not start: the platform failed")
             raise
         return await self._came_up(begun, running, mine)
 

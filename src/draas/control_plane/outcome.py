@@ -35,11 +35,11 @@ def outcome(record: Record, action: str, changed: bool, said: str) -> Outcome:
     )
 
 
-def start_failed(instance_id: str, error: LaunchError) -> ProblemError:
-    """The problem of a server that did not come up."""
+def start_failed(instance_id: str, error: LaunchError, what: str = "instance") -> ProblemError:
+    """The problem of a server that did not come up: of the instance, or `what` else of it."""
     return ProblemError(
         "start-failed",
-        f"instance {instance_id!r} did not start: {error}",
+        f"{what} {instance_id!r} did not start: {error}",
         exitCode=error.exit_code,
         log=list(error.log),
     )

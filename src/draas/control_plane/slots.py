@@ -80,7 +80,7 @@ class Slots:
                     held = self._fleet.get(instance_id)
                     return await self._launched(held, slot, what, mine)
             except LaunchError as error:
-                raise start_failed(instance_id, error) from None
+                raise start_failed(instance_id, error, "the second slot of instance") from None
 
         return await self._holding.hold(instance_id, "open-slot", cause, work)
 
