@@ -50,6 +50,10 @@ class HandoverClient:
         """See `Handover.unseal`."""
         await self._ask(leader, "POST", "handover/unseal", {})
 
+    async def settle(self, follower: Running, sequence: int) -> None:
+        """See `Handover.settle`."""
+        await self._ask(follower, "POST", "handover/settle", {"sequence": sequence})
+
     async def promote(self, follower: Running, sequence: int | None) -> None:
         """See `Handover.promote`."""
         await self._ask(follower, "POST", "handover/promote", {"sequence": sequence})
