@@ -178,10 +178,9 @@ async def test_a_follower_has_the_rows_of_its_leader_and_says_nothing(tmp_path: 
 async def test_sixty_queries_go_over_under_load_and_no_push_fails(tmp_path: Path) -> None:
     """Each takes its time until it is certain that it is through: the deadline grows with them."""
     queries = [query(f"q{number}", COUNT) for number in range(60)]
-    document = configuration(sources=[source()], queries=queries, reactions=[])
     async with hosts_in(tmp_path) as hosts:
-        a = await hosts.start(document)
-        b = await hosts.follow(a, document)
+        a = await hosts.start(shop(queries=queries, reactions=[]))
+        b = await hosts.follow(a, shop(queries=queries, reactions=[]))
         closing = asyncio.Event()
         pushed = 0
 
