@@ -107,6 +107,18 @@ class HandoverContract:
         await refused(handover.promote(main, sequence))
         assert (await role(world, main), await role(world, second)) == (SEALED, FOLLOWER)
 
+    async def test_a_follower_gets_through_with_the_last_change_of_its_sealed_leader(
+        self, world: World
+    ) -> None:
+        await world.change(world.main)
+        sequence = await world.handover.seal(world.main, None)
+        for _ in range(2):
+            await world.handover.settle(world.second, sequence)
+        assert (await world.handover.status(world.second)).sequence == sequence
+        await refused(world.handover.settle(world.main, sequence))
+        await world.handover.unseal(world.main)
+        assert await role(world, world.second) == FOLLOWER
+
     async def test_nobody_leads_from_a_change_that_is_past(self, world: World) -> None:
         sequence = await world.handover.seal(world.main, world.second)
         await world.handover.unseal(world.main)
@@ -128,6 +140,7 @@ class HandoverContract:
             handover.status(main),
             handover.seal(main, second),
             handover.unseal(main),
+            handover.settle(main, 0),
             handover.promote(main, None),
             handover.follow(main, second),
             handover.rows(main, "all"),

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from draas.adapters.clock import SystemClock
-from draas.adapters.platforms.ports import can_bind
+from draas.adapters.machine.ports import can_bind
 from draas.adapters.store.control_plane import SqlControlPlaneStore
 from draas.adapters.store.engine import sqlite_url
 from draas.control_plane.api.app import application, metrics

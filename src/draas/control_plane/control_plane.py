@@ -27,6 +27,7 @@ from draas.control_plane.placing import Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Editor, Observer
 from draas.control_plane.router import TrafficRouter
+from draas.control_plane.slot_plans import SlotPlans
 from draas.control_plane.slots import Slots
 from draas.control_plane.store import Store, StoreError
 from draas.control_plane.traffic import Traffic
@@ -103,10 +104,12 @@ class ControlPlane:
             self.traffic,
             started=self.monitor.soon,
         )
+        self.slot_plans = SlotPlans(self.fleet, self.configurations, self.traffic, self._leadership)
         self.slots = Slots(
             self.fleet,
             calls,
             self._finisher,
+            self.slot_plans,
             self.configurations,
             platforms,
             placing,

@@ -49,11 +49,12 @@ class Exits:
 
     def _record(self, exit: Exit) -> None:
         cause = Cause(stamp(self._clock.now()), source="Platform")
-        reason = (
-            "the server ended; only the control plane that started it could know its exit code"
+        how = (
+            "; only the control plane that started it could know its exit code"
             if exit.exit_code is None
-            else f"the server ended with exit code {exit.exit_code}"
+            else f" with exit code {exit.exit_code}"
         )
+        reason = f"crash: the server ended{how}"
 
         def decide(record: Record | None) -> Transition:
             spare = record.spare if record else None

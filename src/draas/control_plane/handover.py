@@ -34,6 +34,10 @@ class Handover(Protocol):
         """Let it lead on, as the successor did not take over."""
         ...
 
+    async def settle(self, follower: Running, sequence: int) -> None:
+        """Return once it is through with that change of its sealed leader: rows are those of it."""
+        ...
+
     async def promote(self, follower: Running, sequence: int | None) -> None:
         """Let it lead, from that change on; `None` from wherever it is, as its leader is gone."""
         ...

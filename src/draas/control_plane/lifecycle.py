@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from draas.contract.problems import ProblemError
-from draas.contract.slots import MAIN, SECOND, other
+from draas.contract.slots import MAIN, other
 from draas.control_plane import transitions
 from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
 from draas.control_plane.documents import Document
 from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Decide, Fleet, Transition
-from draas.control_plane.outcome import Outcome, outcome
+from draas.control_plane.halting import Halting
+from draas.control_plane.outcome import Outcome, outcome, start_failed
 from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Launch, LaunchError, Platform, Running
-from draas.control_plane.records import Cause, Record, Slot, put
+from draas.control_plane.records import Cause, Record, Slot
 from draas.control_plane.status import transition
 from draas.control_plane.traffic import Traffic
 from draas.model.configuration import Configuration, for_launch
 from draas.model.instance import OperationInFlight
 from draas.model.status import InstanceStatus, RunState
 
-T = TypeVar("T")
 Change = Callable[[str, Decide], Awaitable[Record | None]]
 
 
@@ -58,6 +58,7 @@ class Lifecycle:
         self._placing = placing
         self._traffic = traffic
         self._finisher = finisher
+        self._halting = Halting(fleet, calls, finisher, platforms, traffic)
 
     async def start(
         self, instance_id: str, given: Any | None, cause: Cause, *, keep_desired: bool = False
@@ -79,8 +80,8 @@ class Lifecycle:
             change: Change = self._fleet.change
             present = self._fleet.get(instance_id)
             if present.slot is None and present.spare is not None:
-                begun = await self._begin_stop(instance_id, mine, desired, idle_too=True)
-                await self._halt(begun, mine, keep=True, hand_over=True)
+                begun = await self._halting.begin(instance_id, mine, desired, idle_too=True)
+                await self._halting.halt(begun, mine, keep=True, hand_over=True)
                 change = self._finisher.settled
             return await self._run(change, platform, instance_id, slot, what, mine, desired)
 
@@ -96,10 +97,10 @@ class Lifecycle:
         desired = {} if keep_desired else {"desired_run_state": RunState.STOPPED.value}
 
         async def work() -> Outcome:
-            begun = await self._begin_stop(instance_id, mine, desired, idle_too=False)
+            begun = await self._halting.begin(instance_id, mine, desired, idle_too=False)
             if begun.instance.operation is None:
                 return outcome(begun, "stop", False, "does not run")
-            after, ran = await self._halt(begun, mine, hand_over=keep_desired)
+            after, ran = await self._halting.halt(begun, mine, hand_over=keep_desired)
             return outcome(after, "stop", ran, "stopped successfully")
 
         return await self._calls.finish(instance_id, mine, work())
@@ -116,8 +117,8 @@ class Lifecycle:
         desired = {"desired_run_state": RunState.RUNNING.value}
 
         async def work() -> Outcome:
-            begun = await self._begin_stop(instance_id, mine, desired, idle_too=True)
-            await self._halt(begun, mine, keep=True, hand_over=True)
+            begun = await self._halting.begin(instance_id, mine, desired, idle_too=True)
+            await self._halting.halt(begun, mine, keep=True, hand_over=True)
             return await self._run(
                 self._finisher.settled, platform, instance_id, slot, what, mine, desired
             )
@@ -134,8 +135,8 @@ class Lifecycle:
         desired = {"desired_run_state": RunState.STOPPED.value}
 
         async def work() -> None:
-            begun = await self._begin_stop(instance_id, mine, desired, idle_too=True)
-            await self._halt(begun, mine, keep=True)
+            begun = await self._halting.begin(instance_id, mine, desired, idle_too=True)
+            await self._halting.halt(begun, mine, keep=True)
             platform = self._platforms.find(begun.instance.platform_type)
             if platform is not None:
                 await platform.remove(instance_id)
@@ -180,10 +181,10 @@ class Lifecycle:
                 )
                 running = await self._up(platform, begun, configuration)
         except LaunchError as error:
-            await self._ended(instance_id, mine, InstanceStatus.ERROR, str(error))
+            await self._failed(instance_id, mine, f"did not start: {error}")
             raise start_failed(instance_id, error) from None
         except Exception:
-            await self._ended(instance_id, mine, InstanceStatus.ERROR, "the platform failed")
+            await self._failed(instance_id, mine, "did not start: the platform failed")
             raise
         return await self._came_up(begun, running, mine)
 
@@ -201,26 +202,6 @@ class Lifecycle:
         with self._placing.placed(named, what) as (placed, configuration):
             record = await change(instance_id, lambda record: decide(record, placed))
         return record or self._fleet.get(instance_id), configuration
-
-    async def _begin_stop(
-        self,
-        instance_id: str,
-        mine: OperationInFlight,
-        desired: Mapping[str, str],
-        *,
-        idle_too: bool,
-    ) -> Record:
-        cause = self._calls.cause(mine)
-
-        def decide(record: Record | None) -> Transition:
-            free = transitions.free(record, instance_id, mine)
-            nothing_runs = free.slot is None and free.spare is None
-            if not idle_too and nothing_runs and free.instance.status in transitions.IDLE:
-                idle = put(free, fence=transitions.fence(free, mine), **desired)
-                return transition(free, idle, cause)
-            return transitions.stopping(free, mine, desired, cause)
-
-        return await self._fleet.change(instance_id, decide) or self._fleet.get(instance_id)
 
     async def _up(self, platform: Platform, begun: Record, configuration: Configuration) -> Running:
         """Bring the serving slot up, reached by clients.
@@ -257,71 +238,12 @@ class Lifecycle:
             await self._traffic.withdraw(running.instance_id)
             raise LaunchError(error.detail) from None
 
-    async def _halt(
-        self, begun: Record, mine: OperationInFlight, *, keep: bool = False, hand_over: bool = False
-    ) -> tuple[Record, bool]:
-        """Stop all slots; with `keep` the operation goes on holding the instance.
-
-        With `hand_over` what the sources have brought is kept for the next start.
-        """
-        instance_id = begun.instance.id
-        platform = self._platforms.find(begun.instance.platform_type)
-        known = begun.slot or begun.spare
-        serving = known.name if known else MAIN
-        ran = False
-        try:
-            await self._traffic.withdraw(instance_id)
-            if platform is not None:
-                for name in (MAIN, SECOND):
-                    keeps = hand_over and name == serving
-                    ran |= await platform.stop(instance_id, name, keep_data=keeps)
-        except Exception as error:
-            reason = _why_not_stopped(error)
-            now = self._calls.cause(mine)
-            await self._finisher.settled(
-                instance_id,
-                lambda r: transitions.unstoppable(r, reason, now) if r else Transition(None),
-            )
-            raise ProblemError(
-                "stop-failed", f"instance {instance_id!r}: {reason}", exitCode=None, log=[]
-            ) from error
-        held = mine if keep else None
-        after = await self._ended(instance_id, mine, InstanceStatus.STOPPED, None, held)
-        return after or begun, ran
-
-    async def _ended(
-        self,
-        instance_id: str,
-        mine: OperationInFlight,
-        status: InstanceStatus,
-        reason: str | None,
-        held: OperationInFlight | None = None,
-    ) -> Record | None:
+    async def _failed(self, instance_id: str, mine: OperationInFlight, reason: str) -> None:
         now = self._calls.cause(mine)
 
         def decide(record: Record | None) -> Transition:
             if record is None:
                 return Transition(None)
-            if status is InstanceStatus.STOPPED:
-                return transitions.halted(record, now, operation=held)
-            return transitions.ended(record, status, reason, now, operation=held)
+            return transitions.ended(record, InstanceStatus.ERROR, reason, now)
 
-        return await self._finisher.settled(instance_id, decide)
-
-
-def _why_not_stopped(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "the server survived every signal"
-    if isinstance(error, ProblemError):
-        return error.detail
-    return "the platform could not stop the server"
-
-
-def start_failed(instance_id: str, error: LaunchError) -> ProblemError:
-    """The problem of a server that did not come up."""
-    return ProblemError(
-        "start-failed",
-        f"instance {instance_id!r} did not start: {error}",
-        exitCode=error.exit_code,
-        log=list(error.log),
-    )
+        await self._finisher.settled(instance_id, decide)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from draas.contract.problems import ProblemError
+from draas.control_plane.ports import LaunchError
 from draas.control_plane.records import Record, address
 
 
@@ -30,4 +32,14 @@ def outcome(record: Record, action: str, changed: bool, said: str) -> Outcome:
         f"Instance '{record.instance.id}' {said}",
         str(slot.process_id) if slot and slot.process_id else None,
         address(slot)[1] if slot else None,
+    )
+
+
+def start_failed(instance_id: str, error: LaunchError, what: str = "instance") -> ProblemError:
+    """The problem of a server that did not come up: of the instance, or `what` else of it."""
+    return ProblemError(
+        "start-failed",
+        f"{what} {instance_id!r} did not start: {error}",
+        exitCode=error.exit_code,
+        log=list(error.log),
     )

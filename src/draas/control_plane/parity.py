@@ -18,19 +18,21 @@ from draas.control_plane.monitor import running_in, running_of
 from draas.control_plane.ports import Observer, Running
 from draas.model.configuration import ConfigurationError, from_snapshot
 
+GLANCES = 3
+"""How often rows may turn out equal of themselves before changes have to wait for it."""
 SETTLING_SECONDS = 2.0
 """How long the one that follows gets to come to the same change; changes wait meanwhile."""
-GRACE_SECONDS = 0.5
-"""How long its queries get to be through with that change."""
-PAUSE = 0.05
+SETTLING_SECONDS_A_QUERY = 0.25
+"""What its queries get, each for itself, to be through with that change."""
 _DEFINING = ("query", "queryLanguage", "sources", "joins", "middleware")
 
 
 class ParityCheck:
     """Compares rows at one and the same change, so that what is in flight is no difference.
 
-    Where the rows are equal at once nothing is disturbed. Where they are not, the leader takes no
-    changes while they are compared; those that come meanwhile wait.
+    Where rows are equal at one of a few glances nothing is disturbed. Where they are not, the
+    leader takes no changes until the other one is through with its last, and they are compared;
+    changes that come meanwhile wait.
     """
 
     def __init__(
@@ -56,11 +58,15 @@ class ParityCheck:
             queries = await self._unchanged(serving, spare)
         except (HandoverError, ConfigurationError) as error:
             return Parity(queries=[QueryParity(id="", reason=str(error)[:300])])
-        found = [await self._once(serving, spare, query) for query in queries]
-        if any(each.same is not True for each in found):
+        same, left = [], queries
+        for _ in range(GLANCES):
+            found = [await self._once(serving, spare, query) for query in left]
+            same += [each for each in found if each.same]
+            left = [each.id for each in found if not each.same]
+        if left:
             async with self._leadership.turn(instance_id):
-                found = await self._settled(serving, spare, queries)
-        return Parity(queries=found)
+                same += await self._settled(serving, spare, left)
+        return Parity(queries=sorted(same, key=lambda each: each.id))
 
     async def _unchanged(self, serving: Running, spare: Running) -> list[str]:
         one, other = await asyncio.gather(self._queries(serving), self._queries(spare))
@@ -79,30 +85,21 @@ class ParityCheck:
         self, serving: Running, spare: Running, queries: list[str]
     ) -> list[QueryParity]:
         """The same while nothing changes."""
-        leads = spare
+        leads, follows = serving, spare
         try:
-            if (await self._handover.status(serving)).role == LEADER:
-                leads = serving
+            if (await self._handover.status(serving)).role != LEADER:
+                leads, follows = spare, serving
             sequence = await self._handover.seal(leads, None)
         except HandoverError as error:
-            return [QueryParity(id=query, reason=str(error)[:300]) for query in queries]
+            return _unknown(queries, str(error))
         try:
-            follows = spare if leads is serving else serving
-            now = asyncio.get_running_loop().time
-            enough: float | None = None
-            async with asyncio.timeout(SETTLING_SECONDS):
-                while True:
-                    arrived = (await self._handover.status(follows)).sequence >= sequence
-                    if arrived and enough is None:
-                        enough = now() + GRACE_SECONDS
-                    found = [await self._once(serving, spare, query) for query in queries]
-                    if all(each.same for each in found) or (enough and now() > enough):
-                        return found
-                    await asyncio.sleep(PAUSE)
+            async with asyncio.timeout(SETTLING_SECONDS + SETTLING_SECONDS_A_QUERY * len(queries)):
+                await self._handover.settle(follows, sequence)
+                return [await self._once(serving, spare, query) for query in queries]
         except HandoverError as error:
-            return [QueryParity(id=query, reason=str(error)[:300]) for query in queries]
+            return _unknown(queries, str(error))
         except TimeoutError:
-            return [QueryParity(id=query, reason="it did not settle in time") for query in queries]
+            return _unknown(queries, "it did not settle in time")
         finally:
             with contextlib.suppress(HandoverError):
                 await self._handover.unseal(leads)
@@ -115,6 +112,10 @@ class ParityCheck:
         except HandoverError as error:
             return QueryParity(id=query, reason=str(error)[:300])
         return compared(query, one, other)
+
+
+def _unknown(queries: list[str], reason: str) -> list[QueryParity]:
+    return [QueryParity(id=query, reason=reason[:300]) for query in queries]
 
 
 def compared(query: str, serving: list[Any], other: list[Any]) -> QueryParity:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
 from draas.contract.problems import ProblemError
-from draas.contract.slots import NO_ROUTER, SlotPlan
 from draas.control_plane import slot_transitions
 from draas.control_plane.calls import Calls
 from draas.control_plane.configurations import Configurations
 from draas.control_plane.documents import Document
 from draas.control_plane.finisher import Finisher
-from draas.control_plane.fleet import Decide, Fleet, Transition
+from draas.control_plane.fleet import Fleet
 from draas.control_plane.handover import HandoverError
+from draas.control_plane.holding import Holding
 from draas.control_plane.leadership import Leadership
-from draas.control_plane.lifecycle import start_failed
 from draas.control_plane.monitor import running_in, running_of
-from draas.control_plane.placement import losses, obstacles
+from draas.control_plane.outcome import start_failed
 from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Launch, LaunchError
 from draas.control_plane.records import Cause, Record, Slot, free_name, slots_of
+from draas.control_plane.slot_plans import SlotPlans
 from draas.control_plane.traffic import Traffic
 from draas.model.configuration import for_launch
 from draas.model.instance import OperationInFlight
-
-T = TypeVar("T")
 
 
 class Slots:
@@ -42,6 +40,7 @@ class Slots:
         fleet: Fleet,
         calls: Calls,
         finisher: Finisher,
+        plans: SlotPlans,
         configurations: Configurations,
         platforms: Platforms,
         placing: Placing,
@@ -52,22 +51,14 @@ class Slots:
     ) -> None:
         self._fleet = fleet
         self._calls = calls
-        self._finisher = finisher
+        self._holding = Holding(fleet, calls, finisher)
+        self._plans = plans
         self._configurations = configurations
         self._platforms = platforms
         self._placing = placing
         self._traffic = traffic
         self._leadership = leadership
         self._switched = switched
-
-    async def plan(self, instance_id: str, given: Any | None, cause: Cause) -> SlotPlan:
-        """What a change by two slots would meet; nothing happens.
-
-        Raises:
-            ProblemError: instance-not-found or invalid-configuration.
-        """
-        what, _ = await self._configurations.to_run(instance_id, given, cause)
-        return await self._plan(instance_id, what)
 
     async def open(
         self, instance_id: str, given: Any | None, cause: Cause, *, allow_state_loss: bool
@@ -79,18 +70,7 @@ class Slots:
                 two-slots-impossible, slot-occupied or start-failed; the serving slot is untouched.
         """
         what, slot = await self._configurations.to_run(instance_id, given, cause)
-        found = await self._plan(instance_id, what)
-        reasons = list(found.reasons)
-        if not allow_state_loss:
-            reasons += [
-                f"query {each.query!r} would begin empty: {each.reason}" for each in found.losses
-            ]
-        if reasons:
-            raise ProblemError(
-                "two-slots-impossible",
-                f"instance {instance_id!r} cannot have a second slot: {'; '.join(reasons)}",
-                reasons=reasons,
-            )
+        await self._plans.require(instance_id, what, allow_state_loss=allow_state_loss)
 
         async def work(held: Record, mine: OperationInFlight) -> Record:
             try:
@@ -100,9 +80,9 @@ class Slots:
                     held = self._fleet.get(instance_id)
                     return await self._launched(held, slot, what, mine)
             except LaunchError as error:
-                raise start_failed(instance_id, error) from None
+                raise start_failed(instance_id, error, "the second slot of instance") from None
 
-        return await self._held(instance_id, "open-slot", cause, work)
+        return await self._holding.hold(instance_id, "open-slot", cause, work)
 
     async def weigh(self, instance_id: str, weights: Mapping[str, int], cause: Cause) -> Record:
         """Share the traffic between the slots, in percent; live when this returns.
@@ -114,13 +94,13 @@ class Slots:
 
         async def work(held: Record, mine: OperationInFlight) -> Record:
             _require_weights(held, weights)
-            record = await self._change(
+            record = await self._holding.change(
                 instance_id, mine, lambda r, now: slot_transitions.weighed(r, weights, now)
             )
             await self._traffic.direct(record)
             return record
 
-        return await self._held(instance_id, "weigh", cause, work)
+        return await self._holding.hold(instance_id, "weigh", cause, work)
 
     async def switch(self, instance_id: str, name: str, cause: Cause) -> Record:
         """Let a slot serve, with the lead over the changes and all of the traffic.
@@ -140,14 +120,14 @@ class Slots:
                 raise ProblemError(
                     "switch-failed", f"instance {instance_id!r}, slot {name!r}: {error}"
                 ) from None
-            record = await self._settled(
+            record = await self._holding.settled(
                 instance_id, mine, lambda r, now: slot_transitions.switched(r, name, now)
             )
             await self._traffic.direct(record)
             self._switched(instance_id)
             return record
 
-        return await self._held(instance_id, "switch", cause, work, successor=name)
+        return await self._holding.hold(instance_id, "switch", cause, work, successor=name)
 
     async def close(self, instance_id: str, name: str, drain: float, cause: Cause) -> Record:
         """Take the spare slot away, once its requests are answered or `drain` seconds are over.
@@ -180,26 +160,11 @@ class Slots:
                     exitCode=None,
                     log=[],
                 ) from None
-            return await self._settled(
+            return await self._holding.settled(
                 instance_id, mine, lambda r, now: slot_transitions.closed(r, name, now)
             )
 
-        return await self._held(instance_id, "close-slot", cause, work)
-
-    async def _plan(self, instance_id: str, what: Document) -> SlotPlan:
-        record = self._fleet.get(instance_id)
-        reasons = obstacles(what.configuration)
-        if record.slot is not None and record.slot.generation is not None:
-            present = await self._configurations.generation(instance_id, record.slot.generation)
-            reasons += obstacles(msgspec.json.decode(present.document))
-        if self._traffic.name == NO_ROUTER:
-            reasons.append("there is no router to share its traffic (setting Router)")
-        elif record.slot is not None and not record.slot.placement:
-            reasons.append("it was started without the router; restart it once")
-        if (running := running_of(record)) is not None:
-            reasons += await self._leadership.obstacles(running)
-        reasons = list(dict.fromkeys(reasons))
-        return SlotPlan(possible=not reasons, reasons=reasons, losses=losses(what.configuration))
+        return await self._holding.hold(instance_id, "close-slot", cause, work)
 
     async def _launched(
         self, held: Record, slot: Slot, what: Document, mine: OperationInFlight
@@ -215,7 +180,7 @@ class Slots:
         named = msgspec.structs.replace(slot, name=free_name(held))
         keep = known.placement if known else None
         with self._placing.placed(named, what, keep) as (placed, inside):
-            record = await self._change(
+            record = await self._holding.change(
                 instance_id, mine, lambda r, now: slot_transitions.opening(r, placed, now)
             )
         candidate = record.spare
@@ -231,12 +196,12 @@ class Slots:
         try:
             running = await self._placing.start(platform, launch, candidate)
         except LaunchError:
-            await self._settled(
+            await self._holding.settled(
                 instance_id, mine, lambda r, now: slot_transitions.closed(r, candidate.name, now)
             )
             await self._require_served(record)
             raise
-        after = await self._settled(
+        after = await self._holding.settled(
             instance_id, mine, lambda r, now: slot_transitions.opened(r, running, now)
         )
         await self._traffic.direct(after)
@@ -252,56 +217,6 @@ class Slots:
                 f"instance {record.instance.id!r}: what its second slot was to follow does not "
                 f"answer: {gone[0]}",
             )
-
-    async def _held(
-        self,
-        instance_id: str,
-        kind: str,
-        cause: Cause,
-        work: Callable[[Record, OperationInFlight], Awaitable[Record]],
-        *,
-        successor: str = "",
-    ) -> Record:
-        """Hold the running instance for the work, or one whose `successor` runs on alone."""
-        mine = self._calls.begun(kind, cause)
-        now = self._calls.cause(mine)
-
-        async def whole() -> Record:
-            held = await self._fleet.change(
-                instance_id,
-                lambda r: slot_transitions.holding(r, instance_id, mine, now, successor),
-            )
-            return await work(held or self._fleet.get(instance_id), mine)
-
-        return await self._calls.finish(instance_id, mine, whole())
-
-    async def _change(
-        self,
-        instance_id: str,
-        mine: OperationInFlight,
-        step: Callable[[Record, Cause], Transition],
-    ) -> Record:
-        return await self._made(self._fleet.change, instance_id, mine, step)
-
-    async def _settled(
-        self,
-        instance_id: str,
-        mine: OperationInFlight,
-        step: Callable[[Record, Cause], Transition],
-    ) -> Record:
-        """Record what has happened already, however long that takes."""
-        return await self._made(self._finisher.settled, instance_id, mine, step)
-
-    async def _made(
-        self,
-        change: Callable[[str, Decide], Awaitable[Record | None]],
-        instance_id: str,
-        mine: OperationInFlight,
-        step: Callable[[Record, Cause], Transition],
-    ) -> Record:
-        now = self._calls.cause(mine)
-        record = await change(instance_id, lambda r: step(r, now) if r else Transition(None))
-        return record or self._fleet.get(instance_id)
 
 
 def _require_slot(record: Record, name: str) -> None:

@@ -35,7 +35,7 @@ def detect(state: InstanceState, target_digest: str | None = None) -> Drift:
 
 def _why_down(state: InstanceState, status: InstanceStatus) -> str:
     if status is InstanceStatus.ERROR:
-        return f"crash: {state.reason or 'ended unexpectedly'}"
+        return state.reason or "is in Error, and nobody says why"
     return f"should run and is {status.value}"
 
 

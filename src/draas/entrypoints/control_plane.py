@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from draas.adapters.clock import SystemClock
+from draas.adapters.machine.ports import can_bind
 from draas.adapters.platforms.drasi_client import DrasiClient
 from draas.adapters.platforms.handover_client import HandoverClient
-from draas.adapters.platforms.ports import can_bind
 from draas.adapters.platforms.process import INCLUDED, ProcessPlatform
 from draas.adapters.routers.envoy import EnvoyRouter
 from draas.adapters.routers.haproxy import HAProxyRouter

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from draas.adapters.platforms.ports import bind_fault
+from draas.adapters.machine.ports import bind_fault
 from draas.control_plane.options import ControlPlaneSettings
 from draas.reconciliation.options import DaemonSettings, load_daemon_settings
 from draas.settings import SettingsError, load

@@ -33,12 +33,15 @@ class Feed:
         self.engine_id = engine_id
         self.is_closed = False
         self._drasi = drasi
-        self._is_settled = True
+        self._pushed = self._settled = 0
         self._waiting: set[asyncio.Future[None]] = set()
 
     def push(self, change: Change) -> asyncio.Future[None]:
         """Begin to hand a change to the query; cancelled when the feed is closed meanwhile."""
-        self._is_settled = False
+        self._pushed += 1
+        return self._handed(change)
+
+    def _handed(self, change: Change) -> asyncio.Future[None]:
         pushed = self._drasi.push_change(self.engine_id, cast(Any, change))
         waiting = cast("asyncio.Future[None]", pushed)
         self._waiting.add(waiting)
@@ -46,19 +49,20 @@ class Feed:
         return waiting
 
     async def settle(self, capacity: int) -> None:
-        """Return when the query, whose queue holds `capacity`, has processed all that was pushed.
+        """Return when the query, whose queue holds `capacity`, is through with what was pushed.
 
         The engine says of no query how far it is, but its queues are bounded, in order, and never
         drop: once as many markers were taken as fit between the source and the query, all that came
         before the first of them is through. One more is with the task that forwards, one with the
         query, and one makes it certain.
         """
-        left = 0 if self._is_settled else SUBSCRIBER_BUFFER + capacity + 3
+        pushed = self._pushed
+        left = 0 if self._settled == pushed else SUBSCRIBER_BUFFER + capacity + 3
         while left > 0 and not self.is_closed:
-            markers = [self.push(MARKER) for _ in range(min(left, MARKERS_AT_ONCE))]
+            markers = [self._handed(MARKER) for _ in range(min(left, MARKERS_AT_ONCE))]
             await asyncio.gather(*markers, return_exceptions=True)
             left -= len(markers)
-        self._is_settled = True
+        self._settled = pushed
 
     def close(self) -> None:
         """The query takes nothing any more; who waits for it goes on."""

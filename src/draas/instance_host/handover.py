@@ -15,12 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from draas.contract.drasi_server import (
-    FOLLOWER,
-    LEADER,
-    SEALED,
-    SOURCE,
-)
+from draas.contract.drasi_server import FOLLOWER, LEADER, SEALED, SOURCE
 from draas.instance_host.change_log import ChangeLog
 from draas.instance_host.elements import Change
 from draas.instance_host.errors import ApiError, NotLeadingError, StartError, not_now, wrong_role
@@ -30,13 +25,15 @@ from draas.instance_host.query_set import QuerySet
 from draas.instance_host.reaction_set import ReactionSet
 from draas.instance_host.registry import Registry, Source
 from draas.instance_host.source_set import SourceSet
+from draas.instance_host.succession import Succession
 from draas.instance_host.transfer import Header
 
-HOLD_SECONDS = 10.0
-"""How long a push waits for a leader; what a client is left without an answer at most."""
 SETTLE_SECONDS = 8.0
-"""How long a seal or a promotion may take; below `HOLD_SECONDS`, so that no waiting push fails."""
-POLL_SECONDS = 0.05
+SETTLE_SECONDS_A_QUERY = 0.25
+"""To be certain that a query is through takes 0.05 to 0.1 s of a core, each for itself."""
+SETTLE_SECONDS_AT_MOST = 20.0
+HOLD_SECONDS = 2.0
+"""How much longer than a seal and a promotion a push waits for a leader."""
 HOPS = 4
 """Between how many hosts a push may be sent, before it is taken for going in circles."""
 
@@ -68,10 +65,8 @@ class Handover:
         self._queries = queries
         self._reactions = reactions
         self._following: Following | None = None
-        self._turn = asyncio.Event()
+        self._succession = Succession()
         self._changing = changing
-        self._successor_leads = False
-        self._watch: asyncio.Task[None] | None = None
         sources.intake = self.take
 
     def state(self) -> dict[str, Any]:
@@ -95,7 +90,7 @@ class Handover:
 
     async def close(self) -> None:
         """End what runs in the background."""
-        await self._stop_watching()
+        await self._succession.stop()
         if self._following is not None:
             await self._following.stop()
 
@@ -137,7 +132,8 @@ class Handover:
 
         After a 503 nothing was applied, or nobody knows.
         """
-        give_up = asyncio.get_running_loop().time() + HOLD_SECONDS
+        hold = 2 * self._settle_seconds() + HOLD_SECONDS
+        give_up = asyncio.get_running_loop().time() + hold
         while True:
             if self.role == LEADER:
                 source = self._registry.get(SOURCE, source_id)
@@ -145,7 +141,7 @@ class Handover:
                 with suppress(NotLeadingError):
                     await self._sources.feed(source, change)
                     return
-            elif self.role == FOLLOWER or self._successor_leads:
+            elif self.role == FOLLOWER or self._succession.leads:
                 if hops >= HOPS or self.peer is None:
                     raise not_now("the hosts of the instance do not agree who leads: try again")
                 await forward(self.peer, source_id, change, hops + 1)
@@ -153,7 +149,7 @@ class Handover:
             else:
                 try:
                     async with asyncio.timeout_at(give_up):
-                        await self._turn.wait()
+                        await self._succession.turn()
                 except TimeoutError:
                     raise not_now("no host of the instance leads: try again") from None
 
@@ -171,7 +167,7 @@ class Handover:
                 raise wrong_role("this host follows: seal its leader")
             if self.role == LEADER:
                 with suppress(TimeoutError):  # deliver what there is before pushes have to wait
-                    async with asyncio.timeout(SETTLE_SECONDS):
+                    async with asyncio.timeout(self._settle_seconds()):
                         await self._reactions.settle()
                 self._become(SEALED, successor)
                 async with self._or_lead_on():
@@ -181,9 +177,9 @@ class Handover:
                     await self._reactions.hold()
                 self.log.open()
             self.peer = successor
-            await self._stop_watching()
+            await self._succession.stop()
             if successor is not None:
-                self._watch = asyncio.ensure_future(self._watch_successor(successor))
+                self._succession.watch(successor)
             return self.log.sequence
 
     async def unseal(self) -> None:
@@ -210,27 +206,35 @@ class Handover:
             if self._following is None:
                 return
             if sequence is not None:
-                await self._following.reach(sequence, SETTLE_SECONDS)
+                await self._following.reach(sequence, self._settle_seconds())
             elif await leads(self.peer):
                 raise wrong_role("the leader is alive: seal it, and promote with its last change")
             await self._following.stop()
             try:
-                async with asyncio.timeout(SETTLE_SECONDS):
-                    await self._queries.settle()
-            except Exception as error:
+                await self._through()
+            except ApiError:
                 self._following.start()
-                raise not_now(
-                    f"queries did not get through with all changes ({type(error).__name__})"
-                ) from error
+                raise
             self._following = None
             await self._lead()
+
+    async def settle(self, sequence: int) -> None:
+        """Return when this follower is through with change `sequence` of its sealed leader.
+
+        Its queries' rows are then those of that change. `ApiError` (503) when it takes too long.
+        """
+        async with self._changing:
+            if self._following is None:
+                raise wrong_role("this host follows nobody: a seal settles a leader")
+            await self._following.reach(sequence, self._settle_seconds())
+            await self._through()
 
     async def follow(self, leader: str) -> None:
         """From sealed: apply the changes of the new leader."""
         async with self._changing:
             if self.role == LEADER:
                 raise wrong_role("this host leads: seal it first, or changes would be lost")
-            await self._stop_watching()
+            await self._succession.stop()
             if self._following is not None:
                 await self._following.stop()
             self._become(FOLLOWER, leader)
@@ -240,9 +244,23 @@ class Handover:
     def _new_following(self) -> Following:
         return Following(self.peer or "", self.log, self._registry, self._sources)
 
+    def _settle_seconds(self) -> float:
+        """How long a seal or a promotion may take."""
+        needed = SETTLE_SECONDS_A_QUERY * len(self._registry.queries)
+        return min(max(SETTLE_SECONDS, needed), SETTLE_SECONDS_AT_MOST)
+
+    async def _through(self) -> None:
+        try:
+            async with asyncio.timeout(self._settle_seconds()):
+                await self._queries.settle()
+        except Exception as error:
+            raise not_now(
+                f"queries did not get through with all changes ({type(error).__name__})"
+            ) from error
+
     async def _lead(self) -> None:
         self.log.begin_term(self._new_term())
-        await self._stop_watching()
+        await self._succession.stop()
         await self._lead_on()
 
     async def _lead_on(self) -> None:
@@ -256,17 +274,12 @@ class Handover:
         self.role, self.peer = role, peer
         where = f", with {peer}" if peer else ""
         _log.info("this host is %s at change %s%s", role, self.log.sequence, where)
-        self._successor_leads = False
-        self._wake()
-
-    def _wake(self) -> None:
-        self._turn.set()
-        self._turn = asyncio.Event()
+        self._succession.begin_anew()
 
     @asynccontextmanager
     async def _or_lead_on(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(SETTLE_SECONDS):
+            async with asyncio.timeout(self._settle_seconds()):
                 yield
         except Exception as error:
             await self._lead_on()
@@ -274,18 +287,3 @@ class Handover:
                 f"queries and reactions did not get through with all changes "
                 f"({type(error).__name__}): this host leads as before"
             ) from error
-
-    async def _watch_successor(self, successor: str) -> None:
-        """Let waiting pushes go as soon as the successor leads, whoever promotes it."""
-        while not self._successor_leads:
-            if await leads(successor):
-                self._successor_leads = True
-                self._wake()
-            else:
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def _stop_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-            self._watch = None

@@ -42,6 +42,7 @@ class HandoverApi:
         add("POST", f"{HANDOVER}/push", _guarded(self._push))
         add("POST", f"{HANDOVER}/seal", _guarded(self._seal))
         add("POST", f"{HANDOVER}/unseal", _guarded(self._unseal))
+        add("POST", f"{HANDOVER}/settle", _guarded(self._settle))
         add("POST", f"{HANDOVER}/promote", _guarded(self._promote))
         add("POST", f"{HANDOVER}/follow", _guarded(self._follow))
 
@@ -105,6 +106,12 @@ class HandoverApi:
 
     async def _unseal(self, request: Request) -> Response:
         await self._handover.unseal()
+        return _success(self._handover.state())
+
+    async def _settle(self, request: Request) -> Response:
+        document = document_of(request)
+        given = document.get("sequence") if isinstance(document, dict) else None
+        await self._handover.settle(whole_of(given, "sequence"))
         return _success(self._handover.state())
 
     async def _promote(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ from draas.instance_host.errors import ApiError, invalid, not_now
 from draas.instance_host.http_client import Target, send
 from draas.instance_host.parsing import parse_json
 
-FORWARD_SECONDS = 30.0
+FORWARD_SECONDS = 45.0
 """For the answer to a push: longer than one waits for a leader at most."""
 ROLE_SECONDS = 1.0
 

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from draas.client.port import ControlPlaneError, RefusedError, UnreachableError
-from draas.decide.commands import Command, Restore, Start, Stop
+from draas.decide.commands import (
+    Analyse,
+    Apply,
+    Check,
+    Close,
+    Command,
+    Open,
+    Prove,
+    Restore,
+    Shift,
+    SmokeTest,
+    Start,
+    Stop,
+    Switch,
+    TakeBack,
+    Verify,
+)
 from draas.decide.rules import Rules
 from draas.decide.strategies.restart import RESTART
 from draas.model.reconciliation import Gate, Memory, Operation, Outcome
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
+
+_CHANGES: Mapping[type[Command], str] = {
+    Apply: "change instance {} in place",
+    Open: "open a second slot of instance {}",
+    SmokeTest: "make the smoke tests of instance {}",
+    Shift: "share out the traffic of instance {}",
+    Switch: "switch the slots of instance {}",
+    TakeBack: "take back the traffic of instance {}",
+    Close: "remove a slot of instance {}",
+}
 
 
 def beginning(operation: Operation, metrics: DaemonMetrics) -> None:
@@ -120,8 +147,12 @@ def call_failed(command: Command, instance_id: str, error: ControlPlaneError) ->
         case Start() | Restore():
             refused, failed = messages.START_REFUSED, messages.START_ERROR
             emit(messages.RESTART_START_FAILED, instance_id=instance_id, reason=error)
-        case _:
+        case Check() | Verify() | Prove() | Analyse():
             emit(messages.INSTANCE_READ_ERROR, instance_id=instance_id, reason=error)
+            return
+        case _:
+            what = _CHANGES[type(command)].format(instance_id)
+            emit(messages.CALL_FAILED, instance_id=instance_id, what=what, reason=error)
             return
     if status is not None:
         emit(refused, instance_id=instance_id, status_code=status)

@@ -214,6 +214,7 @@ START_REFUSED = Message(
 )
 STOP_ERROR = Message(_CLIENT, _ERROR, "Error stopping instance {instance_id}")
 START_ERROR = Message(_CLIENT, _ERROR, "Error starting instance {instance_id}")
+CALL_FAILED = Message(_CLIENT, _WARNING, "Failed to {what}: {reason}")
 LIST_ERROR = Message(_CLIENT, _ERROR, "Failed to get all instances from ControlPlane")
 INSTANCE_READ_ERROR = Message(
     _CLIENT, _ERROR, "Failed to get instance {instance_id} from ControlPlane"

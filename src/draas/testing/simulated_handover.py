@@ -104,6 +104,13 @@ class SimulatedHandover:
             raise HandoverError("its successor leads")
         host.lead()
 
+    async def settle(self, follower: Running, sequence: int) -> None:
+        """See `Handover.settle`."""
+        host, hosts = await self._asked(follower, "settle")
+        if host.role != FOLLOWER or sequence > _reached(hosts, host):
+            raise HandoverError(f"it does not follow to change {sequence}")
+        host.sequence = _reached(hosts, host)
+
     async def promote(self, follower: Running, sequence: int | None) -> None:
         """See `Handover.promote`."""
         host, hosts = await self._asked(follower, "promote")

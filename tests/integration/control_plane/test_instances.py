@@ -245,7 +245,7 @@ async def test_a_crash_is_an_error_at_once(world: World) -> None:
 
     assert await eventually(crashed)
     state = await world.state("a")
-    assert "exit code 3" in state["reason"]
+    assert state["reason"] == "crash: the server ended with exit code 3"
     assert state["appliedDigest"] is None
     assert state["desiredRunState"] == "Running"
     kinds = [each["newStatus"] for each in (await world.changes(cursor))["changes"]]
@@ -279,6 +279,7 @@ async def test_a_failed_start_says_why_and_leaves_nothing(world: World) -> None:
     state = await world.state("a")
     assert (state["status"], state["desiredRunState"]) == ("Error", "Running")
     assert (state["operation"], state["appliedDigest"]) == (None, None)
+    assert state["reason"] == "did not start: no such plugin"
     world.platform.allow_launches("a")
     assert (await world.client.post("/api/servers/instances/a/start")).status_code == 200
 

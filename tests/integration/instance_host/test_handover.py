@@ -175,6 +175,54 @@ async def test_a_follower_has_the_rows_of_its_leader_and_says_nothing(tmp_path: 
         assert [row["orders"] for row in receiver.of("count")] == [1, 2, 1, 2, 3]
 
 
+async def test_sixty_queries_go_over_under_load_and_no_push_fails(tmp_path: Path) -> None:
+    """Each takes its time until it is certain that it is through: the deadline grows with them."""
+    queries = [query(f"q{number}", COUNT) for number in range(60)]
+    async with hosts_in(tmp_path) as hosts:
+        a = await hosts.start(shop(queries=queries, reactions=[]))
+        b = await hosts.follow(a, shop(queries=queries, reactions=[]))
+        closing = asyncio.Event()
+        pushed = 0
+
+        async def push() -> None:
+            nonlocal pushed
+            while not closing.is_set():
+                await a.push(order(f"o{pushed}", 1))
+                pushed += 1
+
+        pushing = asyncio.ensure_future(push())
+
+        async def some() -> bool:
+            return pushed > 20
+
+        await eventually(some)
+        await hand_over(a, b)
+        closing.set()
+        await pushing
+        for name in ("q0", "q59"):
+            await b.has_rows(name, {"orders": pushed, "total": float(pushed)})
+
+
+async def test_the_rows_of_a_settled_follower_are_those_of_its_leader(tmp_path: Path) -> None:
+    async with hosts_in(tmp_path) as hosts:
+        a = await hosts.start(shop())
+        b = await hosts.follow(a, shop())
+        for round_ in range(5):
+            orders = [order(f"o{round_}-{number}", number) for number in range(200)]
+            await a.push({"events": orders})
+            sealed = await a.do("POST", "/handover/seal", {})
+            await b.do("POST", "/handover/settle", sealed)
+            assert sorted(map(str, await b.rows("all"))) == sorted(map(str, await a.rows("all")))
+            assert await b.rows("count") == await a.rows("count")
+            await a.do("POST", "/handover/unseal")
+        status, answer = await a.call("POST", "/handover/settle", {"sequence": 0})
+        assert (status, answer["code"]) == (409, "WRONG_ROLE")
+        bodies: list[Any] = [{}, {"sequence": None}, []]
+        for body in bodies:
+            status, _ = await b.call("POST", "/handover/settle", body)
+            assert status == 400
+
+
 async def test_a_third_host_takes_over_from_the_second(tmp_path: Path) -> None:
     async with receiving() as receiver, hosts_in(tmp_path) as hosts:
         leader = await hosts.start(shop(receiver))

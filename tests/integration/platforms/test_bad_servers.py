@@ -16,7 +16,7 @@ import psutil
 import pytest
 import uvloop
 
-from draas.adapters.platforms.server_process import start_time
+from draas.adapters.machine.server_process import start_time
 from draas.control_plane.ports import Exit, LaunchError, Running
 from draas.model.status import Health
 from tests.contract_suites.platforms import DOCUMENT, launch

@@ -79,8 +79,9 @@ def test_unknown_is_neither_drift_nor_in_sync(changes: dict[str, Any]) -> None:
     assert not found.kinds
 
 
-def test_a_crash_is_called_one() -> None:
-    assert detect(state(status="Error", reason="exit code 3")).cause == "crash: exit code 3"
+def test_why_it_is_down_is_told_by_who_saw_it() -> None:
+    assert detect(state(status="Error", reason="did not start: no")).cause == "did not start: no"
+    assert "nobody says why" in detect(state(status="Error")).cause
 
 
 def test_another_target_than_the_desired() -> None:

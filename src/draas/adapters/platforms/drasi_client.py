@@ -9,8 +9,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from draas.adapters.platforms.ports import reachable
-from draas.adapters.platforms.redaction import Redaction
+from draas.adapters.machine.ports import reachable
+from draas.adapters.machine.redaction import Redaction
 from draas.adapters.platforms.server_report import Report, Unobservable, read_report
 from draas.control_plane.ports import Observation, Running, StepError
 from draas.decide.hot_apply import Step

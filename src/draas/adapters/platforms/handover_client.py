@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from draas.adapters.platforms.ports import reachable
+from draas.adapters.machine.ports import reachable
 from draas.contract.drasi_server import instance_path
 from draas.contract.slots import Followed
 from draas.control_plane.handover import HandoverError, NoHandoverError
@@ -49,6 +49,10 @@ class HandoverClient:
     async def unseal(self, leader: Running) -> None:
         """See `Handover.unseal`."""
         await self._ask(leader, "POST", "handover/unseal", {})
+
+    async def settle(self, follower: Running, sequence: int) -> None:
+        """See `Handover.settle`."""
+        await self._ask(follower, "POST", "handover/settle", {"sequence": sequence})
 
     async def promote(self, follower: Running, sequence: int | None) -> None:
         """See `Handover.promote`."""

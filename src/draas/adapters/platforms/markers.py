@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
+from draas.adapters.machine.server_process import kill_all, start_time
 from draas.adapters.platforms import launch_file
 from draas.adapters.platforms.launch_file import safe_name
-from draas.adapters.platforms.server_process import kill_all, start_time
 from draas.control_plane.ports import Launch
 
 INSTANCE_ID, SLOT, HOST, PORT, LAUNCH = (

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
-from draas.adapters.platforms import launch_file, logs, markers
+from draas.adapters.machine import logs
+from draas.adapters.machine.ports import bind_fault
+from draas.adapters.machine.redaction import Redaction
+from draas.adapters.machine.server_process import ServerProcess
+from draas.adapters.platforms import launch_file, markers
 from draas.adapters.platforms.drasi_client import DrasiClient
 from draas.adapters.platforms.handover_client import HandoverClient
-from draas.adapters.platforms.ports import bind_fault
 from draas.adapters.platforms.readiness import until_ready
-from draas.adapters.platforms.redaction import Redaction
-from draas.adapters.platforms.server_process import ServerProcess
 from draas.control_plane.handover import HandoverError, NoHandoverError
 from draas.control_plane.ports import Exit, Launch, LaunchError, Running, SlotOccupiedError
 from draas.model.configuration import ConfigurationError

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from typing import Any
 
+from draas.adapters.machine.ports import reachable
 from draas.adapters.platforms.drasi_client import DrasiClient
-from draas.adapters.platforms.ports import reachable
 from draas.adapters.platforms.server_report import Unobservable
 from draas.control_plane.ports import Running
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from draas.adapters.platforms.ports import bind_fault
+from draas.adapters.machine.ports import bind_fault
 from draas.adapters.routers.envoy_clusters import clusters_of
 from draas.adapters.routers.envoy_counters import counters, inflight
 from draas.adapters.routers.envoy_documents import Document

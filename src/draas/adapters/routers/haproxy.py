@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from draas.adapters.platforms.ports import bind_fault
+from draas.adapters.machine.ports import bind_fault
 from draas.adapters.routers import haproxy_documents as documents
 from draas.adapters.routers.haproxy_socket import SOCKET, MasterSocket
 from draas.adapters.routers.haproxy_workers import Workers

@@ -11,8 +11,8 @@ from typing import Final
 
 import psutil
 
-from draas.adapters.platforms import logs
-from draas.adapters.platforms.server_process import ServerProcess, start_time
+from draas.adapters.machine import logs
+from draas.adapters.machine.server_process import ServerProcess, start_time
 from draas.control_plane.router import RouterError
 
 _LOG_BYTES: Final = 10_485_760

@@ -45,7 +45,9 @@ async def list_slots(request: Request) -> Response:
 async def plan(request: Request) -> Response:
     """What a change by two slots would meet: whether it is possible, and what it would lose."""
     given, _ = _candidate(await optional_body(request))
-    found = await control_plane(request).slots.plan(instance_id(request), given, cause(request))
+    found = await control_plane(request).slot_plans.plan(
+        instance_id(request), given, cause(request)
+    )
     return answer(request, found)
 
 

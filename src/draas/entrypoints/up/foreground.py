@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from draas.adapters.platforms.ports import bind_fault, reachable
+from draas.adapters.machine.ports import bind_fault, reachable
 from draas.cli.addresses import Addresses
 from draas.client.daemon import Reconciliation
 from draas.client.http import HttpClient

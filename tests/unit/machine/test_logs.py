@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from draas.adapters.platforms import logs
-from draas.adapters.platforms.redaction import Redaction
+from draas.adapters.machine import logs
+from draas.adapters.machine.redaction import Redaction
 
 NOTHING = Redaction({})
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from draas.adapters.platforms.redaction import Redaction
+from draas.adapters.machine.redaction import Redaction
 
 FILE_NAME: Final = "server.log"
 

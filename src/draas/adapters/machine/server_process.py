@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from draas.adapters.platforms.logs import open_log
+from draas.adapters.machine.logs import open_log
 
 _KILL_SECONDS = 5.0
 _SAME_START = 0.011

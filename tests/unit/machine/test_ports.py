@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from draas.adapters.platforms.ports import bind_fault, can_bind
+from draas.adapters.machine.ports import bind_fault, can_bind
 from draas.control_plane.port_allocation import PortsExhaustedError, choose_port
 
 PORTS = range(8080, 9001)

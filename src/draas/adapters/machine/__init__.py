@@ -1,0 +1,1 @@
+"""What adapters ask of the machine they run on: its processes, ports and log files. Linux."""
