@@ -57,8 +57,9 @@ async def doomed_save(self: SqlReconciliationStore, operation: Operation, *entri
 
 
 async def doomed_finish(self: SqlReconciliationStore, operation: Operation, *rest: Any) -> None:
-    if PHASE == Phase.FINISHED:
+    if PHASE in (Phase.FINISHED, stored.get(operation.instance_id)):
         meet_fate("before")
+    if PHASE == Phase.FINISHED:
         storing.add(PHASE)
     await finish(self, operation, *rest)
     if PHASE == Phase.FINISHED:

@@ -198,11 +198,10 @@ class SlotExecutor:
         old = found.named(name)
         if old is None:
             return _lost(f"slot {name!r} is not there any more")
-        if _serves(found, name):
-            if (spare := found.spare) is not None:
-                weights = {name: 100, spare.name: 0}
-                called = self._targets.order(operation, f"weigh-back-{spare.name}")
-                await self._control_plane.weigh(instance_id, weights, called, CALL_SECONDS)
+        if _serves(found, name):  # Its traffic may be elsewhere still, though nothing else is left.
+            weights = {name: 100} | ({found.spare.name: 0} if found.spare else {})
+            called = self._targets.order(operation, f"weigh-back-{'-'.join(weights)}")
+            await self._control_plane.weigh(instance_id, weights, called, CALL_SECONDS)
         else:
             called = self._targets.order(operation, f"switch-{name}")
             await self._control_plane.switch(instance_id, name, called, CALL_SECONDS)

@@ -55,6 +55,8 @@ _KINDS = {
     "cut-store": 2,
     "lose-answers": 3,
     "lose-store-answers": 2,
+    "repeat-calls": 2,
+    "router-fails": 2,
     "slow-answers": 2,
     "slow-starts": 1,
     "slow-looks": 2,
@@ -131,9 +133,15 @@ def _drawn(random: Random, number: int, at: float, instances: int) -> Fault:
             amount = float(random.choice(RATES))
         case "freeze-at-call":
             amount, seconds = float(random.randint(1, 12)), random.choice(_FREEZES)
-        case "kill-control-plane" | "freeze-control-plane" | "cut-control-plane" | "cut-store":
+        case (
+            "kill-control-plane"
+            | "freeze-control-plane"
+            | "cut-control-plane"
+            | "cut-store"
+            | ("router-fails")
+        ):
             seconds = random.choice(_OUTAGES)
-        case "lose-answers" | "lose-store-answers":
+        case "lose-answers" | "lose-store-answers" | "repeat-calls":
             amount = float(random.randint(1, 3))
         case "slow-answers":
             amount = random.choice((0.1, 0.6, 2.0))

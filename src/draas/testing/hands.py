@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from draas.decide.approval import APPROVAL
 from draas.model.operation import Wish
-from draas.model.reconciliation import Approval, Operation, Trigger
+from draas.model.reconciliation import Approval, Operation, Phase, Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.reconcile import NotNowError
 from draas.reconciliation.request import Request
@@ -51,6 +51,7 @@ class Hands:
         for name in names:
             self._ask(name, _approved)
             self._ask(name, _resumed)
+            self._ask(name, _hurried)
 
     def _ask(self, name: str, act: Callable[[Daemon, str], Awaitable[bool]]) -> None:
         for member in self._members():
@@ -107,6 +108,16 @@ async def _resumed(daemon: Daemon, name: str) -> bool:
     if operation is None or not operation.paused:
         return False
     return await _taken(daemon, name, Wish.RESUME) is not None
+
+
+async def _hurried(daemon: Daemon, name: str) -> bool:
+    """What runs already is no better and no worse than itself, which takes long to be shown."""
+    operation = daemon.journal.open.get(name)
+    if operation is None or operation.phase is not Phase.ANALYSING:
+        return False
+    if operation.target_digest != operation.previous_digest:
+        return False
+    return await _taken(daemon, name, Wish.PROMOTE) is not None
 
 
 async def _taken(daemon: Daemon, name: str, wish: Wish) -> Operation | None:

@@ -180,10 +180,12 @@ class Invariants:
             self._open_for(member.process, member.daemon)
 
     def _lasts(self, what: str, instance_id: str, holds: bool, seconds: float) -> None:
-        key, now = (what, instance_id), self.plane.clock.monotonic()
+        key = (what, instance_id)
         if not holds or self.faulty():
             self._since.pop(key, None)
-        elif now - self._since.setdefault(key, now) > seconds:
+            return
+        now = self.plane.clock.monotonic()
+        if now - self._since.setdefault(key, now) > seconds:
             self.broken(what, f"{instance_id} for {seconds:g} s")
 
     def _open_for(self, process: Process, daemon: Daemon) -> float:

@@ -21,9 +21,10 @@ class Line:
     """Calls from one process to another; `error` makes what the caller sees of a failure.
 
     While `cut` nothing arrives. Of the next `lost` calls that are carried out no answer comes back:
-    the caller sees a broken connection, sooner or later. `slow` is added to each way. `failed` says
-    whether any call ever failed on its way. `heed` is told of each call about an instance before it
-    sets out.
+    the caller sees a broken connection, sooner or later. The next `repeated` calls arrive twice, as
+    if somebody on the way had sent them again, and the second answer counts. `slow` is added to
+    each way. `failed` says whether any call ever failed on its way. `heed` is told of each call
+    about an instance before it sets out.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Line:
     ) -> None:
         self.cut = False
         self.lost = 0
+        self.repeated = 0
         self.slow = 0.0
         self.failed = False
         self._server = server
@@ -89,6 +91,9 @@ class Line:
             asyncio.get_running_loop().call_later(
                 REQUEST_SECONDS, self._fail, answer, late, context=_OPEN
             )
+        if self.repeated > 0:
+            self.repeated -= 1
+            server.spawn(ask()).add_done_callback(_heard_by_nobody, context=_OPEN)
         task = server.spawn(ask())
         task.add_done_callback(lambda done: self._answer(done, answer), context=_OPEN)
 
@@ -112,6 +117,11 @@ class Line:
 
     def _latency(self) -> float:
         return self.slow + LATENCY_SECONDS * self._random.random()
+
+
+def _heard_by_nobody(done: asyncio.Task[Any]) -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 def _deliver(done: asyncio.Task[T], error: BaseException | None, answer: asyncio.Future[T]) -> None:

@@ -202,23 +202,22 @@ class SimulatedControlPlane(SimulatedSlots):
         server = self._server(call.instance_id)
         if call.instance_id in self.refusals:
             raise self.refusals[call.instance_id]
-        self.check_fence(call.fence, server.fence)
+        self.check_fence(call, server.fence)
         self._free(call.instance_id, server)
         server.fence = max(server.fence, call.fence or 0)
         self.obeys(call)
         return server
 
-    def check_fence(self, fence: int | None, highest: int) -> None:
+    def check_fence(self, call: Call, highest: int) -> None:
         """Refuse who was taken over; a call without a fence is a person's.
 
         Raises:
             RefusedError: a newer fence came before (stale-fence).
         """
-        if fence is not None and fence < highest:
-            members = {"fence": fence, "highest": highest}
-            raise RefusedError(
-                409, "stale-fence", f"fence {fence} is older than {highest}", members
-            )
+        if call.fence is not None and call.fence < highest:
+            members = {"fence": call.fence, "highest": highest}
+            why = f"fence {call.fence} is older than {highest}"
+            raise RefusedError(409, "stale-fence", why, members)
 
     @contextlib.asynccontextmanager
     async def _holding(self, call: Call, server: SimulatedServer) -> AsyncIterator[None]:

@@ -20,6 +20,8 @@ SNEAKED = "what is held in quarantine gets traffic"
 PASSED = "what nobody could judge has passed"
 BLIND = "what is bad has passed"
 STOPPED = "a strategy by two slots stopped what served"
+UNREADY = "a candidate that is not ready gets traffic"
+ASTRAY = "traffic is sent to a slot that is not there"
 SOMEBODYS = "a slot was removed that an operation needs"
 PHASES = {
     "open": (Phase.OPENING,),
@@ -33,6 +35,7 @@ FORWARD = {
     Phase.ANALYSING: (Phase.SHIFTING, Phase.SWITCHING),
 }
 """The phases that follow once a candidate has passed."""
+NEVER_READY = ("failing", "sick", "obscure")
 SHOWN = ("erring", "slow")
 """What traffic shows beside one that is not like that."""
 
@@ -61,19 +64,26 @@ class SlotRules:
         leaders = mine.leaders()
         if len(leaders) > 1:
             self.broken(TWO_LEAD, f"{' and '.join(leaders)} of {instance_id}")
+        spare = mine.spare
+        if spare is None or spare.role != CANDIDATE or not mine.flow.weights.get(spare.name):
+            return
+        if not spare.up or self.kinds(digest(spare.document)) in NEVER_READY:
+            self.broken(UNREADY, f"{spare.name} of {instance_id}")
 
     def lasting(self, instance_id: str, operation: Operation | None) -> dict[str, bool]:
         """What may hold of a running instance for a moment, and not for long."""
         server = self.plane.servers[instance_id]
         mine = self.plane.slotted.get(instance_id)
         if mine is None or server.running is None or server.operation is not None:
-            return dict.fromkeys((NOBODY_LEADS, UNREACHED, ORPHANED), False)
+            return dict.fromkeys((NOBODY_LEADS, UNREACHED, ASTRAY, ORPHANED), False)
+        there = {mine.serving, mine.spare.name if mine.spare else ""}
         reached = sum(
             weight for name, weight in mine.flow.weights.items() if mine.runs(name, served=True)
         )
         return {
             NOBODY_LEADS: not mine.leaders(),
             UNREACHED: reached == 0,
+            ASTRAY: any(weight and name not in there for name, weight in mine.flow.weights.items()),
             ORPHANED: mine.spare is not None and operation is None,
         }
 
@@ -83,8 +93,11 @@ class SlotRules:
         spare = mine.spare if mine else None
         if spare is None or spare.role != CANDIDATE or not call.shares.get(spare.name):
             return
-        if memory and memory.quarantine_of(digest(spare.document)) is not None:
+        candidate = digest(spare.document)
+        if memory and memory.quarantine_of(candidate) is not None:
             self.broken(SNEAKED, f"{call.kind} of {call.instance_id}")
+        if not spare.up or self.kinds(candidate) in NEVER_READY:
+            self.broken(UNREADY, f"{call.kind} of {call.instance_id}")
 
     def remembered(self, memory: Memory) -> None:
         """A memory was stored, perhaps with what a person asked for."""

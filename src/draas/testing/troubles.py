@@ -76,6 +76,8 @@ class Troubles:
             case "lose-store-answers":
                 grace = LOST_SECONDS + self._takeover
                 self._set(member.store, "lost", int(fault.amount), 0, fault, grace)
+            case "repeat-calls":
+                self._set(member.plane, "repeated", int(fault.amount), 0, fault)
             case "slow-answers":
                 self._set(member.plane, "slow", fault.amount, 0.0, fault)
             case "slow-starts":
@@ -99,6 +101,8 @@ class Troubles:
                 self._world.plane.rates[name] = fault.amount
             case "kill-at-step":
                 self._kill_at_step(name, fault)
+            case "router-fails":
+                self._set(self._world.plane, "router_fails", True, False, fault)
             case kind:
                 raise ValueError(f"nobody knows how {kind} happens")
 

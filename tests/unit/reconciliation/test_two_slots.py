@@ -429,6 +429,21 @@ async def test_auto_takes_two_slots_where_a_setting_of_the_server_differs() -> N
     ]
 
 
+@simulated
+async def test_traffic_goes_back_though_the_router_failed_when_the_new_slot_was_gone() -> None:
+    world = two_slots("BlueGreen")
+    await world.running("a")
+    async with world.daemon():
+        await world.control_plane.configure("a", NEW)
+        await world.until(lambda: stands_at(world, "soaking"), within=60)
+        world.control_plane.router_fails = True
+        await world.control_plane.crash("a")
+        await world.until(lambda: runs(world, "a", OLD), within=10)
+        world.control_plane.router_fails = False
+        await world.until(lambda: serves_alone(world, OLD), within=60)
+    assert world.control_plane.slotted["a"].flow.weights == {"main": 100}
+
+
 async def hand(world: World, daemon: Any, wish: Wish) -> None:
     await daemon.reconciler.take_in_hand("a", wish, "ann", "because")
     daemon.workers.ask("a", Request(Trigger.MANUAL, "ann"))

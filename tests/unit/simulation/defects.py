@@ -9,6 +9,7 @@ import msgspec
 
 from draas.model.audit import AuditEntry
 from draas.model.clock import Clock
+from draas.model.instance import InstanceState
 from draas.model.reconciliation import Budget, Memory, Operation, Phase, Trigger
 from draas.model.slots import Slot
 from draas.reconciliation.daemon import Daemon
@@ -19,7 +20,8 @@ from draas.reconciliation.places import Places
 from draas.reconciliation.store import ReconciliationStore
 from draas.reconciliation.workqueue import WorkQueue
 from draas.testing.memory_store import MemoryReconciliationStore
-from draas.testing.simulated_control_plane import SimulatedControlPlane
+from draas.testing.simulated_calls import Call
+from draas.testing.simulated_control_plane import LIFECYCLE, SimulatedControlPlane
 from draas.testing.simulated_slotted import Slotted, Spare
 
 
@@ -52,8 +54,24 @@ class ForgetfulStore(MemoryReconciliationStore):
 class TrustingControlPlane(SimulatedControlPlane):
     """Obeys whoever calls, also who was taken over."""
 
-    def check_fence(self, fence: int | None, highest: int) -> None:
+    def check_fence(self, call: Call, highest: int) -> None:
         """Lets everybody pass."""
+
+
+class CarelessRouting(SimulatedControlPlane):
+    """Obeys whoever calls for something about slots and traffic, also who was taken over."""
+
+    def check_fence(self, call: Call, highest: int) -> None:
+        """Lets all pass but who starts, stops or changes a server."""
+        if call.kind in LIFECYCLE:
+            super().check_fence(call, highest)
+
+
+class SilentControlPlane(SimulatedControlPlane):
+    """Says nothing of second slots in its states, so that none that is left is ever cleared."""
+
+    def _state(self, instance_id: str) -> InstanceState:
+        return msgspec.structs.replace(super()._state(instance_id), second_slot=None)
 
 
 class TrustingStore(MemoryReconciliationStore):

@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import chain
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from draas.testing.faults import Plan, plan_of
-from draas.testing.invariants import ABANDONED, OLD_FENCE
+from draas.testing.invariants import LEFT, OLD_FENCE
 from draas.testing.shrink import shrunk
 from draas.testing.simulation import simulate
-from draas.testing.slot_rules import PASSED, TWO_LEAD
+from draas.testing.slot_rules import ORPHANED, PASSED, TWO_LEAD
 from draas.testing.world import Parts
 from tests.unit.simulation.defects import (
     CarelessDaemon,
+    CarelessRouting,
     ClumsyDaemon,
     ForgetfulStore,
     HastyDaemon,
     SeallessControlPlane,
+    SilentControlPlane,
     TimelessDaemon,
     TrustingControlPlane,
     TrustingStore,
@@ -31,6 +34,8 @@ from tests.unit.simulation.defects import (
 SEEDS = 2000
 SOON = 200
 """Within so many seeds a planted defect has to be found."""
+SMALL = 3
+"""So many faults are enough for each, in some world."""
 COMMAND = (sys.executable, "-m", "draas.testing.simulate")
 
 
@@ -67,10 +72,12 @@ def test_a_replay_may_leave_faults_out() -> None:
     [
         pytest.param(Parts(daemon=HastyDaemon), "acted on before it was stored", id="hasty"),
         pytest.param(Parts(store=ForgetfulStore), "the audit is not complete", id="forgetful"),
-        pytest.param(Parts(daemon=TimelessDaemon), ABANDONED, id="timeless"),
+        pytest.param(Parts(daemon=TimelessDaemon), LEFT, id="timeless"),
         pytest.param(
             Parts(control_plane=TrustingControlPlane), OLD_FENCE, id="the control plane trusts"
         ),
+        pytest.param(Parts(control_plane=CarelessRouting), OLD_FENCE, id="the routing trusts"),
+        pytest.param(Parts(control_plane=SilentControlPlane), ORPHANED, id="nobody clears"),
         pytest.param(Parts(store=TrustingStore), OLD_FENCE, id="the store trusts"),
         pytest.param(Parts(daemon=ClumsyDaemon), "an error that nobody expected", id="clumsy"),
         pytest.param(Parts(daemon=CarelessDaemon), PASSED, id="careless"),
@@ -80,11 +87,17 @@ def test_a_replay_may_leave_faults_out() -> None:
 )
 def test_a_planted_defect_is_found_soon_and_made_small(parts: Parts, rule: str) -> None:
     verdicts = (simulate(plan_of(seed), parts) for seed in range(SOON))
-    found = next(verdict for verdict in verdicts if verdict.broken)
-    assert found.rule == rule
-    small = shrunk(found.plan, lambda plan: simulate(plan, parts).rule == rule)
-    assert simulate(small, parts).rule == rule
-    assert len(small.faults) <= 3, small
+    found = (verdict for verdict in verdicts if verdict.broken)
+    first = next(found)
+    assert first.rule == rule
+    for verdict in chain((first,), found):
+        if verdict.rule != rule:
+            continue
+        small = shrunk(verdict.plan, lambda plan: simulate(plan, parts).rule == rule)
+        if len(small.faults) <= SMALL:
+            assert simulate(small, parts).rule == rule
+            return
+    pytest.fail("no world with it could be made small")
 
 
 @given(seed=st.integers(0, 500), needed=st.sets(st.integers(0, 5), max_size=3))
