@@ -15,6 +15,7 @@ from draas.decide.rules import Rules
 from draas.decide.strategies import STRATEGIES
 from draas.decide.strategies.restart import resumed
 from draas.decide.strategies.strategy import Strategy
+from draas.decide.strategies.watching import rows_differ
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import (
@@ -42,6 +43,8 @@ from draas.telemetry.metrics import DaemonMetrics
 UNREACHABLE_RETRY = timedelta(seconds=1)
 RECHECK = timedelta(seconds=0.5)
 """How long a verification waits for news before it looks again: news are hints (B-40)."""
+RECHECK_ROWS = timedelta(seconds=0.1)
+"""The same, where rows differ: they were compared at one change, and waiting tells no more."""
 HELD_RECHECK = timedelta(seconds=5)
 """The same, once its time is over and nobody can tell."""
 STORE_RETRY = timedelta(seconds=5)
@@ -199,7 +202,7 @@ class Operations:
         """Go on verifying; one that is held gives its place back, and is audited once."""
         if not after.inconclusive:
             self._journal.note(after)
-            return now + RECHECK
+            return now + (RECHECK_ROWS if rows_differ(after) else RECHECK)
         if not operation.inconclusive:
             await self._journal.save(after, record.inconclusive(after, now))
             announce.inconclusive(after, self._metrics)

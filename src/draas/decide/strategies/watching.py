@@ -40,6 +40,11 @@ def comparison_due(operation: Operation, now: datetime) -> bool:
     return last is None or now - last >= COMPARED_EVERY
 
 
+def rows_differ(operation: Operation) -> bool:
+    """Whether the last look found other rows, which a few more looks are to confirm."""
+    return operation.watch.compared_at is None and operation.watch.bad_looks > 0
+
+
 def proved(operation: Operation, result: Result, rules: Rules, now: datetime) -> Verdicts:
     """Healthy on end for its minimum time, as its target and with the same rows, passes.
 
