@@ -18,8 +18,6 @@ from draas.control_plane.monitor import running_in, running_of
 from draas.control_plane.ports import Observer, Running
 from draas.model.configuration import ConfigurationError, from_snapshot
 
-GLANCES = 3
-"""How often rows may turn out equal of themselves before changes have to wait for it."""
 SETTLING_SECONDS = 2.0
 """How long the one that follows gets to come to the same change; changes wait meanwhile."""
 SETTLING_SECONDS_A_QUERY = 0.25
@@ -30,9 +28,9 @@ _DEFINING = ("query", "queryLanguage", "sources", "joins", "middleware")
 class ParityCheck:
     """Compares rows at one and the same change, so that what is in flight is no difference.
 
-    Where rows are equal at one of a few glances nothing is disturbed. Where they are not, the
-    leader takes no changes until the other one is through with its last, and they are compared;
-    changes that come meanwhile wait.
+    Where rows are equal at once nothing is disturbed. Where they are not, the leader takes no
+    changes until the other one is through with its last, and they are compared; changes that come
+    meanwhile wait.
     """
 
     def __init__(
@@ -58,15 +56,12 @@ class ParityCheck:
             queries = await self._unchanged(serving, spare)
         except (HandoverError, ConfigurationError) as error:
             return Parity(queries=[QueryParity(id="", reason=str(error)[:300])])
-        same, left = [], queries
-        for _ in range(GLANCES):
-            found = [await self._once(serving, spare, query) for query in left]
-            same += [each for each in found if each.same]
-            left = [each.id for each in found if not each.same]
-        if left:
+        found = await self._all(serving, spare, queries)
+        if left := _unequal(found):
             async with self._leadership.turn(instance_id):
-                same += await self._settled(serving, spare, left)
-        return Parity(queries=sorted(same, key=lambda each: each.id))
+                again = {each.id: each for each in await self._settled(serving, spare, left)}
+            found = [again.get(each.id, each) for each in found]
+        return Parity(queries=found)
 
     async def _unchanged(self, serving: Running, spare: Running) -> list[str]:
         one, other = await asyncio.gather(self._queries(serving), self._queries(spare))
@@ -94,8 +89,11 @@ class ParityCheck:
             return _unknown(queries, str(error))
         try:
             async with asyncio.timeout(SETTLING_SECONDS + SETTLING_SECONDS_A_QUERY * len(queries)):
-                await self._handover.settle(follows, sequence)
-                return [await self._once(serving, spare, query) for query in queries]
+                found = await self._all(serving, spare, queries)
+                if _unequal(found):  # seldom: the other one had as long as the seal took
+                    await self._handover.settle(follows, sequence)
+                    found = await self._all(serving, spare, queries)
+                return found
         except HandoverError as error:
             return _unknown(queries, str(error))
         except TimeoutError:
@@ -103,6 +101,9 @@ class ParityCheck:
         finally:
             with contextlib.suppress(HandoverError):
                 await self._handover.unseal(leads)
+
+    async def _all(self, serving: Running, spare: Running, queries: list[str]) -> list[QueryParity]:
+        return [await self._once(serving, spare, query) for query in queries]
 
     async def _once(self, serving: Running, spare: Running, query: str) -> QueryParity:
         try:
@@ -112,6 +113,10 @@ class ParityCheck:
         except HandoverError as error:
             return QueryParity(id=query, reason=str(error)[:300])
         return compared(query, one, other)
+
+
+def _unequal(found: list[QueryParity]) -> list[str]:
+    return [each.id for each in found if each.same is not True]
 
 
 def _unknown(queries: list[str], reason: str) -> list[QueryParity]:

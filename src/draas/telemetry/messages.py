@@ -240,6 +240,9 @@ ADOPTED_AT_START = Message(
     _CONTROL_PLANE, _INFO, "Took over {adopted} running servers of {instances} instances"
 )
 ROUTE_FAILED = Message(_CONTROL_PLANE, _ERROR, "Route {route} cannot be opened: {reason}")
+ROUTER_ENDED = Message(
+    _CONTROL_PLANE, _WARNING, "The router {program} has ended; it is started anew in {delay} s"
+)
 DATA_NOT_KEPT = Message(
     _CONTROL_PLANE,
     _WARNING,

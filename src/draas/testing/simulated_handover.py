@@ -17,7 +17,7 @@ class SimulatedHost:
     """One server of an instance: `sequence` is the last change that it has.
 
     `peer` is the slot that it follows or, sealed, that of its successor; `fails` are the calls that
-    it refuses. One that is `dead`, or `hangs`, answers none.
+    it refuses, and `error` is why it cannot follow. One that is `dead`, or `hangs`, answers none.
     """
 
     role: str = LEADER
@@ -25,6 +25,7 @@ class SimulatedHost:
     peer: str | None = None
     rows: dict[str, list[Any]] = field(default_factory=dict)
     fails: set[str] = field(default_factory=set)
+    error: str | None = None
     dead: bool = False
     hangs: bool = False
 

@@ -61,7 +61,9 @@ class Slotted:
     def followed(self, name: str) -> Followed | None:
         """What the server of a slot says of the lead."""
         host = self.hosts.get(name)
-        return None if host is None or host.dead else Followed(role=host.role, leader=host.peer)
+        if host is None or host.dead:
+            return None
+        return Followed(role=host.role, leader=host.peer, error=host.error)
 
     def leaders(self) -> list[str]:
         """The slots whose servers lead."""

@@ -7,6 +7,7 @@ import pytest
 
 from draas.testing.simulated_platform import SimulatedFleet
 from tests.support.control_plane import World, served
+from tests.support.memory_router import MemoryRouter
 
 START = "/api/servers/instances/a/start"
 
@@ -90,6 +91,23 @@ async def test_a_server_that_nobody_recorded_is_replaced_and_not_doubled(tmp_pat
         assert started.status_code == 200, started.text
         assert [len(slots) for slots in fleet.servers.values()] == [1]
         assert fleet.servers["a"]["main"].launched["logLevel"] == "debug"
+
+
+async def test_a_second_slot_that_nobody_recorded_is_ended_and_the_first_goes_on(
+    tmp_path: Path,
+) -> None:
+    fleet, router = SimulatedFleet(), MemoryRouter()
+    async with served(tmp_path, fleet, router=router) as world:
+        await world.create(id="a")
+        await world.client.post(START)
+        opened = await world.client.post("/api/servers/instances/a/slots")
+        assert opened.status_code == 201, opened.text
+        serving = fleet.servers["a"]["main"].running
+    rewrite(world, "DELETE FROM slots WHERE name = 'second'")
+    async with served(tmp_path, fleet, router=router) as world:
+        assert [each.running for each in fleet.servers["a"].values()] == [serving]
+        slots = (await world.client.get("/api/servers/instances/a/slots")).json()["slots"]
+        assert [slot["name"] for slot in slots] == ["main"]
 
 
 async def test_the_epoch_and_all_levels_outlive_a_restart(tmp_path: Path) -> None:

@@ -128,6 +128,27 @@ async def test_a_program_that_is_none(tmp_path: Path, name: str) -> None:
     await world.close()
 
 
+async def test_a_program_that_ends_at_once_is_told_by_its_last_words_and_left_alone(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "envoy"
+    program.write_text(
+        f"#!/bin/sh\necho start >> {tmp_path}/starts\necho no libfoo >&2\nexit 127\n"
+    )
+    program.chmod(0o755)
+    world = RouterWorld(tmp_path / "router", lambda path: EnvoyRouter(path, str(program)))
+    wanted = route(world, await world.backend("main"))
+    with pytest.raises(
+        RouterError, match="ended with exit code 127 before it was ready: no libfoo"
+    ):
+        await world.router.ensure(wanted)
+    assert (tmp_path / "starts").read_text() == "start\n"
+    with pytest.raises(RouterError, match="no libfoo"):
+        await world.router.open([wanted])
+    assert world.processes() == []
+    await world.close()
+
+
 async def test_more_routes_than_the_system_has_watches(world: RouterWorld) -> None:
     """A user has 128 instances of inotify, as systems are delivered."""
     main = await world.backend("main")

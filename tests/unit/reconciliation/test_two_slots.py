@@ -142,6 +142,21 @@ async def test_a_canary_whose_rows_part_later_is_taken_back() -> None:
 
 
 @simulated
+async def test_a_candidate_that_changes_do_not_reach_is_taken_back() -> None:
+    world = two_slots("Canary")
+    await world.running("a")
+    async with world.daemon():
+        await world.control_plane.configure("a", NEW)
+        await world.until(lambda: stands_at(world, "analysing"), within=60)
+        second = world.control_plane.slotted["a"].hosts["second"]
+        second.error = "the leader no longer has the changes after 7"
+        await world.until(lambda: serves_alone(world, OLD), within=120)
+    end = (await world.audit("a"))[1]
+    assert end.outcome == "rolled-back"
+    assert "does not follow: the leader no longer has the changes after 7" in end.error
+
+
+@simulated
 async def test_a_canary_without_traffic_is_held_and_goes_on_with_it() -> None:
     world = two_slots("Canary", rate=0.0)
     await world.running("a")

@@ -99,15 +99,11 @@ class EnvoyProcess:
                     file.write()
                 self._process.start()
             try:
-                async with asyncio.timeout(LIVE_SECONDS):
-                    await self.admin.until_ready()
-            except TimeoutError:
+                await self._process.until(self.admin.until_ready(), LIVE_SECONDS, once=fresh)
+            except RouterError:
                 if fresh:
                     await self._process.stop()
-                raise RouterError(
-                    f"Envoy is not ready after {LIVE_SECONDS:g} s; its last words are in "
-                    f"{self._directory / 'server.log'}"
-                ) from None
+                raise
 
     def _file(
         self, name: str, statistics: str, pack: Callable[[Iterable[Document]], Document]

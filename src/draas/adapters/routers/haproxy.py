@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from draas.adapters.machine.ports import bind_fault
 from draas.adapters.routers import haproxy_documents as documents
-from draas.adapters.routers.haproxy_socket import SOCKET, MasterSocket
+from draas.adapters.routers.haproxy_socket import LIVE_SECONDS, SOCKET, MasterSocket
 from draas.adapters.routers.haproxy_workers import Workers
 from draas.adapters.routers.supervised import SupervisedProcess, executable
 from draas.control_plane.router import (
@@ -149,7 +149,11 @@ class HAProxyRouter:
         self._write()
         if not self._process.wanted:
             self._process.start()
-            await self._socket.until_ready()
+            try:
+                await self._process.until(self._socket.until_ready(), LIVE_SECONDS, once=True)
+            except RouterError:
+                await self._process.stop()
+                raise
             return
         await self._socket.until_ready()
         await self._workers.read()

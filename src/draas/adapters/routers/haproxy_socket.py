@@ -11,7 +11,7 @@ from draas.control_plane.router import RouterError
 
 SOCKET: Final = "master.sock"
 
-_SECONDS = 10.0
+LIVE_SECONDS = 10.0
 _ONCE_SECONDS = 2.0
 _BUSY = "Can't connect to the target CLI"
 _POLL_SECONDS = 0.02
@@ -32,7 +32,7 @@ class MasterSocket:
         target = "" if worker is None else f"@!{worker} "
         reason = "no answer"
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(LIVE_SECONDS):
                 while True:
                     try:
                         async with asyncio.timeout(_ONCE_SECONDS):
@@ -45,12 +45,12 @@ class MasterSocket:
                         reason = answer
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
-            raise RouterError(f"HAProxy does not answer for {_SECONDS:g} s: {reason}") from None
+            raise RouterError(f"HAProxy does not answer for {LIVE_SECONDS:g} s: {reason}") from None
 
     async def reload(self) -> None:
         """Have a new worker take over with the present file; raises `RouterError` if it is bad."""
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(LIVE_SECONDS):
                 answer = await self._exchange("reload\n")
         except (OSError, TimeoutError) as error:
             raise RouterError(f"HAProxy did not reload: {error}") from error
@@ -65,14 +65,14 @@ class MasterSocket:
     async def until_ready(self) -> None:
         """Return once a worker answers; raises `RouterError` after ten seconds."""
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(LIVE_SECONDS):
                 while True:
                     for worker in (await self.workers())[:1]:
                         if "Version:" in await self.ask("show info", worker):
                             return
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
-            raise RouterError(f"HAProxy is not ready after {_SECONDS:g} s") from None
+            raise RouterError(f"HAProxy is not ready after {LIVE_SECONDS:g} s") from None
 
     async def _exchange(self, line: str) -> str:
         # Through a descriptor: the path of a socket may have no more than 107 characters.

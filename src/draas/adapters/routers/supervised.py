@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
 from draas.adapters.machine import logs
+from draas.adapters.machine.redaction import Redaction
 from draas.adapters.machine.server_process import ServerProcess, start_time
 from draas.control_plane.router import RouterError
+from draas.telemetry import messages
+from draas.telemetry.logs import emit
 
 _LOG_BYTES: Final = 10_485_760
 _GRACE_SECONDS = 5.0
@@ -35,6 +38,8 @@ class SupervisedProcess:
         self._process: ServerProcess | None = None
         self._revival: asyncio.Task[None] | None = None
         self._wanted = False
+        self._delay = 0.0
+        self._log_start = 0
 
     @property
     def wanted(self) -> bool:
@@ -68,6 +73,27 @@ class SupervisedProcess:
             except (OSError, ValueError) as error:
                 raise RouterError(f"{self._argv[0]!r} could not be started: {error}") from error
 
+    async def until(self, ready: Coroutine[Any, Any, None], seconds: float, *, once: bool) -> None:
+        """Return when `ready` does; with `once` it is not waited for beyond its end.
+
+        Raises:
+            RouterError: it is not ready, with its last words.
+        """
+        task = asyncio.ensure_future(ready)
+        ended = self._process.exited if once and self._process is not None else task
+        try:
+            await asyncio.wait({task, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+                return
+        finally:
+            task.cancel()
+        how = f"is not ready after {seconds:g} s"
+        if ended.done():
+            how = f"ended with exit code {ended.result()} before it was ready"
+        log = logs.last_lines(self._directory, self._log_start, Redaction({}))
+        raise RouterError(": ".join((f"{self._argv[0]!r} {how}", *log[-1:])))
+
     async def stop(self) -> None:
         """End it; returns when it is gone."""
         self._wanted = False
@@ -88,6 +114,7 @@ class SupervisedProcess:
 
     def _spawn(self) -> None:
         logs.rotate(self._directory, _LOG_BYTES, 1)
+        self._log_start = logs.size(self._directory)
         # Of our environment, which may hold secrets, it gets nothing that it does not need.
         environment = {"PATH": os.environ.get("PATH", os.defpath)}
         self._keep(ServerProcess.spawn(self._argv, self._directory, environment))
@@ -101,8 +128,9 @@ class SupervisedProcess:
     def _ended(self, process: ServerProcess, began: float) -> None:
         if self._wanted and self._process is process:
             loop = asyncio.get_running_loop()
-            soon = loop.time() - began < _LONG_ENOUGH
-            self._revival = loop.create_task(self._revive(_FIRST_DELAY if soon else 0.0))
+            self._delay = delay_after(self._delay, loop.time() - began)
+            emit(messages.ROUTER_ENDED, program=self._argv[0], delay=self._delay)
+            self._revival = loop.create_task(self._revive(self._delay))
 
     async def _revive(self, delay: float) -> None:
         while True:
@@ -110,7 +138,14 @@ class SupervisedProcess:
             with contextlib.suppress(OSError, ValueError):
                 self._spawn()
                 return
-            delay = min(max(delay * 2, _FIRST_DELAY), _LONGEST_DELAY)
+            delay = delay_after(delay, 0.0)
+
+
+def delay_after(before: float, lived: float) -> float:
+    """Seconds until the next start: none after a life of some time, else twice those before it."""
+    if lived >= _LONG_ENOUGH:
+        return 0.0
+    return min(max(before * 2, _FIRST_DELAY), _LONGEST_DELAY)
 
 
 def _found(directory: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
