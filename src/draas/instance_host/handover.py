@@ -24,14 +24,11 @@ from draas.instance_host.peers import base_url, forward, leads
 from draas.instance_host.query_set import QuerySet
 from draas.instance_host.reaction_set import ReactionSet
 from draas.instance_host.registry import Registry, Source
+from draas.instance_host.settling import Settling
 from draas.instance_host.source_set import SourceSet
 from draas.instance_host.succession import Succession
 from draas.instance_host.transfer import Header
 
-SETTLE_SECONDS = 8.0
-SETTLE_SECONDS_A_QUERY = 0.25
-"""To be certain that a query is through takes 0.05 to 0.1 s of a core, each for itself."""
-SETTLE_SECONDS_AT_MOST = 20.0
 HOLD_SECONDS = 2.0
 """How much longer than a seal and a promotion a push waits for a leader."""
 HOPS = 4
@@ -62,8 +59,8 @@ class Handover:
         self._registry = registry
         self._new_term = new_term
         self._sources = sources
-        self._queries = queries
         self._reactions = reactions
+        self._settling = Settling(registry, queries, reactions)
         self._following: Following | None = None
         self._succession = Succession()
         self._changing = changing
@@ -108,7 +105,7 @@ class Handover:
             if source is not None and source.feeder is not None:
                 await self._sources.follow(source, element)
         self.log.adopt(header.sequence, header.terms)
-        await self._queries.settle()
+        await self._settling.loaded()
         await self._lead()
 
     async def join(self, leader: str) -> None:
@@ -118,11 +115,10 @@ class Handover:
             self.log.open()
             self._following = self._new_following()
             await self._following.load()
-            await self._queries.settle()
+            await self._settling.loaded()
         except (OSError, TimeoutError, ValueError, ApiError) as error:
             reason = str(error) or type(error).__name__
             raise StartError(f"--follow {leader}: {reason}") from error
-        self._reactions.loading = False
         self._following.start()
 
     # changes
@@ -132,7 +128,7 @@ class Handover:
 
         After a 503 nothing was applied, or nobody knows.
         """
-        hold = 2 * self._settle_seconds() + HOLD_SECONDS
+        hold = 2 * self._settling.seconds + HOLD_SECONDS
         give_up = asyncio.get_running_loop().time() + hold
         while True:
             if self.role == LEADER:
@@ -158,29 +154,39 @@ class Handover:
     async def seal(self, successor: str | None) -> int:
         """Take no more changes; the last number, once all of them are processed and delivered.
 
-        Without a `successor` pushes wait for nobody: the host is about to be restarted.
+        Without a `successor` pushes wait for nobody: the host is about to be restarted. Then only
+        queries whose results somebody takes are waited for, and what takes too long is left: the
+        log tells that results are lost, and the elements are kept.
 
-        `ApiError` (503) when that takes too long: then this host leads as before.
+        `ApiError` (503) when it takes too long: then this host leads as before.
         """
         async with self._changing:
             if self.role == FOLLOWER:
                 raise wrong_role("this host follows: seal its leader")
             if self.role == LEADER:
-                with suppress(TimeoutError):  # deliver what there is before pushes have to wait
-                    async with asyncio.timeout(self._settle_seconds()):
-                        await self._reactions.settle()
-                self._become(SEALED, successor)
-                async with self._or_lead_on():
-                    await self._sources.rest()
-                    await self._queries.settle()
-                    await self._reactions.settle()
-                    await self._reactions.hold()
+                await (self._seal() if successor is None else self._seal_for(successor))
                 self.log.open()
             self.peer = successor
             await self._succession.stop()
             if successor is not None:
                 self._succession.watch(successor)
             return self.log.sequence
+
+    async def _seal_for(self, successor: str) -> None:
+        await self._settling.deliver()  # before pushes have to wait
+        self._become(SEALED, successor)
+        async with self._or_lead_on():
+            await self._sources.rest()
+            await self._settling.delivered()
+            await self._reactions.hold()
+
+    async def _seal(self) -> None:
+        self._become(SEALED, None)
+        async with self._or_lead_on():
+            await self._sources.rest()
+        await self._settling.last_words()
+        async with self._or_lead_on():
+            await self._reactions.hold()
 
     async def unseal(self) -> None:
         """Lead again, because the successor does not."""
@@ -206,12 +212,12 @@ class Handover:
             if self._following is None:
                 return
             if sequence is not None:
-                await self._following.reach(sequence, self._settle_seconds())
+                await self._following.reach(sequence, self._settling.seconds)
             elif await leads(self.peer):
                 raise wrong_role("the leader is alive: seal it, and promote with its last change")
             await self._following.stop()
             try:
-                await self._through()
+                await self._settling.through()
             except ApiError:
                 self._following.start()
                 raise
@@ -226,8 +232,8 @@ class Handover:
         async with self._changing:
             if self._following is None:
                 raise wrong_role("this host follows nobody: a seal settles a leader")
-            await self._following.reach(sequence, self._settle_seconds())
-            await self._through()
+            await self._following.reach(sequence, self._settling.seconds)
+            await self._settling.through()
 
     async def follow(self, leader: str) -> None:
         """From sealed: apply the changes of the new leader."""
@@ -243,20 +249,6 @@ class Handover:
 
     def _new_following(self) -> Following:
         return Following(self.peer or "", self.log, self._registry, self._sources)
-
-    def _settle_seconds(self) -> float:
-        """How long a seal or a promotion may take."""
-        needed = SETTLE_SECONDS_A_QUERY * len(self._registry.queries)
-        return min(max(SETTLE_SECONDS, needed), SETTLE_SECONDS_AT_MOST)
-
-    async def _through(self) -> None:
-        try:
-            async with asyncio.timeout(self._settle_seconds()):
-                await self._queries.settle()
-        except Exception as error:
-            raise not_now(
-                f"queries did not get through with all changes ({type(error).__name__})"
-            ) from error
 
     async def _lead(self) -> None:
         self.log.begin_term(self._new_term())
@@ -279,7 +271,7 @@ class Handover:
     @asynccontextmanager
     async def _or_lead_on(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._settle_seconds()):
+            async with asyncio.timeout(self._settling.seconds):
                 yield
         except Exception as error:
             await self._lead_on()

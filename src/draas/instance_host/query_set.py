@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
@@ -93,8 +93,14 @@ class QuerySet:
             consumer(None)
 
     def consume(self, query: Query, consumer: Consumer) -> None:
-        """Give `consumer` the results of changes from now on."""
+        """Give `consumer` the results of changes from now on, or from when it began to."""
         query.consumers.setdefault(consumer, self._now_ns())
+
+    def consume_anew(self) -> None:
+        """Spare all consumers the results of changes before this call, of loaded elements say."""
+        now_ns = self._now_ns()
+        for query in self._registry.queries.values():
+            query.consumers = dict.fromkeys(query.consumers, now_ns)
 
     async def results(self, query: Query) -> list[dict[str, Any]]:
         """The current rows; `ApiError` (400) when the query does not run."""
@@ -150,14 +156,29 @@ class QuerySet:
                 for change in source.elements.replay():
                     await self._engine.push([run.feeds[source.id]], change)
 
-    async def settle(self) -> None:
-        """Return when everything that was pushed is processed, and its results are dispatched.
+    def heard(self) -> list[Query]:
+        """The queries whose results somebody takes."""
+        registry = self._registry
+        return [
+            query
+            for query in registry.queries.values()
+            if query.consumers or registry.dependents(QUERY, query.id)
+        ]
+
+    def heard_by_plugins(self) -> list[Query]:
+        """The queries whose results a plugin's reaction takes."""
+        plugins = [each for each in self._registry.reactions.values() if each.sink is None]
+        taken = {query_id for each in plugins for query_id in each.query_ids}
+        return [self._registry.queries[query_id] for query_id in sorted(taken)]
+
+    async def settle(self, queries: Iterable[Query]) -> None:
+        """Return when they processed everything that was pushed, and their results are dispatched.
 
         Nothing may be pushed meanwhile. What plugins feed to queries is not waited for, nor is a
         query that failed.
         """
         await self.statuses()
-        runs = [(query, query.run) for query in self._registry.queries.values() if query.run]
+        runs = [(query, query.run) for query in queries if query.run]
         await asyncio.gather(
             *(
                 feed.settle(queue_capacity(query.resolved))

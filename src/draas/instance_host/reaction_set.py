@@ -130,7 +130,7 @@ class ReactionSet:
     async def release(self) -> None:
         """Deliver what comes from now on: what came before this call is dropped for good."""
         held = [reaction for reaction in self._running() if self.holds(reaction)]
-        self.held = self.loading = False
+        self.held = False
         for reaction in held:
             self._journal.log(REACTION, reaction.id, "Info", "reaction is no longer held")
             if reaction.sink is None:
@@ -140,6 +140,11 @@ class ReactionSet:
                     reaction.error = without_values(str(error), self._resolved(reaction.config))
                     message = f"reaction did not start: {reaction.error}"
                     self._status(reaction, ERROR, message)
+
+    def loaded(self) -> None:
+        """The elements are there: who has clients of its own delivers what comes from now on."""
+        self._queries.consume_anew()
+        self.loading = False
 
     def _running(self) -> list[Reaction]:
         return [each for each in self._registry.reactions.values() if each.status == RUNNING]

@@ -17,6 +17,7 @@ from tests.contract_suites.control_planes import ControlPlaneContract
 from tests.contract_suites.fencing import DOCUMENT, FencingContract
 from tests.contract_suites.slots import SlotsContract
 from tests.support.control_plane import World, served
+from tests.support.eventually import eventually
 from tests.support.memory_router import MemoryRouter
 
 INSTANCES = "/api/servers/instances"
@@ -46,9 +47,14 @@ class ServedWorld:
         (await self._world.client.post(path)).raise_for_status()
 
     async def crash(self, instance_id: str, slot: str = MAIN) -> None:
-        cursor = await self._world.cursor()
         self._world.platform.crash(instance_id, slot)
-        await self._world.changes(cursor, wait=10)
+
+        async def noticed() -> bool:
+            found = await self.plane.slots(instance_id)
+            ended = [each for each in found.slots if each.name == slot]
+            return all(each.process_id is None for each in ended)
+
+        await eventually(noticed)
 
     async def delete(self, instance_id: str) -> None:
         (await self._world.client.delete(f"{INSTANCES}/{instance_id}")).raise_for_status()

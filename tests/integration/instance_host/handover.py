@@ -51,7 +51,7 @@ async def receiving() -> AsyncIterator[Receiver]:
 
     app = web.Application()
     app.router.add_post("/{path:.*}", take)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -9,10 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.integration.instance_host.handover import (
-    export,
     hand_over,
     has_error,
     has_state,
@@ -176,64 +173,6 @@ async def test_a_follower_that_slept_for_too_long_says_that_it_lost_the_thread(
         assert (await state(b))["sequence"] < 8
         status, _ = await b.call("POST", "/handover/promote", {"sequence": 8})
         assert status == 503
-
-
-async def test_a_host_begins_with_what_another_exported(tmp_path: Path) -> None:
-    async with receiving() as receiver, hosts_in(tmp_path) as hosts:
-        document = shop(receiver)
-        mock = {"kind": "mock", "id": "m", "intervalMs": 20, "dataType": {"type": "counter"}}
-        text = "MATCH (c:Counter) RETURN count(c) AS n, max(c.value) AS last"
-        document["sources"].append(mock)
-        document["queries"].append(query("n", text, "m"))
-        a = await hosts.start(document)
-        await a.push(order("a", 1), order("b", 2))
-        await a.do("POST", "/handover/seal", {})
-        lines = await export(a)
-        assert len([line for line in lines if line.get("source") == "orders"]) == 2
-        assert lines[-1] == {"end": len(lines) - 2}
-        _, text = await a.call("GET", "/handover/elements")
-        file = tmp_path / "elements.ndjson"
-        file.write_text(text)
-        await a.stop()
-        calls = len(receiver.calls)
-        b = await hosts.start(document, "--restore", str(file))
-        assert not file.exists()
-        assert await b.rows("count") == [{"orders": 2, "total": 3.0}]
-        assert len(receiver.calls) == calls
-        await b.push(order("c", 3))
-        await b.has_rows("count", {"orders": 3, "total": 6.0})
-
-        async def counted_on() -> bool:
-            found = (await b.rows("n"))[0]
-            return bool(found["n"] == found["last"] > len(lines) - 4)
-
-        await eventually(counted_on)
-        assert (await state(b))["role"] == "leader"
-
-
-HEAD = '{"sequence": 1, "terms": [["t", 0]]}\n'
-ELEMENT = '{"source": "orders", "element": {"id": "a", "labels": ["Order"], "properties": {}}}\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        pytest.param("", "it ends after line 0 without a line `end`", id="empty"),
-        pytest.param("no\n", "line 1: ", id="not JSON"),
-        pytest.param(ELEMENT, "line 1: the first line must have", id="no header"),
-        pytest.param(HEAD + ELEMENT, "it ends after line 2", id="cut off"),
-        pytest.param(HEAD + '{"end": 1}\n', "line 2: 0 elements before an end", id="lines lost"),
-        pytest.param(HEAD + '{"source": "x"}\n', "line 2: a line must have", id="no element"),
-    ],
-)
-async def test_a_malformed_export_is_refused_and_kept(
-    tmp_path: Path, text: str, reason: str
-) -> None:
-    file = tmp_path / "elements.ndjson"
-    file.write_text(text)
-    output = await start_fails(tmp_path, shop(), "--restore", str(file))
-    assert f"draas-instance: --restore {file}: {reason}" in output
-    assert file.exists()
 
 
 async def test_a_missing_export_and_a_missing_leader_are_refused(tmp_path: Path) -> None:

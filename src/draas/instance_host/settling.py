@@ -1,0 +1,78 @@
+"""Waiting until queries and reactions are through with what they were given, with an end to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from draas.instance_host.errors import not_now
+from draas.instance_host.query_set import QuerySet
+from draas.instance_host.reaction_set import ReactionSet
+from draas.instance_host.registry import Registry
+
+SETTLE_SECONDS = 8.0
+SETTLE_SECONDS_A_QUERY = 0.25
+"""To be certain that a query is through takes 0.05 to 0.1 s of a core, each for itself."""
+SETTLE_SECONDS_AT_MOST = 20.0
+ROWS_SECONDS = 1.0
+"""How long a host waits at its start until queries have the rows of the elements given to it."""
+
+_log = logging.getLogger("draas.instance")
+
+
+class Settling:
+    """Nothing may be pushed while somebody waits here."""
+
+    def __init__(self, registry: Registry, queries: QuerySet, reactions: ReactionSet) -> None:
+        self._registry = registry
+        self._queries = queries
+        self._reactions = reactions
+
+    @property
+    def seconds(self) -> float:
+        """How long a seal or a promotion may take."""
+        needed = SETTLE_SECONDS_A_QUERY * len(self._registry.queries)
+        return min(max(SETTLE_SECONDS, needed), SETTLE_SECONDS_AT_MOST)
+
+    async def loaded(self) -> None:
+        """Wait until no reaction can take an element for news, and a moment for all rows."""
+        await self._queries.settle(self._queries.heard_by_plugins())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ROWS_SECONDS):
+                await self._queries.settle(self._registry.queries.values())
+        self._reactions.loaded()
+
+    async def through(self) -> None:
+        """All queries processed all changes; `ApiError` (503) when that takes too long."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self._queries.settle(self._registry.queries.values())
+        except Exception as error:
+            raise not_now(
+                f"queries did not get through with all changes ({type(error).__name__})"
+            ) from error
+
+    async def deliver(self) -> None:
+        """Let reactions deliver what they have, as far as that goes; changes may come meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.seconds):
+                await self._reactions.settle()
+
+    async def delivered(self) -> None:
+        """All changes are processed, and their results delivered."""
+        await self._queries.settle(self._registry.queries.values())
+        await self._reactions.settle()
+
+    async def last_words(self) -> None:
+        """Have results delivered before the host ends; the log tells if some are lost."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self._queries.settle(self._queries.heard())
+                await self._reactions.settle()
+        except Exception as error:
+            _log.warning(
+                "reactions have not delivered all results before the end of this host (%s): "
+                "what is left is lost, elements are not",
+                type(error).__name__,
+            )
