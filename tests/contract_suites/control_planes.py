@@ -56,6 +56,13 @@ def order() -> Order:
     return Order("op", 1, next(KEYS))
 
 
+async def wanted(world: World) -> None:
+    """`a` with its first configuration, which its user wants to run and an operation stopped."""
+    await world.create("a", FIRST)
+    await world.want("a", running=True)
+    await world.plane.stop("a", order(), SECONDS)
+
+
 async def start(world: World, document: Mapping[str, Any], instance_id: str = "a") -> None:
     await world.plane.start(instance_id, document, order(), SECONDS)
 
@@ -113,17 +120,25 @@ class ControlPlaneContract:
         assert news.state is not None
         assert news.state.labels == {"region": "north"}
 
-    async def test_a_start_runs_what_it_brings_and_keeps_the_users_wish(self, world: World) -> None:
-        await world.create("a", FIRST)
+    async def test_a_start_runs_what_it_brings(self, world: World) -> None:
+        await wanted(world)
+        assert (await state(world)).status == "Stopped"
         await start(world, FIRST)
         found = await healthy(world)
-        assert (found.status, found.desired_run_state) == ("Running", "Stopped")
+        assert (found.status, found.desired_run_state) == ("Running", "Running")
         assert (found.applied_digest, found.applied_generation) == (digest(FIRST), 1)
         assert found.observed_components_digest == found.applied_components_digest
         assert found.operation is None
 
+    async def test_no_operation_starts_what_its_user_stopped(self, world: World) -> None:
+        await wanted(world)
+        await world.want("a", running=False)
+        error = await refused(start(world, FIRST))
+        assert (error.status, error.kind, error.transient) == (409, "stopped-by-user", False)
+        assert (await state(world)).status == "Stopped"
+
     async def test_what_runs_is_not_started_again(self, world: World) -> None:
-        await world.create("a", FIRST)
+        await wanted(world)
         await start(world, FIRST)
         await start(world, FIRST)
         error = await refused(start(world, OTHER))
@@ -131,7 +146,7 @@ class ControlPlaneContract:
         assert (await state(world)).applied_digest == digest(FIRST)
 
     async def test_a_stop_tells_whether_anything_ran(self, world: World) -> None:
-        await world.create("a", FIRST)
+        await wanted(world)
         assert await world.plane.stop("a", order(), SECONDS) is False
         await start(world, FIRST)
         assert await world.plane.stop("a", order(), SECONDS) is True
@@ -139,7 +154,7 @@ class ControlPlaneContract:
         assert (found.status, found.applied_digest) == ("Stopped", None)
 
     async def test_a_start_that_fails_is_proven_and_says_why(self, world: World) -> None:
-        await world.create("a", FIRST)
+        await wanted(world)
         world.doom("a", FIRST)
         error = await refused(start(world, FIRST))
         assert (error.kind, error.transient) == ("start-failed", False)
@@ -166,7 +181,7 @@ class ControlPlaneContract:
         assert await world.plane.generation("a", 3) is None
 
     async def test_what_ran_well_stays_the_last_good(self, world: World) -> None:
-        await world.create("a", FIRST)
+        await wanted(world)
         await start(world, FIRST)
         await healthy(world)
         await world.configure("a", OTHER)
@@ -224,7 +239,7 @@ class ControlPlaneContract:
     async def test_a_running_server_is_changed_in_place_except_its_settings(
         self, world: World
     ) -> None:
-        await world.create("a", FIRST)
+        await wanted(world)
         error = await refused(world.plane.apply("a", CHANGED, order(), SECONDS))
         assert error.kind == "instance-not-running"
         await start(world, FIRST)

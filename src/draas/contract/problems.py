@@ -24,6 +24,7 @@ STATUS: Mapping[str, int] = {
     "instance-running": 409,
     "instance-not-running": 409,
     "instance-busy": 409,
+    "stopped-by-user": 409,
     "patch-test-failed": 409,
     "restart-needed": 409,
     "stale-fence": 409,

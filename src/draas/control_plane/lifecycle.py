@@ -69,7 +69,7 @@ class Lifecycle:
 
         Raises:
             ProblemError: invalid-configuration, instance-busy, instance-running (with another
-                configuration), platform-unavailable or start-failed.
+                configuration), stopped-by-user, platform-unavailable or start-failed.
         """
         what, slot = await self._configurations.to_run(instance_id, given, cause)
         platform = self._platform(instance_id)

@@ -15,7 +15,7 @@ from draas.control_plane.ports import Running
 from draas.control_plane.records import Cause, Record, Slot, put
 from draas.control_plane.status import transition
 from draas.model.instance import OperationInFlight
-from draas.model.status import Health, InstanceStatus
+from draas.model.status import Health, InstanceStatus, RunState
 
 IDLE = (InstanceStatus.CREATED.value, InstanceStatus.STOPPED.value)
 """Statuses in which a stop has nothing to do."""
@@ -53,6 +53,11 @@ def free(record: Record | None, instance_id: str, mine: OperationInFlight) -> Re
     )
 
 
+def wanted(record: Record) -> bool:
+    """Whether its user wants it to run."""
+    return record.instance.desired_run_state == RunState.RUNNING.value
+
+
 def fence(record: Record, mine: OperationInFlight) -> int:
     """The highest fence of an instance once a call has taken it."""
     return max(record.fence, mine.fence or 0)
@@ -64,8 +69,14 @@ def starting(
     """Hold the instance as Starting; where the very same runs already, only what is desired.
 
     Raises:
-        ProblemError: it runs with another configuration (instance-running).
+        ProblemError: it runs with another configuration (instance-running), or this is a step of an
+            operation, and its user wants it stopped by now (stopped-by-user).
     """
+    if mine.fence is not None and not desired and not wanted(record):
+        raise ProblemError(
+            "stopped-by-user",
+            f"instance {record.instance.id!r} was stopped by its user, and no operation starts it",
+        )
     if record.slot is None:
         after = put(
             record,

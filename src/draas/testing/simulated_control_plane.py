@@ -149,6 +149,8 @@ class SimulatedControlPlane(SimulatedSlots):
 
     async def _start(self, call: Call) -> None:
         server = self._taken(call)
+        if call.fence is not None and not server.wanted:
+            raise RefusedError(409, "stopped-by-user", "its user stopped it")
         wanted = self.digests.whole(call.document)
         if server.running is not None:
             if self.digests.whole(server.running) == wanted:

@@ -95,14 +95,15 @@ async def test_a_slow_server_is_not_blamed_for_the_time_in_which_no_daemon_ran()
 async def test_a_stop_that_old_answers_hide_from_a_start_is_kept() -> None:
     world = World()
     await world.running("a")
-    async with world.daemon():
+    async with world.daemon() as daemon:
         await world.control_plane.configure("a", configuration(9090))
         await until_phase(world, "starting")
         world.control_plane.lag = 0.3
         await asyncio.sleep(1.8)
         await world.control_plane.want("a", running=False)
         await asyncio.sleep(60)
-    assert starts(world, "a") == 1, "the start did not know of the stop"
+        assert daemon.fleet.memory("a").quarantines == ()
+    assert starts(world, "a") == 0, "the control plane knew of the stop"
     assert world.control_plane.servers["a"].running is None
 
 

@@ -41,6 +41,8 @@ class SimulatedWorld:
 
     async def call(self, action: str, fence: int | None = None, key: str | None = None) -> None:
         document = {} if action == "stop" else DOCUMENT
+        if action == "start":  # as a user's call, which brings the user's wish
+            self.plane.servers["a"].wanted = True
         await self.plane.call(Call(action, "a", "op", fence, document), key)
 
     def ends_in_launch(self) -> None:
