@@ -134,7 +134,7 @@ class ControlPlaneContract:
         await wanted(world)
         await world.want("a", running=False)
         error = await refused(start(world, FIRST))
-        assert (error.status, error.kind, error.transient) == (409, "stopped-by-user", False)
+        assert (error.status, error.kind, error.transient) == (409, "stopped-by-user", True)
         assert (await state(world)).status == "Stopped"
 
     async def test_what_runs_is_not_started_again(self, world: World) -> None:

@@ -49,7 +49,7 @@ class RefusedError(ControlPlaneError):
         """
         if self.kind in ("start-failed", "hot-apply-failed"):
             return False
-        surprising = self.kind in ("instance-busy", "instance-running")
+        surprising = self.kind in ("instance-busy", "instance-running", "stopped-by-user")
         return surprising or self.status in (408, 425, 429) or self.status >= 500
 
 

@@ -47,7 +47,6 @@ from draas.reconciliation.targets import (
     failure,
     not_yet,
     other,
-    stopped_by_user,
 )
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -196,17 +195,12 @@ class Executor:
         """See that the target runs; whatever else runs by now gives way to it."""
         if state.status == InstanceStatus.RUNNING and state.applied_digest != target.digest:
             await self._end(operation, CLEARING_SECONDS)
-        try:
-            await self._control_plane.start(
-                operation.instance_id,
-                target.document,
-                self._targets.order(operation, "start", target.digest),
-                within,
-            )
-        except RefusedError as error:
-            if error.kind == "stopped-by-user":
-                raise stopped_by_user() from error
-            raise
+        await self._control_plane.start(
+            operation.instance_id,
+            target.document,
+            self._targets.order(operation, "start", target.digest),
+            within,
+        )
         emit(messages.INSTANCE_STARTED, instance_id=operation.instance_id)
         await self._note_start(operation.instance_id, target)
         return Result(digest=target.digest, generation=target.generation)

@@ -35,11 +35,6 @@ class OverError(Exception):
         self.result = result
 
 
-def stopped_by_user() -> OverError:
-    """Its user does not want it to run any more."""
-    return OverError(Result(error="its user stopped it", error_class=ErrorClass.SUPERSEDED))
-
-
 class Targets:
     """What operations aim at: an instance as it is, and the configuration that it should get.
 
@@ -73,7 +68,8 @@ class Targets:
             await self._control_plane.stop(
                 instance_id, self.order(operation, "clear"), CLEARING_SECONDS
             )
-            raise stopped_by_user()
+            error = "its user stopped it"
+            raise OverError(Result(error=error, error_class=ErrorClass.SUPERSEDED))
         return with_memory(state, self._fleet.memory(instance_id))
 
     async def target(self, operation: Operation) -> Desired | None:
