@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -60,6 +61,35 @@ class CountingContract:
         await eventually(lambda: mirror_failures(world))
         counters = await world.router.traffic("i1")
         assert (counters["second"].requests, counters["main"].errors) == (0, 0)
+
+    async def test_pushes_go_to_one_backend_and_are_mirrored(self, world: World) -> None:
+        main, second = await world.backend("main"), await world.backend("second")
+        wanted = route(world, main, second, mirrors=("second",), pushes_to="main")
+        wanted = replace(wanted, weights={"main": 50, "second": 50})
+        if not world.router.capabilities.mirror:
+            with pytest.raises(RouterError, match="mirror"):
+                await world.router.ensure(wanted)
+            return
+        await world.router.ensure(wanted)
+        bodies = [b"%02d" % number for number in range(40)]
+        async with aiohttp.ClientSession() as session:
+            for number, body in enumerate(bodies):
+                prefix = "/instances/a" if number % 2 else ""
+                push = f"{url(wanted)}/api/v1{prefix}/sources/s/push?x=1"
+                async with session.post(push, data=body) as answer:
+                    assert await answer.text() == "main"
+            await eventually(lambda: truth(len(second.bodies) == len(bodies)))
+            assert (main.bodies, sorted(second.bodies)) == (bodies, bodies)
+            said = {(await get(wanted))[1] for _ in range(40)}
+            async with session.post(f"{url(wanted)}/api/v1/queries", data=b"once"):
+                pass
+            assert said == {"main", "second"}
+            assert (main.bodies + second.bodies).count(b"once") == 1
+            assert (await world.router.traffic("i1"))["second"].mirror_failures == 0
+            await second.stop()
+            async with session.post(f"{url(wanted)}/api/v1/sources/s/push", data=b"x") as answer:
+                assert await answer.text() == "main"
+            await eventually(lambda: mirror_failures(world))
 
     async def test_counters_tell_the_truth(self, world: World) -> None:
         main = await world.backend("main", slow=0.12)

@@ -9,6 +9,7 @@ import msgspec
 from draas.model.slots import (
     CANDIDATE,
     MAIN,
+    MIRRORED,
     MOST_ROWS,
     NO_ROUTER,
     RETIRED,
@@ -29,6 +30,7 @@ from draas.model.slots import (
 __all__ = [
     "CANDIDATE",
     "MAIN",
+    "MIRRORED",
     "MOST_ROWS",
     "NO_ROUTER",
     "RETIRED",

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from draas.control_plane.adoption import adopt_all
 from draas.control_plane.calls import Calls
+from draas.control_plane.candidates import Candidates
 from draas.control_plane.configurations import Configurations
 from draas.control_plane.evictions import Evictions
 from draas.control_plane.exits import Exits
@@ -15,11 +16,14 @@ from draas.control_plane.finisher import Finisher
 from draas.control_plane.first_answers import FirstAnswers
 from draas.control_plane.fleet import Fleet
 from draas.control_plane.handover import Handover
+from draas.control_plane.holding import Holding
 from draas.control_plane.hosts import Hosts
 from draas.control_plane.hot_apply import HotApply
+from draas.control_plane.in_place import InPlace
 from draas.control_plane.instances import Instances
 from draas.control_plane.leadership import Leadership
 from draas.control_plane.lifecycle import Lifecycle
+from draas.control_plane.mirroring import Mirroring
 from draas.control_plane.monitor import Monitor
 from draas.control_plane.options import ControlPlaneSettings
 from draas.control_plane.parity import ParityCheck
@@ -81,16 +85,16 @@ class ControlPlane:
         self.handover = handover
         self.hosts = Hosts(self.fleet, store, clock)
         self._evictions = Evictions(self.fleet, platforms, self.traffic, self._finisher)
+        foreign = settings.process.executable_path != ""
+        in_place = InPlace(observer, editor, restarts_queries=foreign)
         self.hot_apply = HotApply(
             self.fleet,
             calls,
             self._finisher,
             self.configurations,
-            observer,
-            editor,
+            in_place,
             placing,
             self.traffic,
-            restarts_queries=settings.process.executable_path != "",
             applied=self.monitor.soon,
         )
         self._leadership = Leadership(handover)
@@ -105,16 +109,22 @@ class ControlPlane:
             started=self.monitor.soon,
         )
         self.slot_plans = SlotPlans(self.fleet, self.configurations, self.traffic, self._leadership)
+        holding = Holding(self.fleet, calls, self._finisher)
+        mirroring = Mirroring(self.configurations, in_place, self.traffic)
+        candidates = Candidates(
+            calls, holding, platforms, placing, self.traffic, self._leadership, mirroring
+        )
         self.slots = Slots(
             self.fleet,
             calls,
-            self._finisher,
+            holding,
             self.slot_plans,
             self.configurations,
             platforms,
-            placing,
+            candidates,
             self.traffic,
             self._leadership,
+            mirroring,
             switched=self.monitor.soon,
         )
         self.parity = ParityCheck(self.fleet, handover, self._leadership, observer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -15,24 +14,19 @@ from draas.control_plane.configurations import Configurations
 from draas.control_plane.documents import Document
 from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Fleet, Transition
-from draas.control_plane.monitor import components_digest, running_of
+from draas.control_plane.in_place import InPlace
+from draas.control_plane.monitor import running_of
 from draas.control_plane.outcome import Outcome, outcome
 from draas.control_plane.placing import Placing
-from draas.control_plane.ports import Editor, Observation, Observer, Running, StepError
+from draas.control_plane.ports import Running
 from draas.control_plane.records import Cause, Record, Slot
 from draas.control_plane.traffic import Traffic
-from draas.decide.hot_apply import hot_steps, settings_changed
+from draas.decide.hot_apply import settings_changed
 from draas.model.canonical import Configuration
-from draas.model.configuration import ConfigurationError, from_snapshot
-from draas.model.status import Health
-
-SETTLING_SECONDS = 5.0
-"""How long the server gets after the last step until all that should run does."""
-_PARTS = {"source": "sources", "query": "queries", "reaction": "reactions"}
 
 
 class HotApply:
-    """Observes the server, makes the steps that are missing, and believes only what it sees then.
+    """Changes what serves by `InPlace`.
 
     What is applied changes in the records only after that: a call that breaks off leaves drift, and
     the same call again goes on with it.
@@ -44,23 +38,19 @@ class HotApply:
         calls: Calls,
         finisher: Finisher,
         configurations: Configurations,
-        observer: Observer,
-        editor: Editor,
+        in_place: InPlace,
         placing: Placing,
         traffic: Traffic,
         *,
-        restarts_queries: bool,
         applied: Callable[[str], None],
     ) -> None:
         self._fleet = fleet
         self._calls = calls
         self._finisher = finisher
         self._configurations = configurations
-        self._observer = observer
-        self._editor = editor
+        self._in_place = in_place
         self._placing = placing
         self._traffic = traffic
-        self._restarts_queries = restarts_queries
         self._applied = applied
 
     async def apply(self, instance_id: str, given: Any | None, cause: Cause) -> Outcome:
@@ -87,7 +77,9 @@ class HotApply:
             named = msgspec.structs.replace(slot, name=present.name)
             with self._placing.placed(named, what, present.placement) as (placed, target):
                 before = placement.placed(applied, present.placement, present.name)
-                changed = await self._make(running, before, target, placed.components_digest)
+                changed = await self._in_place.make(
+                    running, before, target, placed.components_digest
+                )
                 now = self._calls.cause(mine)
 
                 def done(record: Record | None) -> Transition:
@@ -113,43 +105,6 @@ class HotApply:
             raise _restart_needed(record, why, changed)
         return applied
 
-    async def _make(
-        self, running: Running, applied: Configuration, target: Configuration, digest: str
-    ) -> int:
-        seen = await self._observer.observe(running)
-        steps = hot_steps(
-            _components(running, seen),
-            applied,
-            target,
-            idle=[
-                (_PARTS[each.kind], each.id)
-                for each in seen.components
-                if each.status in ("Stopped", "Added")
-            ],
-            restarts_queries=self._restarts_queries,
-        )
-        for step in steps:
-            try:
-                await self._editor.carry_out(running, step)
-            except StepError as error:
-                raise ProblemError(
-                    "hot-apply-failed", f"instance {running.instance_id!r}: {error}"
-                ) from None
-        await self._verify(running, digest)
-        return len(steps)
-
-    async def _verify(self, running: Running, wanted: str) -> None:
-        for _ in range(int(SETTLING_SECONDS / 0.1)):
-            seen = await self._observer.observe(running)
-            digest, unreadable = components_digest(seen)
-            if digest == wanted and seen.health is Health.HEALTHY:
-                return
-            await asyncio.sleep(0.1)
-        wrong = unreadable or seen.reason or "it reports something else than what was applied"
-        raise ProblemError(
-            "hot-apply-failed", f"instance {running.instance_id!r} after the changes: {wrong}"
-        )
-
 
 def _running(record: Record) -> Running:
     running = running_of(record)
@@ -158,18 +113,6 @@ def _running(record: Record) -> Running:
             "instance-not-running", f"instance {record.instance.id!r} does not run; start it"
         )
     return running
-
-
-def _components(running: Running, seen: Observation) -> Configuration:
-    try:
-        if seen.snapshot is not None:
-            return from_snapshot(seen.snapshot)
-        why = seen.reason or "it does not answer"
-    except ConfigurationError as error:
-        why = str(error)
-    raise ProblemError(
-        "instance-unobservable", f"instance {running.instance_id!r} cannot be read now: {why}"
-    )
 
 
 def _restart_needed(record: Record, why: str, settings: tuple[str, ...]) -> ProblemError:

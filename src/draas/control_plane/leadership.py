@@ -7,7 +7,7 @@ import contextlib
 from weakref import WeakValueDictionary
 
 from draas.contract.drasi_server import FOLLOWER, LEADER, SEALED
-from draas.control_plane.handover import Handover, HandoverError
+from draas.control_plane.handover import Handover, HandoverError, NoHandoverError
 from draas.control_plane.monitor import running_in, running_of
 from draas.control_plane.ports import Running
 from draas.control_plane.records import Record, slots_of
@@ -28,13 +28,17 @@ class Leadership:
         """Where the serving slot is followed; empty where nothing serves."""
         return f"http://{record.slot.host}:{record.slot.port}" if record.slot else ""
 
-    async def obstacles(self, running: Running) -> list[str]:
-        """Why the server cannot be followed by a second one; empty if it can."""
+    async def is_known_to(self, running: Running) -> bool:
+        """Whether the server can be followed by a second one; one of another make cannot.
+
+        Raises:
+            HandoverError: it does not answer now.
+        """
         try:
             await self._handover.status(running)
-        except HandoverError as error:
-            return [f"its data cannot be handed over to a second one: {error}"]
-        return []
+        except NoHandoverError:
+            return False
+        return True
 
     async def give(self, record: Record, name: str) -> None:
         """See that the slot leads and that the other one, if it runs, follows it.

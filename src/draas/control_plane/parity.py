@@ -14,14 +14,20 @@ from draas.contract.slots import MOST_ROWS, Parity, QueryParity
 from draas.control_plane.fleet import Fleet
 from draas.control_plane.handover import Handover, HandoverError
 from draas.control_plane.leadership import Leadership
+from draas.control_plane.mirroring import is_mirrored
 from draas.control_plane.monitor import running_in, running_of
+from draas.control_plane.placement import losses
 from draas.control_plane.ports import Observer, Running
-from draas.model.configuration import ConfigurationError, from_snapshot
+from draas.model.configuration import Configuration, ConfigurationError, from_snapshot
 
 SETTLING_SECONDS = 2.0
 """How long the one that follows gets to come to the same change; changes wait meanwhile."""
 SETTLING_SECONDS_A_QUERY = 0.25
 """What its queries get, each for itself, to be through with that change."""
+LOOKS, LOOK_SECONDS = 10, 0.3
+"""So often rows are read again that differ between slots of which one cannot follow the other."""
+Rows = Counter[bytes]
+"""Rows in their canonical form, each as often as it is there."""
 _DEFINING = ("query", "queryLanguage", "sources", "joins", "middleware")
 
 
@@ -30,7 +36,8 @@ class ParityCheck:
 
     Where rows are equal at once nothing is disturbed. Where they are not, the leader takes no
     changes until the other one is through with its last, and they are compared; changes that come
-    meanwhile wait.
+    meanwhile wait. Of a slot that cannot follow, which no change can be told of, rows count that
+    are missing or beside in every one of several looks. Queries that begin empty are left out.
     """
 
     def __init__(
@@ -52,10 +59,14 @@ class ParityCheck:
         spare = running_in(record, record.spare.name) if record.spare else None
         if serving is None or spare is None:
             return Parity()
+        mirrored = is_mirrored(record)
         try:
-            queries = await self._unchanged(serving, spare)
+            queries = await self._unchanged(serving, spare, hands_over=not mirrored)
         except (HandoverError, ConfigurationError) as error:
             return Parity(queries=[QueryParity(id="", reason=str(error)[:300])])
+        if mirrored:
+            looks = (self._watched(serving, spare, query) for query in queries)
+            return Parity(queries=list(await asyncio.gather(*looks)))
         found = await self._all(serving, spare, queries)
         if left := _unequal(found):
             async with self._leadership.turn(instance_id):
@@ -63,18 +74,31 @@ class ParityCheck:
             found = [again.get(each.id, each) for each in found]
         return Parity(queries=found)
 
-    async def _unchanged(self, serving: Running, spare: Running) -> list[str]:
-        one, other = await asyncio.gather(self._queries(serving), self._queries(spare))
-        return sorted(name for name, query in one.items() if other.get(name) == query)
+    async def _unchanged(self, serving: Running, spare: Running, *, hands_over: bool) -> list[str]:
+        old, new = await asyncio.gather(self._components(serving), self._components(spare))
+        one, other = _defined(old), _defined(new)
+        empty = {each.query for each in losses(new, hands_over=hands_over)}
+        return sorted(name for name in one.keys() - empty if other.get(name) == one[name])
 
-    async def _queries(self, running: Running) -> dict[str, Any]:
+    async def _components(self, running: Running) -> Configuration:
         seen = await self._observer.observe(running)
         if seen.snapshot is None:
             raise HandoverError(f"slot {running.slot!r}: {seen.reason or 'it does not answer'}")
-        return {
-            query["id"]: [query.get(name) for name in _DEFINING]
-            for query in from_snapshot(seen.snapshot)["queries"]
-        }
+        return from_snapshot(seen.snapshot)
+
+    async def _watched(self, serving: Running, spare: Running, query: str) -> QueryParity:
+        """The rows of the query that are different in every one of several looks."""
+        try:
+            lasting = difference(*await self._rows(serving, spare, query))
+            for _ in range(LOOKS):
+                if not any(lasting):
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+                now = difference(*await self._rows(serving, spare, query))
+                lasting = (lasting[0] & now[0], lasting[1] & now[1])
+        except HandoverError as error:
+            return QueryParity(id=query, reason=str(error)[:300])
+        return told(query, *lasting)
 
     async def _settled(
         self, serving: Running, spare: Running, queries: list[str]
@@ -107,12 +131,21 @@ class ParityCheck:
 
     async def _once(self, serving: Running, spare: Running, query: str) -> QueryParity:
         try:
-            one, other = await asyncio.gather(
-                self._handover.rows(serving, query), self._handover.rows(spare, query)
-            )
+            return told(query, *difference(*await self._rows(serving, spare, query)))
         except HandoverError as error:
             return QueryParity(id=query, reason=str(error)[:300])
-        return compared(query, one, other)
+
+    async def _rows(
+        self, serving: Running, spare: Running, query: str
+    ) -> tuple[list[Any], list[Any]]:
+        return await asyncio.gather(
+            self._handover.rows(serving, query), self._handover.rows(spare, query)
+        )
+
+
+def _defined(components: Configuration) -> dict[str, list[Any]]:
+    """What makes a query the same one, by its id."""
+    return {query["id"]: [query.get(name) for name in _DEFINING] for query in components["queries"]}
 
 
 def _unequal(found: list[QueryParity]) -> list[str]:
@@ -123,10 +156,17 @@ def _unknown(queries: list[str], reason: str) -> list[QueryParity]:
     return [QueryParity(id=query, reason=reason[:300]) for query in queries]
 
 
-def compared(query: str, serving: list[Any], other: list[Any]) -> QueryParity:
-    """Rows are compared as what they are, in any order, as often as they are there."""
+def difference(serving: list[Any], other: list[Any]) -> tuple[Rows, Rows]:
+    """The rows that are missing in the other slot, and those that only it has.
+
+    Rows are compared as what they are, in any order, as often as they are there.
+    """
     one, two = (Counter(_canonical(row) for row in rows) for rows in (serving, other))
-    missing, extra = one - two, two - one
+    return one - two, two - one
+
+
+def told(query: str, missing: Rows, extra: Rows) -> QueryParity:
+    """What a difference means for the query."""
     if not missing and not extra:
         return QueryParity(id=query, same=True)
     return QueryParity(

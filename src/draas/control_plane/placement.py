@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from draas.contract.slots import MAIN, Loss
+from draas.contract.slots import MAIN, SECOND, Loss
 from draas.control_plane.records import SERVER, Place
 from draas.model.canonical import Configuration
 from draas.model.own import LISTENING, REGISTERED
@@ -20,6 +20,7 @@ _HANDED_OVER = ("mock", "http")
 """Source kinds whose elements the server hands over itself."""
 _HELD = ("log", "http", "sse")
 """Reaction kinds that can wait for the cut-over."""
+_LONGEST_NAME = 63
 _ANY_HOST = "0.0.0.0"
 _DEFAULT_PORT = 8080
 
@@ -79,8 +80,11 @@ def unplaced(
     }
 
 
-def obstacles(configuration: Mapping[str, Any]) -> list[str]:
-    """Why two copies of an instance cannot live side by side; empty if they can."""
+def obstacles(configuration: Mapping[str, Any], *, hands_over: bool = True) -> list[str]:
+    """Why two copies of an instance cannot live side by side; empty if they can.
+
+    Reactions of a server that hands nothing over are held by not being there.
+    """
     found = []
     for part, component in _listening(configuration):
         if not _is_plain(component.get("host", _ANY_HOST), component.get("port", _DEFAULT_PORT)):
@@ -94,8 +98,9 @@ def obstacles(configuration: Mapping[str, Any]) -> list[str]:
             found.append(
                 f"source {source['id']!r} of kind {source['kind']!r} may not be read by two copies"
             )
+        found += _long_names(source)
     for reaction in configuration.get("reactions") or ():
-        if reaction["kind"] not in _HELD:
+        if hands_over and reaction["kind"] not in _HELD:
             found.append(
                 f"reaction {reaction['id']!r} of kind {reaction['kind']!r} cannot be held back "
                 "until the cut-over"
@@ -103,12 +108,16 @@ def obstacles(configuration: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def losses(configuration: Mapping[str, Any]) -> list[Loss]:
-    """The queries that begin empty in a new slot: their sources bring nothing along."""
+def losses(configuration: Mapping[str, Any], *, hands_over: bool = True) -> list[Loss]:
+    """The queries that begin empty in a new slot: their sources bring nothing along.
+
+    The included server hands over what its sources have brought, one of another make does not.
+    """
     empty = {
         source["id"]: source["kind"]
         for source in configuration.get("sources") or ()
-        if source["kind"] not in _HANDED_OVER and not source.get("bootstrapProvider")
+        if not (hands_over and source["kind"] in _HANDED_OVER)
+        and not source.get("bootstrapProvider")
     }
     return [
         Loss(
@@ -117,6 +126,20 @@ def losses(configuration: Mapping[str, Any]) -> list[Loss]:
         )
         for query in configuration.get("queries") or ()
         for read in sorted({each.get("sourceId") for each in query.get("sources") or ()} & {*empty})
+    ]
+
+
+def _long_names(source: Mapping[str, Any]) -> list[str]:
+    """PostgreSQL cuts longer names off: both slots would have the same ones."""
+    names = {
+        name: f"{source.get(name, usual)}_{SECOND}"
+        for name, usual in REGISTERED.get(source["kind"], {}).items()
+    }
+    return [
+        f"source {source['id']!r}: {name} of its second slot, {value!r}, is above {_LONGEST_NAME} "
+        "characters"
+        for name, value in names.items()
+        if len(value) > _LONGEST_NAME
     ]
 
 

@@ -43,7 +43,8 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `process_id` is `None` until the platform has answered. `host` and `port` are where the server
     itself listens. `placement` has the addresses of its parts behind a router, and is empty where
     clients reach the server directly. `weight` is its share of the traffic in percent. `host_id` is
-    that of the control plane whose process it is, where there can be several.
+    that of the control plane whose process it is, where there can be several. `mirrored`: whichever
+    slot does not serve gets copies of what is pushed, as it cannot follow.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     weight: int = 100
     placement: dict[str, Place] = {}
     host_id: str | None = None
+    mirrored: bool = False
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

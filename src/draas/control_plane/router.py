@@ -33,6 +33,9 @@ class Route:
     have weight, a request that could not be sent to one goes to another. `mirrors` are backends
     without weight that get a copy of every request; their answers are thrown away. `health` is
     the path that a healthy backend answers with 200; `None`: it is enough that it listens.
+
+    With `pushes_to` what is pushed through the API of a server (`POST …/sources/ID/push`) goes to
+    that backend whatever the weights, and only that is copied to `mirrors`.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Route:
     weights: Mapping[str, int]
     mirrors: tuple[str, ...] = ()
     health: str | None = "/health"
+    pushes_to: str = ""
 
     def weight(self, backend: str) -> int:
         """The weight of a backend, 0 where none was given."""
@@ -51,7 +55,8 @@ class Route:
         for address in (self.listen, *self.backends.values()):
             if not address.host or not 0 < address.port < 65536:
                 return f"{str(address)!r} in route {self.name!r} is no address"
-        unknown = sorted({*self.weights, *self.mirrors} - {*self.backends})
+        named = {*self.weights, *self.mirrors} | ({self.pushes_to} if self.pushes_to else set())
+        unknown = sorted(named - {*self.backends})
         if unknown:
             return f"route {self.name!r} has no backend {unknown[0]!r}"
         negative = sorted(name for name, weight in self.weights.items() if weight < 0)
@@ -59,11 +64,12 @@ class Route:
             return f"the weight of backend {negative[0]!r} of route {self.name!r} is negative"
         if not any(self.weights.values()):
             return f"no backend of route {self.name!r} has a weight: every request would fail"
-        twice = sorted(name for name in self.mirrors if self.weight(name))
+        given = [self.pushes_to] if self.pushes_to else [n for n in self.backends if self.weight(n)]
+        twice = sorted({*self.mirrors} & {*given})
         if twice:
             return (
-                f"backend {twice[0]!r} of route {self.name!r} has a weight and is a mirror: it "
-                "would get requests twice"
+                f"backend {twice[0]!r} of route {self.name!r} is sent requests and is a mirror: it "
+                "would get them twice"
             )
         return None
 

@@ -55,7 +55,9 @@ def opening(record: Record, candidate: Slot, cause: Cause) -> Transition:
             f"{record.spare.name!r} already; remove it first",
         )
     fresh = msgspec.structs.replace(candidate, weight=0)
-    return transition(record, put(record, spare=fresh, second_slot=CANDIDATE), cause)
+    serving = record.slot and msgspec.structs.replace(record.slot, mirrored=fresh.mirrored)
+    after = put(record, slot=serving, spare=fresh, second_slot=CANDIDATE)
+    return transition(record, after, cause)
 
 
 def opened(record: Record, running: Running, cause: Cause) -> Transition:
@@ -82,14 +84,15 @@ def weighed(record: Record, weights: Mapping[str, int], cause: Cause) -> Transit
     return transition(record, after, cause)
 
 
-def switched(record: Record, name: str, cause: Cause) -> Transition:
+def switched(record: Record, name: str, digests: Mapping[str, str], cause: Cause) -> Transition:
     """The spare slot serves, with all of the traffic; the one that served, if any, is retired.
 
-    Who goes back to the configuration that was good before takes back that the newer one was good.
+    `digests` are of the components of slots that have others than before, by their names. Who goes
+    back to the configuration that was good before takes back that the newer one was good.
     """
-    slot, spare = record.slot, record.spare
+    slot, spare = (_with(each, digests) for each in (record.slot, record.spare))
     if slot is not None and slot.name == name:
-        return weighed(record, {name: 100}, cause)
+        return weighed(put(record, slot=slot, spare=spare), {name: 100}, cause)
     if spare is None or spare.name != name:
         return Transition(record)
     good = record.instance.last_good_generation
@@ -107,6 +110,12 @@ def switched(record: Record, name: str, cause: Cause) -> Transition:
         started_at=cause.at,
     )
     return transition(record, after, cause)
+
+
+def _with(slot: Slot | None, digests: Mapping[str, str]) -> Slot | None:
+    if slot is None or slot.name not in digests:
+        return slot
+    return msgspec.structs.replace(slot, components_digest=digests[slot.name])
 
 
 def closed(record: Record | None, name: str, cause: Cause) -> Transition:

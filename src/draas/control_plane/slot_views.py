@@ -6,17 +6,26 @@ import asyncio
 
 import msgspec
 
-from draas.contract.slots import SERVING, Followed, Slots
+from draas.contract.slots import MIRRORED, SERVING, Followed, Slots
 from draas.contract.slots import Slot as SlotView
 from draas.control_plane.handover import Handover, HandoverError
+from draas.control_plane.mirroring import is_mirrored
 from draas.control_plane.monitor import components_digest, running_in
 from draas.control_plane.ports import Observer, Running
 from draas.control_plane.records import Record, Slot, slots_of
+from draas.control_plane.traffic import Traffic
 from draas.model.status import Health
 
 
-async def slots_view(record: Record, router: str, observer: Observer, handover: Handover) -> Slots:
-    """Every slot with its health, what it reports and how far it follows, read at one time."""
+async def slots_view(
+    record: Record, traffic: Traffic, observer: Observer, handover: Handover
+) -> Slots:
+    """Every slot with its health, what it reports and how far it follows, read at one time.
+
+    Raises:
+        ProblemError: nobody knows what a mirrored slot missed (router-failed).
+    """
+    missed = await traffic.missed(record) if is_mirrored(record) else 0
 
     async def one(slot: Slot) -> SlotView:
         serves = slot is record.slot
@@ -39,6 +48,9 @@ async def slots_view(record: Record, router: str, observer: Observer, handover: 
         seen, followed = await asyncio.gather(
             observer.observe(running), _followed(handover, running)
         )
+        if followed is None and slot.mirrored and not serves:
+            error = f"{missed} changes did not reach it" if missed else None
+            followed = Followed(role=MIRRORED, lag=None, error=error)
         observed, unreadable = components_digest(seen)
         return msgspec.structs.replace(
             view,
@@ -49,7 +61,8 @@ async def slots_view(record: Record, router: str, observer: Observer, handover: 
         )
 
     return Slots(
-        router=router, slots=list(await asyncio.gather(*(one(slot) for slot in slots_of(record))))
+        router=traffic.name,
+        slots=list(await asyncio.gather(*(one(slot) for slot in slots_of(record)))),
     )
 
 

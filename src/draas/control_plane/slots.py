@@ -10,22 +10,21 @@ import msgspec
 from draas.contract.problems import ProblemError
 from draas.control_plane import slot_transitions
 from draas.control_plane.calls import Calls
+from draas.control_plane.candidates import Candidates
 from draas.control_plane.configurations import Configurations
-from draas.control_plane.documents import Document
-from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Fleet
 from draas.control_plane.handover import HandoverError
 from draas.control_plane.holding import Holding
 from draas.control_plane.leadership import Leadership
-from draas.control_plane.monitor import running_in, running_of
+from draas.control_plane.mirroring import Mirroring, is_mirrored
+from draas.control_plane.monitor import running_in
 from draas.control_plane.outcome import start_failed
-from draas.control_plane.placing import OvertakenError, Placing
+from draas.control_plane.placing import OvertakenError
 from draas.control_plane.platforms import Platforms
-from draas.control_plane.ports import Launch, LaunchError
-from draas.control_plane.records import Cause, Record, Slot, free_name, slots_of
+from draas.control_plane.ports import LaunchError
+from draas.control_plane.records import Cause, Record, slots_of
 from draas.control_plane.slot_plans import SlotPlans
 from draas.control_plane.traffic import Traffic
-from draas.model.configuration import for_launch
 from draas.model.instance import OperationInFlight
 
 
@@ -39,25 +38,27 @@ class Slots:
         self,
         fleet: Fleet,
         calls: Calls,
-        finisher: Finisher,
+        holding: Holding,
         plans: SlotPlans,
         configurations: Configurations,
         platforms: Platforms,
-        placing: Placing,
+        candidates: Candidates,
         traffic: Traffic,
         leadership: Leadership,
+        mirroring: Mirroring,
         *,
         switched: Callable[[str], None],
     ) -> None:
         self._fleet = fleet
         self._calls = calls
-        self._holding = Holding(fleet, calls, finisher)
+        self._holding = holding
         self._plans = plans
         self._configurations = configurations
         self._platforms = platforms
-        self._placing = placing
+        self._candidates = candidates
         self._traffic = traffic
         self._leadership = leadership
+        self._mirroring = mirroring
         self._switched = switched
 
     async def open(
@@ -70,15 +71,18 @@ class Slots:
                 two-slots-impossible, slot-occupied or start-failed; the serving slot is untouched.
         """
         what, slot = await self._configurations.to_run(instance_id, given, cause)
-        await self._plans.require(instance_id, what, allow_state_loss=allow_state_loss)
+        follows = await self._plans.require(
+            instance_id, what, slot, allow_state_loss=allow_state_loss
+        )
+        slot = msgspec.structs.replace(slot, mirrored=not follows)
 
         async def work(held: Record, mine: OperationInFlight) -> Record:
             try:
                 try:
-                    return await self._launched(held, slot, what, mine)
+                    return await self._candidates.launched(held, slot, what, mine)
                 except OvertakenError:
                     held = self._fleet.get(instance_id)
-                    return await self._launched(held, slot, what, mine)
+                    return await self._candidates.launched(held, slot, what, mine)
             except LaunchError as error:
                 raise start_failed(instance_id, error, "the second slot of instance") from None
 
@@ -115,15 +119,18 @@ class Slots:
         async def work(held: Record, mine: OperationInFlight) -> Record:
             _require_slot(held, name)
             try:
-                await self._leadership.give(held, name)
+                await self._lead(held).give(held, name)
             except HandoverError as error:
                 raise ProblemError(
                     "switch-failed", f"instance {instance_id!r}, slot {name!r}: {error}"
                 ) from None
+            digests = await self._mirroring.digests(held, name) if is_mirrored(held) else {}
             record = await self._holding.settled(
-                instance_id, mine, lambda r, now: slot_transitions.switched(r, name, now)
+                instance_id, mine, lambda r, now: slot_transitions.switched(r, name, digests, now)
             )
             await self._traffic.direct(record)
+            if is_mirrored(record):
+                await self._mirroring.hold(record)
             self._switched(instance_id)
             return record
 
@@ -144,7 +151,7 @@ class Slots:
                     f"slot {name!r} of instance {instance_id!r} serves; switch to the other first",
                 )
             try:
-                await self._leadership.keep(held)
+                await self._lead(held).keep(held)
             except HandoverError as error:
                 raise ProblemError("switch-failed", f"instance {instance_id!r}: {error}") from None
             alone = slot_transitions.closed(held, name, self._calls.cause(mine)).record
@@ -166,57 +173,8 @@ class Slots:
 
         return await self._holding.hold(instance_id, "close-slot", cause, work)
 
-    async def _launched(
-        self, held: Record, slot: Slot, what: Document, mine: OperationInFlight
-    ) -> Record:
-        """Bring a candidate up behind the serving slot; what does not come up is forgotten.
-
-        Raises:
-            LaunchError: it did not come up.
-        """
-        instance_id = held.instance.id
-        platform = self._platforms.available(held.instance.platform_type)
-        known = held.spare if slot_transitions.is_open(held, slot.digest) else None
-        named = msgspec.structs.replace(slot, name=free_name(held))
-        keep = known.placement if known else None
-        with self._placing.placed(named, what, keep) as (placed, inside):
-            record = await self._holding.change(
-                instance_id, mine, lambda r, now: slot_transitions.opening(r, placed, now)
-            )
-        candidate = record.spare
-        assert candidate is not None
-        launch = Launch(
-            instance_id,
-            candidate.name,
-            for_launch(inside, instance_id=instance_id),
-            candidate.host,
-            candidate.port,
-            follow=self._leadership.leader_url(record),
-        )
-        try:
-            running = await self._placing.start(platform, launch, candidate)
-        except LaunchError:
-            await self._holding.settled(
-                instance_id, mine, lambda r, now: slot_transitions.closed(r, candidate.name, now)
-            )
-            await self._require_served(record)
-            raise
-        after = await self._holding.settled(
-            instance_id, mine, lambda r, now: slot_transitions.opened(r, running, now)
-        )
-        await self._traffic.direct(after)
-        return after
-
-    async def _require_served(self, record: Record) -> None:
-        """What cannot follow because nothing is there to be followed is not to blame."""
-        serving = running_of(record)
-        gone = ["it has ended"] if serving is None else await self._leadership.obstacles(serving)
-        if gone:
-            raise ProblemError(
-                "instance-not-running",
-                f"instance {record.instance.id!r}: what its second slot was to follow does not "
-                f"answer: {gone[0]}",
-            )
+    def _lead(self, record: Record) -> Leadership | Mirroring:
+        return self._mirroring if is_mirrored(record) else self._leadership
 
 
 def _require_slot(record: Record, name: str) -> None:

@@ -26,6 +26,11 @@ class Traffic:
         """Which router it is, or `none`."""
         return self._router.kind if self._router else NO_ROUTER
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether the router can copy what is pushed to a second slot, and tells what was lost."""
+        return self._router is not None and self._router.capabilities.mirror
+
     async def open(self, records: Iterable[Record]) -> None:
         """Route what an earlier control plane routed; what is no longer known goes.
 
@@ -97,7 +102,25 @@ class Traffic:
         place = record.slot.placement.get(SERVER)
         if place is None:
             return {}
-        name = route_name(record.instance.id, SERVER, place.port)
+        return await self._counted(record, route_name(record.instance.id, SERVER, place.port))
+
+    async def missed(self, record: Record) -> int:
+        """How many of the pushes that were to be copied to the spare slot did not reach it.
+
+        Raises:
+            ProblemError: nobody knows (router-failed).
+        """
+        if self._router is None or record.spare is None:
+            return 0
+        missed = 0
+        for route in routes_of(record):
+            if record.spare.name in route.mirrors:
+                counted = await self._counted(record, route.name)
+                missed += counted[record.spare.name].mirror_failures
+        return missed
+
+    async def _counted(self, record: Record, name: str) -> Mapping[str, Counters]:
+        assert self._router is not None
         try:
             return await self._router.traffic(name)
         except RouterError as error:
@@ -115,14 +138,18 @@ def routes_of(record: Record) -> list[Route]:
     """A route for each address at which a slot is known, with all slots that have its part.
 
     A slot that moves the address is reached at both, until the other one is gone. What is pushed
-    to a source goes to the slot that serves, as that one orders the changes for all.
+    to a source goes to the slot that serves, as that one orders the changes for all; the other one
+    gets a copy if it cannot follow.
     """
     slots = slots_of(record)
+    copied = _copied(record)
     found: dict[str, Route] = {}
     for slot in slots:
         for part, place in slot.placement.items():
             name = route_name(record.instance.id, part, place.port)
             there = [each for each in slots if part in each.placement]
+            pushes = copied and (part == SERVER or part.startswith("sources/"))
+            both = pushes and len(there) == len(slots)
             found[name] = Route(
                 name=name,
                 listen=Address(place.host, place.port),
@@ -132,8 +159,18 @@ def routes_of(record: Record) -> list[Route]:
                 },
                 weights=_shares(there, split=not part.startswith("sources/")),
                 health=None if part.startswith("reactions/") else "/health",
+                mirrors=(there[1].name,) if both else (),
+                pushes_to=there[0].name if both and part == SERVER else "",
             )
     return list(found.values())
+
+
+def _copied(record: Record) -> bool:
+    """Whether both slots run and the second one gets copies of what is pushed to the first."""
+    slot, spare = record.slot, record.spare
+    if slot is None or spare is None or not spare.mirrored or spare.process_id is None:
+        return False
+    return any(part.startswith("sources/") for part in spare.placement)
 
 
 def route_name(instance_id: str, part: str, port: int) -> str:

@@ -15,6 +15,8 @@ SECOND = "second"
 SERVING = "serving"
 CANDIDATE = "candidate"
 RETIRED = "retired"
+MIRRORED = "mirrored"
+"""In place of a role in the hand-over: it cannot follow, and gets copies of what is pushed."""
 NO_ROUTER = "none"
 """What stands for the router where there is none, and so nothing for a second slot."""
 MOST_ROWS = 20

@@ -23,7 +23,7 @@ from draas.decide.detect import NOT_RUNNING
 from draas.decide.validation import validate
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Operation
-from draas.model.slots import CANDIDATE, Slot, Slots, Traffic
+from draas.model.slots import CANDIDATE, MIRRORED, Slot, Slots, Traffic
 from draas.model.status import InstanceStatus
 from draas.reconciliation.checks import Checks
 from draas.reconciliation.outside import Outside
@@ -150,6 +150,8 @@ class SlotExecutor:
         elif slot.observed_components_digest != slot.components_digest:
             why = "the slot does not run what it was started with"
             result = Result(error=why, error_class=ErrorClass.ALTERED, running=True)
+        elif slot.handover is not None and slot.handover.error and slot.handover.role == MIRRORED:
+            result = _lost(f"{slot.handover.error}: it must be made anew")
         elif slot.handover is not None and slot.handover.error:
             result = not_yet(f"it does not follow: {slot.handover.error}")
         return replace(result, checks=found)

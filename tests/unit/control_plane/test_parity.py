@@ -8,12 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from draas.contract.drasi_server import FOLLOWER, LEADER
-from draas.contract.slots import MOST_ROWS, Followed
+from draas.contract.slots import MOST_ROWS, Followed, QueryParity
 from draas.control_plane.fleet import Fleet
 from draas.control_plane.leadership import Leadership
-from draas.control_plane.parity import ParityCheck, compared
+from draas.control_plane.parity import ParityCheck, difference, told
 from draas.control_plane.ports import Observer, Running
 from draas.testing.virtual_time import run
+
+
+def compared(one: list[Any], other: list[Any]) -> QueryParity:
+    return told("q", *difference(one, other))
+
 
 ROWS = st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)), max_size=6)
 
@@ -29,19 +34,19 @@ ROWS = st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)), max_
     ],
 )
 def test_rows(one: list[Any], other: list[Any], missing: list[Any], extra: list[Any]) -> None:
-    found = compared("q", one, other)
+    found = compared(one, other)
     assert (found.same, found.missing, found.extra) == (not missing and not extra, missing, extra)
 
 
 @given(ROWS, ROWS, st.randoms())
 def test_only_the_rows_themselves_matter(one: list[Any], other: list[Any], random: Any) -> None:
     shuffled = random.sample(one, len(one))
-    assert compared("q", one, shuffled).same is True
-    assert compared("q", one, other).same == compared("q", other, one).same
+    assert compared(one, shuffled).same is True
+    assert compared(one, other).same == compared(other, one).same
 
 
 def test_a_large_difference_is_told_in_part() -> None:
-    found = compared("q", [{"n": n} for n in range(100)], [])
+    found = compared([{"n": n} for n in range(100)], [])
     assert len(found.missing) == MOST_ROWS
     assert found.reason.startswith("100 rows")
 
@@ -82,6 +87,38 @@ class Pair:
         if running.slot == "main":
             return ["new"]
         return [self._then if self._there else "old"]
+
+
+class Apart(Pair):
+    """Two that take changes on their own: the second one has each a look later, or never has it."""
+
+    def __init__(self, lacks: str) -> None:
+        super().__init__("", True)
+        self._lacks = lacks
+        self._looks = 0
+
+    async def rows(self, running: Running, query: str) -> list[Any]:
+        first = running.slot == "main"
+        self._looks += first
+        seen = [str(n) for n in range(self._looks if first else self._looks - 1)]
+        return [row for row in seen if first or row != self._lacks]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "missing"),
+    [
+        pytest.param("", [], id="what is in flight is no difference"),
+        pytest.param("0", ["0"], id="what never comes is one"),
+    ],
+)
+def test_without_a_leader_rows_count_that_differ_in_every_look(
+    lacks: str, missing: list[str]
+) -> None:
+    main, second = (Running("a", name, 1, 1.0, "h", 1) for name in ("main", "second"))
+    unused = cast(Fleet, None), cast(Leadership, None), cast(Observer, None)
+    check = ParityCheck(unused[0], Apart(lacks), *unused[1:])
+    found = run(check._watched(main, second, "q"))
+    assert (found.same, found.missing, found.extra) == (not missing, missing, [])
 
 
 @pytest.mark.parametrize(

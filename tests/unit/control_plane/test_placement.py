@@ -45,6 +45,11 @@ def test_every_address_that_a_document_tells_is_a_listener() -> None:
         pytest.param([{**HTTP, "port": "${PORT}"}], "source 'orders' listens", id="by reference"),
         pytest.param([{"kind": "grpc", "id": "g"}], "source 'g' of kind 'grpc'", id="source"),
         pytest.param([{"kind": "mail", "id": "m"}], "reaction 'm' of kind 'mail'", id="reaction"),
+        pytest.param(
+            [{**POSTGRES, "slotName": "n" * 57}],
+            "source 'shop': slotName of its second slot",
+            id="name above 63 characters",
+        ),
     ],
 )
 def test_what_two_copies_may_not_share_is_named(
@@ -63,6 +68,15 @@ def test_queries_over_sources_that_bring_nothing_along_begin_empty() -> None:
     assert [(each.query, "shop" in each.reason) for each in found] == [("lost", True)]
     with_bootstrap = {**POSTGRES, "bootstrapProvider": {"kind": "postgres"}}
     assert losses(document(HTTP, with_bootstrap, queries=queries)) == []
+
+
+def test_what_a_server_does_not_hand_over_is_lost_unless_its_source_loads_it() -> None:
+    queries = [{"id": "q", "sources": [{"sourceId": "orders"}]}]
+    found = losses(document(HTTP, queries=queries), hands_over=False)
+    assert [(each.query, "'http'" in each.reason) for each in found] == [("q", True)]
+    loading = {**HTTP, "bootstrapProvider": {"kind": "scriptfile"}}
+    assert losses(document(loading, queries=queries), hands_over=False) == []
+    assert obstacles(document({"kind": "mail", "id": "m"}), hands_over=False) == []
 
 
 def test_a_slot_listens_inside_and_reads_under_names_of_its_own() -> None:

@@ -1,5 +1,6 @@
 """What calls on a second slot make of an instance."""
 
+import msgspec
 import pytest
 
 from draas.contract.problems import ProblemError
@@ -39,6 +40,18 @@ def test_a_candidate_gets_no_traffic_and_changes_nothing_that_is_applied() -> No
     assert [each.kind for each in made.changes] == ["SlotsChanged"]
 
 
+def test_both_slots_know_that_neither_can_follow_the_other() -> None:
+    mirrored = msgspec.structs.replace(NEW, mirrored=True)
+    made = opening(serving(), mirrored, CAUSE).record
+    assert made is not None
+    assert [each.mirrored for each in slots_of(made)] == [True, True]
+    digests = {"main": "held", "second": "whole"}
+    after = switched(made, "second", digests, CAUSE).record
+    assert after is not None and after.spare is not None
+    assert (after.instance.applied_components_digest, after.spare.mirrored) == ("whole", True)
+    assert after.spare.components_digest == "held"
+
+
 def test_the_same_candidate_again_is_the_same_and_another_is_refused() -> None:
     assert opening(both(), NEW, CAUSE).changes == ()
     with pytest.raises(ProblemError) as refused:
@@ -55,20 +68,20 @@ def test_weights_are_news_and_the_same_ones_are_none() -> None:
 
 
 def test_after_a_switch_the_other_one_is_applied_and_the_old_one_is_kept() -> None:
-    after = switched(both(), "second", CAUSE).record
+    after = switched(both(), "second", {}, CAUSE).record
     assert after is not None
     assert (after.slot and after.slot.name, after.spare and after.spare.name) == ("second", "main")
     assert after.instance.applied_digest == "d2"
     assert after.instance.second_slot == RETIRED
     assert [each.weight for each in slots_of(after)] == [100, 0]
-    assert switched(after, "second", CAUSE).changes == ()
+    assert switched(after, "second", {}, CAUSE).changes == ()
 
 
 def test_who_switches_back_takes_back_that_the_newer_one_was_good() -> None:
-    there = switched(both(last_good_generation=1), "second", CAUSE).record
+    there = switched(both(last_good_generation=1), "second", {}, CAUSE).record
     assert there is not None
     praised = put(there, last_good_generation=2, earlier_good_generation=1)
-    back = switched(praised, "main", CAUSE).record
+    back = switched(praised, "main", {}, CAUSE).record
     assert back is not None
     assert back.instance.last_good_generation == 1
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from draas.contract.slots import CANDIDATE
@@ -66,6 +67,27 @@ def test_each_backend_is_the_slots_own_port() -> None:
     found = {route.name: route for route in routes_of(split(50, 50))}
     ports = {name: address.port for name, address in found["a/sources/s:9000"].backends.items()}
     assert ports == {"main": 20001, "second": 20003}
+
+
+def test_what_is_pushed_is_copied_to_a_slot_that_cannot_follow() -> None:
+    given = split(50, 50)
+    assert given.slot is not None and given.spare is not None
+    up = {"mirrored": True, "process_id": 7}
+    mirrored = put(given, spare=msgspec.structs.replace(given.spare, **up))
+    found = {route.name: route for route in routes_of(mirrored)}
+    api, source = found["a:8081"], found["a/sources/s:9000"]
+    assert (api.mirrors, api.pushes_to, dict(api.weights)) == (
+        ("second",),
+        "main",
+        {"main": 50, "second": 50},
+    )
+    assert (source.mirrors, source.pushes_to) == (("second",), "")
+    assert all(route.fault() is None for route in found.values())
+    down = {"mirrored": True, "process_id": None}
+    starting = put(given, spare=msgspec.structs.replace(given.spare, **down))
+    assert not any(route.mirrors or route.pushes_to for route in routes_of(starting))
+    without = put(mirrored, spare=msgspec.structs.replace(given.spare, **up, placement=API))
+    assert not any(route.mirrors or route.pushes_to for route in routes_of(without))
 
 
 class Draining:

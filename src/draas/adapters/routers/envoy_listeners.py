@@ -35,7 +35,7 @@ def split_of(route: Route) -> Document:
     """How the requests of a route are split: the only document that a change of weights touches.
 
     A single backend with weight gets its requests directly, so that none without weight is ever
-    reached by failover.
+    reached by failover; neither is a push, of which the other backend has a copy.
     """
     weighted = sorted(name for name in route.backends if route.weight(name))
     suffix = FAILOVER if len(weighted) > 1 else ""
@@ -50,19 +50,14 @@ def split_of(route: Route) -> Document:
         }
         for name in sorted(route.mirrors)
     ]
-    action = {
-        "weighted_clusters": {"clusters": targets},
-        # Streams and long requests last as long as they last.
-        "timeout": "0s",
-        "idle_timeout": "0s",
-        "retry_policy": _RETRIES,
-        "request_mirror_policies": mirrors,
-    }
-    return {
-        "name": split_name(route.name),
-        "domains": [_domain(route)],
-        "routes": [{"match": {"prefix": "/"}, "route": action}],
-    }
+    routes = [{"match": {"prefix": "/"}, "route": _action(targets, mirrors)}]
+    if route.pushes_to:
+        whole = [{"name": cluster_name(route.name, route.pushes_to), "weight": 100}]
+        routes = [
+            {"match": _PUSHES, "route": _action(whole, mirrors)},
+            {"match": {"prefix": "/"}, "route": _action(targets, [])},
+        ]
+    return {"name": split_name(route.name), "domains": [_domain(route)], "routes": routes}
 
 
 def table(splits: Iterable[Mapping[str, Any]]) -> Document:
@@ -101,6 +96,22 @@ def listener_of(route: Route, table_file: str) -> Document:
         ],
     }
 
+
+def _action(targets: list[Document], mirrors: list[Document]) -> Document:
+    return {
+        "weighted_clusters": {"clusters": targets},
+        # Streams and long requests last as long as they last.
+        "timeout": "0s",
+        "idle_timeout": "0s",
+        "retry_policy": _RETRIES,
+        "request_mirror_policies": mirrors,
+    }
+
+
+_PUSHES: Final[Document] = {
+    "safe_regex": {"regex": "/api/v1/(instances/[^/]+/)?sources/[^/]+/push"},
+    "headers": [{"name": ":method", "string_match": {"exact": "POST"}}],
+}
 
 _RETRIES: Final[Document] = {
     # Only what was never sent is sent again: a change must not be applied twice.

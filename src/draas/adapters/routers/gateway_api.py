@@ -85,7 +85,7 @@ class GatewayApiRouter:
         """See `TrafficRouter.ensure`."""
         if fault := route.fault() or self.unavailable():
             raise RouterError(fault)
-        if route.mirrors:
+        if route.mirrors or route.pushes_to:
             raise RouterError("the Gateway API does not tell of failed mirrors: none are made")
         async with self._locks.setdefault(route.name, asyncio.Lock()):
             path = f"/{documents.object_name(route.name)}"

@@ -125,7 +125,7 @@ class HAProxyRouter:
 
     async def _fault(self, route: Route, ours: Collection[str]) -> str | None:
         fault = route.fault() or self.unavailable()
-        if fault is None and route.mirrors:
+        if fault is None and (route.mirrors or route.pushes_to):
             fault = "HAProxy cannot mirror requests"
         for other in self._routes.values():
             if fault is None and other.listen == route.listen and other.name != route.name:

@@ -35,9 +35,7 @@ async def list_slots(request: Request) -> Response:
     """The slots of an instance as they are now, the serving one first."""
     plane = control_plane(request)
     record = plane.fleet.get(instance_id(request))
-    return answer(
-        request, await slots_view(record, plane.traffic.name, plane.observer, plane.handover)
-    )
+    return answer(request, await slots_view(record, plane.traffic, plane.observer, plane.handover))
 
 
 @router.post("/api/servers/instances/{id}/slots/plan")
@@ -62,7 +60,7 @@ async def open_slot(request: Request) -> Response:
         record = await plane.slots.open(
             wanted, given, cause(request), allow_state_loss=allow_state_loss
         )
-        view = await slots_view(record, plane.traffic.name, plane.observer, plane.handover)
+        view = await slots_view(record, plane.traffic, plane.observer, plane.handover)
         return answer(request, view.spare, 201)
 
     return await once(request, [given, allow_state_loss], act)
@@ -121,7 +119,7 @@ async def switch(request: Request) -> Response:
 
     async def act() -> Response:
         record = await plane.slots.switch(wanted, _name(request), cause(request))
-        view = await slots_view(record, plane.traffic.name, plane.observer, plane.handover)
+        view = await slots_view(record, plane.traffic, plane.observer, plane.handover)
         return answer(request, view)
 
     return await once(request, None, act)
