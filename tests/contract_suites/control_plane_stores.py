@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from draas.contract.feed import Change
-from draas.control_plane.records import Answer, Generation, Record, Slot, Write, put
+from draas.control_plane.records import Answer, Generation, Place, Record, Slot, Write, put
 from draas.control_plane.store import Store, StoreError
 from draas.model.instance import Instance, OperationInFlight
 
@@ -75,7 +75,10 @@ SLOT = Slot(
     at=AT,
     process_id=7,
     process_started=1893456000.123456,
+    weight=40,
+    placement={"sources/s": Place("127.0.0.1", 9000, 20001)},
     host_id="h",
+    mirrored=True,
 )
 HELD = OperationInFlight("start", "op", "alice", AT, fence=7, host="h")
 
@@ -103,6 +106,10 @@ class ControlPlaneStoreContract:
             assert loaded.records == [running]
             assert await store.configuration("a", 1) == generation("a", 1)
             assert await store.changes(0, 10) == [change(1), change(2)]
+
+    def test_no_member_of_a_slot_is_left_out_here(self) -> None:
+        fields = msgspec.structs.fields(Slot)
+        assert [each.name for each in fields if getattr(SLOT, each.name) == each.default] == []
 
     async def test_a_slot_goes_with_what_ended(self, store: Store) -> None:
         await store.write([creation("a", 1)], after=0, keep=10)

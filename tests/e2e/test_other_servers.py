@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.load import Told, shop, webhook
-from tests.e2e.world import World, world
+from tests.e2e.test_control_plane_matrix import is_killed_and_started_again
+from tests.e2e.world import DRAAS, World, world
 from tests.support import another_make
 from tests.support.eventually import eventually
 
@@ -79,14 +80,17 @@ class Shoppers:
 
 @asynccontextmanager
 async def another_shop(
-    directory: Path, *settings: str, loads: bool = True
+    directory: Path, *settings: str, loads: bool = True, control_plane: tuple[str, ...] = DRAAS
 ) -> AsyncIterator[tuple[Shoppers, Told]]:
     program, file = directory / "server", directory / "orders.jsonl"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -P {another_make.__file__} "$@"\n')
     program.chmod(0o700)
     file.touch()
     given = (*SETTINGS, *settings, f"--Process:ExecutablePath={program}")
-    async with webhook() as told, world(directory, settings=given) as made:
+    async with (
+        webhook() as told,
+        world(directory, settings=given, control_plane=control_plane) as made,
+    ):
         document = shop(told.url)
         if loads:
             provider = {"kind": another_make.KIND, "filePaths": [str(file)]}
@@ -100,7 +104,14 @@ async def slots(made: World) -> dict[str, dict[str, Any]]:
     return {slot["name"]: slot for slot in found["slots"]}
 
 
-@pytest.mark.parametrize("strategy", ["RollingUpdate", "BlueGreen", "Canary"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param("RollingUpdate", marks=pytest.mark.matrix),
+        pytest.param("BlueGreen", marks=pytest.mark.matrix),
+        "Canary",
+    ],
+)
 async def test_nothing_that_is_pushed_is_lost(tmp_path: Path, strategy: str) -> None:
     settings = (f"--Reconciliation:DefaultStrategy={strategy}", "--Canary:Steps:0=50")
     async with another_shop(tmp_path, *settings, "--Canary:Steps:1=100") as (shoppers, told):
@@ -198,3 +209,39 @@ async def test_a_copy_that_fails_takes_the_candidate_back(tmp_path: Path) -> Non
         assert await made.process_of("shop") == before
         await made.ask("DELETE", f"{BASE}/slots/second", None, 204)
         assert {order for order, _ in told.rows} == {"first", "missed"}
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        pytest.param(1, id="queries are being added"),
+        pytest.param(4, id="reactions are being added", marks=pytest.mark.matrix),
+        pytest.param(6, id="reactions are being taken away", marks=pytest.mark.matrix),
+    ],
+)
+async def test_a_killed_control_plane_goes_on_with_it(tmp_path: Path, edits: int) -> None:
+    module = "tests.support.doomed_control_plane"
+    doomed = (sys.executable, "-m", module, "edited", str(edits), "itself")
+    settings = ("--Reconciliation:DefaultStrategy=RollingUpdate",)
+    async with another_shop(tmp_path, *settings, control_plane=doomed) as (shoppers, told):
+        made = shoppers.made
+        await asyncio.gather(*(shoppers.push(f"before{n}") for n in range(5)))
+        await made.patch("shop", {"op": "replace", "path": "/logLevel", "value": "warn"})
+        await is_killed_and_started_again(made)
+
+        async def over() -> bool:
+            return (await made.outcomes("shop"))[-1:] == ["succeeded"]
+
+        await eventually(over, within=40, every=0.1)
+        await shoppers.push("after")
+        orders = {*shoppers.pushed}
+
+        async def complete() -> bool:
+            rows = {row["id"] for row in await shoppers.rows("each")}
+            return rows == orders == {order for order, _ in told.rows}
+
+        await eventually(complete, within=10)
+        assert (shoppers.failed, len(orders)) == ([], 6)
+        assert [slot["role"] for slot in (await slots(made)).values()] == ["serving"]
+        assert (len(made.servers()), len(made.routers())) == (1, 1)
+        await eventually(lambda: made.settled("shop"))

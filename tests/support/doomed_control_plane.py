@@ -12,6 +12,7 @@ again with the same data it does so no more.
 - *sealed*: the leader is sealed, and the successor not promoted;
 - *promoted*: the successor leads, the sealed one does not follow, and the store knows nothing;
 - *followed*: the same, with the sealed one following;
+- *edited*: a component of a running server was added or taken away;
 - *draining*: a slot that goes has lost its traffic, and answers what it has;
 - *stopped*: its process is gone, and the store does not know.
 """
@@ -27,6 +28,7 @@ from typing import Any
 
 import psutil
 
+from draas.adapters.platforms.drasi_client import DrasiClient
 from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.process import ProcessPlatform
 from draas.adapters.routers.envoy import EnvoyRouter
@@ -108,5 +110,6 @@ if __name__ == "__main__":
     doomed(HandoverClient, "seal", "sealed", lambda _, __, successor: bool(successor), after=True)
     doomed(HandoverClient, "promote", "promoted", lambda *_: True, after=True)
     doomed(HandoverClient, "follow", "followed", lambda *_: True, after=True)
+    doomed(DrasiClient, "carry_out", "edited", lambda *_: True, after=True)
     sys.argv = ["draas", *sys.argv[4:]]
     main()

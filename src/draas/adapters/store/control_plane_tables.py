@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -77,6 +78,7 @@ slots = Table(
     Column("weight", Integer, nullable=False),
     Column("placement", JSON, nullable=False),
     Column("host_id", String(128)),
+    Column("mirrored", Boolean, nullable=False),
 )
 
 configurations = Table(
