@@ -27,20 +27,22 @@ class Evictions:
         self._platforms = platforms
         self._traffic = traffic
         self._finisher = finisher
+        self._gone: frozenset[str] = frozenset()
 
     def learned(self, news: News | Loaded) -> None:
         """Look through what others wrote."""
         if isinstance(news, Loaded):
+            self._gone = news.gone
             return
         for instance_id in {each.instance_id for each in news.changes if each.kind in _ENDS}:
             if not self._is_ours(instance_id):
                 self._finisher.spawn(self._evict(instance_id))
 
     async def look_through(self) -> None:
-        """At the start: what moved while this control plane was away."""
-        for record in self._fleet:
-            if not self._fleet.is_here(record):
-                await self._evict(record.instance.id)
+        """At the start: what moved, or was deleted, while this control plane was away."""
+        moved = [each.instance.id for each in self._fleet if not self._fleet.is_here(each)]
+        for instance_id in (*moved, *self._gone):
+            await self._evict(instance_id)
 
     def _is_ours(self, instance_id: str) -> bool:
         return instance_id in self._fleet and self._fleet.is_here(self._fleet.get(instance_id))

@@ -61,12 +61,13 @@ class Fleet(Picture):
     async def load(self, told: Callable[[News | Loaded], None] = lambda _: None) -> None:
         """Read everything; to be called once, before anything else.
 
-        `told` is called with what others wrote, when that is known here.
+        `told` is called with what there is, and with what others write when that is known here.
         """
         loaded = await self._store.load()
         self.feed = Feed(self._store, loaded.epoch, loaded.sequence, self.state, self.catch_up)
         super().learn(loaded)
         self._told = told
+        told(loaded)
 
     def is_here(self, record: Record) -> bool:
         """Whether nobody else runs the instance, or is at work on it."""

@@ -114,13 +114,15 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 class Loaded(msgspec.Struct, frozen=True):
     """All that a control plane holds in memory, as the store has it.
 
-    `fences` are the highest of ids that are gone, as far as the kept changes tell.
+    `fences` are the highest of ids that are gone, and `gone` are these, as far as the kept changes
+    tell.
     """
 
     epoch: str
     sequence: int
     records: list[Record]
     fences: dict[str, int] = {}
+    gone: frozenset[str] = frozenset()
 
 
 class News(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from draas.control_plane import hosts
+from draas.testing.simulated_platform import SimulatedFleet
 from tests.support.control_plane import World, served
 from tests.support.eventually import eventually
 
@@ -24,10 +25,10 @@ class Pair:
         self.a: World
         self.b: World
 
-    async def open(self, name: str) -> World:
+    async def open(self, name: str, fleet: SimulatedFleet | None = None) -> World:
         stack = self._stacks[name] = AsyncExitStack()
         (data := self._data / name).mkdir(exist_ok=True)
-        made = await stack.enter_async_context(served(data, url=self._url, host=name))
+        made = await stack.enter_async_context(served(data, fleet, url=self._url, host=name))
         setattr(self, name, made)
         return made
 
@@ -247,3 +248,23 @@ async def test_a_host_that_never_comes_back_can_be_given_up(pair: Pair) -> None:
     assert (await order(pair.a, "start")).status_code == 200
     assert set(pair.a.platform.fleet.servers) == {"i"}
     assert (await pair.a.client.delete(path)).status_code == 404
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_what_was_deleted_while_its_host_was_away_ends_when_that_is_back(pair: Pair) -> None:
+    await pair.a.create(id="i")
+    await order(pair.b, "start")
+    await eventually(lambda: _is(pair.a, health="Healthy"))
+    fleet = pair.b.platform.fleet
+    await pair.close("b")
+    await eventually(lambda: _is(pair.a, status="Unknown"))
+    path = "/api/control-plane/replicas/b"
+    assert (await pair.a.client.delete(path)).status_code == 204
+    assert (await pair.a.client.delete("/api/servers/instances/i")).status_code == 204
+    assert set(fleet.servers) == {"i"}
+    await pair.open("b", fleet)
+
+    async def ended() -> bool:
+        return not fleet.servers.get("i")
+
+    await eventually(ended)

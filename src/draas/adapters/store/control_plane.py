@@ -98,12 +98,14 @@ class SqlControlPlaneStore(SqlControlPlaneReads):
         self._epoch = head.epoch
         gone = (
             select(changes.c.instance_id, func.max(changes.c.fence))
-            .where(changes.c.fence.is_not(None))
             .where(changes.c.instance_id.not_in(select(instances.c.id)))
             .group_by(changes.c.instance_id)
         )
-        fences = {row[0]: row[1] for row in await connection.execute(gone)}
-        return Loaded(head.epoch, head.sequence, await _records(connection), fences)
+        known = {row[0]: row[1] for row in await connection.execute(gone)}
+        fences = {instance_id: fence for instance_id, fence in known.items() if fence is not None}
+        return Loaded(
+            head.epoch, head.sequence, await _records(connection), fences, frozenset(known)
+        )
 
     async def write(
         self, writes: Sequence[Write], *, after: int, keep: int, anew: Anew | None = None
