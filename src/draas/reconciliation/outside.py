@@ -13,12 +13,13 @@ from draas.model.slots import Slot, Traffic
 class Outside:
     """Each is left out where it is `None`.
 
-    `probe` asks a slot, at its own address, for its health and components; it never raises.
+    `probe` asks a slot, at its own address, for its health and components; it never raises, and
+    answers `None` where that address is of another machine's own.
     `smoke_test` makes the smoke tests against a slot and tells what failed. `counters` replaces
     what the router counted by what another source counted; it raises `ControlPlaneError`.
     """
 
-    probe: Callable[[str, Slot], Awaitable[Probed]] | None = None
+    probe: Callable[[str, Slot], Awaitable[Probed | None]] | None = None
     smoke_test: Callable[[str, Slot], Awaitable[tuple[str, ...]]] | None = None
     counters: Callable[[str, Traffic], Awaitable[Traffic]] | None = None
 
