@@ -82,7 +82,7 @@ def is_candidate(_: ProcessPlatform, launch: Any, *rest: Any) -> bool:
 
 
 def is_there(platform: ProcessPlatform, instance_id: str, slot: str) -> bool:
-    return platform._directory(instance_id, slot) in platform._slots
+    return platform._directory(instance_id, slot) in platform._held._servers
 
 
 def has_two(_: EnvoyRouter, route: Route, *rest: Any) -> bool:
