@@ -36,9 +36,13 @@ def plan_digest(state: InstanceState, drift: Drift, target: str) -> str:
 def agreed(snapshot: Snapshot, digest: str, now: datetime) -> Approval | None:
     """The approval of this plan, if there is one that holds now."""
     given = snapshot.memory.approval
-    if given is None or not given.granted or given.plan_digest != digest or now >= given.until:
-        return None
-    return given
+    return given if is_in_force(given, digest, now) else None
+
+
+def is_in_force(given: Approval | None, digest: str, now: datetime) -> bool:
+    """Whether a person agreed to this plan, and that holds now."""
+    is_given = given is not None and given.granted and given.plan_digest == digest
+    return is_given and given is not None and now < given.until
 
 
 def has_expired(given: Approval | None, digest: str, now: datetime) -> bool:

@@ -53,7 +53,7 @@ from draas.telemetry.logs import emit
 
 RESTORING_SECONDS = 60.0
 
-Remember = Callable[[Memory], Awaitable[None]]
+Remember = Callable[[str, Callable[[Memory], Memory]], Awaitable[None]]
 
 
 class FencedError(LeaseLostError):
@@ -245,13 +245,12 @@ class Executor:
         """Against a control plane that does not keep it, remember what was sent (D-10)."""
         if not self._control_plane.capabilities.native:
             await self._remember(
-                applied(self._fleet.memory(instance_id), target.digest, target.document)
+                instance_id, lambda known: applied(known, target.digest, target.document)
             )
 
     async def _note_stop(self, instance_id: str) -> None:
         if not self._control_plane.capabilities.native:
-            memory = self._fleet.memory(instance_id)
-            await self._remember(replace(memory, stopped_by_us=True))
+            await self._remember(instance_id, lambda known: replace(known, stopped_by_us=True))
 
 
 def _was_praised(state: InstanceState) -> bool:

@@ -18,6 +18,7 @@ from draas.model.clock import Clock
 from draas.model.reconciliation import Breaker, Trigger
 from draas.reconciliation.apply import Executor
 from draas.reconciliation.breaker import FleetBreaker
+from draas.reconciliation.by_hand import ByHand
 from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
@@ -97,6 +98,7 @@ class Daemon:
             group=self.fleet.group,
             size=self.fleet.groups.size,
         )
+        self.by_hand = ByHand(self.journal, self.fleet, clock)
         self.connected = asyncio.Event()
         self.control_plane: ControlPlane | None = None
         self.reconciler: Reconciler | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from weakref import WeakValueDictionary
 
 from draas.decide.assign import shard_of
 from draas.model.audit import AuditEntry
@@ -36,6 +38,7 @@ class Journal:
         self.open: dict[str, Operation] = {}
         self._untold: dict[str, tuple[AuditEntry, ...]] = {}
         self._passes: dict[str, int] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @contextmanager
     def pass_over(self, instance_id: str) -> Iterator[None]:
@@ -138,19 +141,28 @@ class Journal:
             return None
         return operation
 
-    async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
-        """Close an operation."""
-        told = (*self._untold.get(operation.id, ()), *self._audited(entries))
-        await self._store.finish(operation, memory, *told)
-        self._untold.pop(operation.id, None)
-        self.open.pop(operation.instance_id, None)
-        self._fleet.remember(memory)
+    async def finish(
+        self, operation: Operation, end: Callable[[Memory], tuple[Memory, AuditEntry]]
+    ) -> Memory:
+        """Close an operation: with what is remembered then, and what is told of it."""
+        async with self._turn(operation.instance_id):
+            memory, entry = end(self._fleet.memory(operation.instance_id))
+            told = (*self._untold.get(operation.id, ()), *self._audited((entry,)))
+            await self._store.finish(operation, memory, *told)
+            self._untold.pop(operation.id, None)
+            self.open.pop(operation.instance_id, None)
+            self._fleet.remember(memory)
+        return memory
 
-    async def remember(self, memory: Memory, *entries: AuditEntry) -> None:
-        """Keep a memory."""
-        fence = self.fence(memory.instance_id)
-        await self._store.remember(memory, *self._audited(entries), fence=fence)
-        self._fleet.remember(memory)
+    async def remember(
+        self, instance_id: str, change: Callable[[Memory], Memory], *entries: AuditEntry
+    ) -> None:
+        """Change what is remembered, in its turn: a pass and a person may do so at once."""
+        async with self._turn(instance_id):
+            fence = self.fence(instance_id)
+            memory = change(self._fleet.memory(instance_id))
+            await self._store.remember(memory, *self._audited(entries), fence=fence)
+            self._fleet.remember(memory)
 
     async def forget(self, instance_id: str, entry: AuditEntry) -> None:
         """Drop what is kept of an instance that is gone; one never heard of is not audited."""
@@ -160,6 +172,9 @@ class Journal:
             await self._store.forget(instance_id, *self._audited((entry,)), fence=fence)
         self.open.pop(instance_id, None)
         self._fleet.drop(instance_id)
+
+    def _turn(self, instance_id: str) -> asyncio.Lock:
+        return self._turns.setdefault(instance_id, asyncio.Lock())
 
     def _audited(self, entries: tuple[AuditEntry, ...]) -> tuple[AuditEntry, ...]:
         return entries if self._audit else ()

@@ -16,11 +16,13 @@ from draas.decide.strategies import STRATEGIES
 from draas.decide.strategies.restart import resumed
 from draas.decide.strategies.strategy import Strategy
 from draas.decide.strategies.watching import rows_differ
+from draas.model.audit import AuditEntry
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import (
     Drift,
     DriftKind,
+    Memory,
     Operation,
     Outcome,
     Phase,
@@ -250,19 +252,16 @@ class Operations:
     async def _finish(self, operation: Operation) -> datetime | None:
         now = self._clock.now()
         self._journal.fence(operation.instance_id)
-        memory = remember(
-            self._journal.memory(operation.instance_id),
-            operation,
-            await self._good_digest(operation),
-            self._rules,
-            now,
-            self._clock.jitter(),
-        )
-        if operation.outcome is Outcome.SUCCEEDED and memory.applied_document is not None:
-            memory = replace(memory, good_document=memory.applied_document)
-        entry = record.finished(operation, memory, now)
+        good, jitter = await self._good_digest(operation), self._clock.jitter()
+
+        def end(known: Memory) -> tuple[Memory, AuditEntry]:
+            memory = remember(known, operation, good, self._rules, now, jitter)
+            if operation.outcome is Outcome.SUCCEEDED and memory.applied_document is not None:
+                memory = replace(memory, good_document=memory.applied_document)
+            return memory, record.finished(operation, memory, now)
+
         try:
-            await self._journal.finish(operation, memory, entry)
+            memory = await self._journal.finish(operation, end)
         except LeaseLostError:
             raise
         except StoreError as error:
@@ -278,11 +277,11 @@ class Operations:
         operation = self._journal.open.get(instance_id)
         if operation is None:
             return
-        now, memory = self._clock.now(), self._journal.memory(instance_id)
+        now = self._clock.now()
         fence = self._journal.fence(instance_id)
         why = "the instance is gone"
         over = replace(operation, outcome=Outcome.SUPERSEDED, error=why, fence=fence)
-        await self._journal.finish(over, memory, record.finished(over, memory, now))
+        await self._journal.finish(over, lambda known: (known, record.finished(over, known, now)))
 
     async def _good_digest(self, operation: Operation) -> str | None:
         try:

@@ -10,7 +10,6 @@ from draas.client.port import ControlPlane, Order
 from draas.decide.approval import APPROVAL, has_expired
 from draas.decide.detect import detect
 from draas.decide.gates import BUDGET
-from draas.decide.hand import refusal
 from draas.decide.plan import plan as decide
 from draas.decide.plan import wanted_strategy
 from draas.decide.rollout import shared_digest
@@ -18,16 +17,12 @@ from draas.decide.rules import Rules
 from draas.model.clock import Clock
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import (
-    Approval,
     Breaker,
     Decision,
-    Hand,
     Memory,
-    Operation,
     Plan,
     Snapshot,
     Trigger,
-    Wish,
 )
 from draas.reconciliation import announce, record
 from draas.reconciliation.apply import applied
@@ -43,10 +38,6 @@ from draas.reconciliation.store import LeaseLostError
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
-
-
-class NotNowError(Exception):
-    """Nothing is under way that could do what a person asks for."""
 
 
 class Reconciler:
@@ -164,7 +155,7 @@ class Reconciler:
             case Decision.RESUME if snapshot.operation is not None:
                 return await self._operations.resume(snapshot.operation)
             case Decision.ADOPT if snapshot.state is not None:
-                await self._adopt(snapshot.state, snapshot.memory)
+                await self._adopt(snapshot.state)
                 return None
             case Decision.CLEAR if snapshot.state is not None:
                 await self._clear(snapshot.state, plan)
@@ -173,7 +164,9 @@ class Reconciler:
                 await self._hold(snapshot, plan, request)
                 return plan.next_look
             case Decision.IN_SYNC if snapshot.memory.held_audited:
-                await self._journal.remember(replace(snapshot.memory, held_audited=""))
+                await self._journal.remember(
+                    instance_id, lambda known: replace(known, held_audited="")
+                )
                 return plan.next_look
             case _:
                 return plan.next_look
@@ -206,16 +199,19 @@ class Reconciler:
             else:
                 emit(messages.SKIPPED_STOPPED, instance_id=instance_id)
 
-    async def _adopt(self, state: InstanceState, memory: Memory) -> None:
+    async def _adopt(self, state: InstanceState) -> None:
         """Take a running server as it is (D-14): what is desired now counts as applied."""
         desired = await self._control_plane.desired(state.id)
         now = self._clock.now()
         entry = record.noted(
             state.id, now, action="Adopted as it is running", outcome="adopted", state=state
         )
-        memory = applied(memory, desired.digest, desired.document)
-        memory = replace(memory, good_document=memory.applied_document)
-        await self._journal.remember(memory, entry)
+
+        def adopted(known: Memory) -> Memory:
+            memory = applied(known, desired.digest, desired.document)
+            return replace(memory, good_document=memory.applied_document)
+
+        await self._journal.remember(state.id, adopted, entry)
         self._fleet.put(state)
         emit(messages.ADOPTED, instance_id=state.id)
 
@@ -235,7 +231,7 @@ class Reconciler:
             outcome="cleared",
             state=state,
         )
-        await self._journal.remember(self._fleet.memory(state.id), entry)
+        await self._journal.remember(state.id, lambda known: known, entry)
         emit(messages.SLOT_CLOSED, instance_id=state.id, slot=spare.name)
 
     async def _hold(self, snapshot: Snapshot, plan: Plan, request: Request) -> None:
@@ -267,8 +263,9 @@ class Reconciler:
             desired = await self._control_plane.desired(state.id)
             found = await explain(self._control_plane, state, plan.drift, desired, memory)
             entry = record.detailed(entry, plan, found)
-        memory = replace(memory, held_audited=told)
-        await self._journal.remember(memory, entry)
+        await self._journal.remember(
+            state.id, lambda known: replace(known, held_audited=told), entry
+        )
 
     async def _forget(self, instance_id: str) -> None:
         await self._operations.abandon(instance_id)
@@ -276,60 +273,3 @@ class Reconciler:
         now = self._clock.now()
         entry = record.noted(instance_id, now, action="The instance was deleted", outcome="gone")
         await self._journal.forget(instance_id, entry)
-
-    async def judge(self, instance_id: str, approval: Approval) -> None:
-        """Keep what a person decided about a plan; the next pass acts on it."""
-        verdict = "Approved" if approval.granted else "Rejected"
-        because = f": {approval.reason}" if approval.reason else ""
-        entry = record.noted(
-            instance_id,
-            self._clock.now(),
-            action=f"{verdict} the plan {approval.plan_digest}{because}",
-            outcome=verdict.lower(),
-            state=self._fleet.states.get(instance_id),
-            actor=approval.actor,
-            drift_detected=True,
-        )
-        memory = replace(self._fleet.memory(instance_id), approval=approval)
-        await self._journal.remember(memory, entry)
-
-    async def take_in_hand(
-        self, instance_id: str, wish: Wish, actor: str, reason: str
-    ) -> Operation:
-        """Keep what a person asks of the operation under way; its next step obeys.
-
-        Raises:
-            NotNowError: nothing is under way that could do so now.
-        """
-        operation = self._journal.begun(instance_id)
-        if operation is None:
-            raise NotNowError("no operation is under way")
-        why = refusal(operation, wish)
-        if why:
-            raise NotNowError(why)
-        now = self._clock.now()
-        hand = Hand(operation_id=operation.id, wish=wish, actor=actor, at=now, reason=reason)
-        entry = record.in_hand(operation, hand, now)
-        memory = replace(self._fleet.memory(instance_id), hand=hand)
-        await self._journal.remember(memory, entry)
-        return operation
-
-    async def release(self, instance_id: str, actor: str) -> bool:
-        """Lift the quarantines of an instance by a person's word; whether there were any."""
-        memory = self._fleet.memory(instance_id)
-        if not memory.quarantines:
-            return False
-        entry = record.noted(
-            instance_id,
-            self._clock.now(),
-            action="Released from quarantine: "
-            + ", ".join(held.digest for held in memory.quarantines),
-            outcome="released",
-            state=self._fleet.states.get(instance_id),
-            actor=actor,
-        )
-        memory = replace(
-            memory, quarantines=(), failures=0, not_before=None, held_audited="", repairs=0
-        )
-        await self._journal.remember(memory, entry)
-        return True

@@ -9,8 +9,8 @@ from datetime import timedelta
 from draas.decide.approval import APPROVAL
 from draas.model.operation import Wish
 from draas.model.reconciliation import Approval, Operation, Phase, Trigger
+from draas.reconciliation.by_hand import NotNowError
 from draas.reconciliation.daemon import Daemon
-from draas.reconciliation.reconcile import NotNowError
 from draas.reconciliation.request import Request
 from draas.reconciliation.store import LeaseLostError, StoreError
 from draas.testing.member import Member
@@ -85,12 +85,10 @@ async def _insisted(
 
 
 async def _released(daemon: Daemon, name: str) -> bool:
-    assert daemon.reconciler is not None
-    return await daemon.reconciler.release(name, SOMEBODY)
+    return await daemon.by_hand.release(name, SOMEBODY)
 
 
 async def _approved(daemon: Daemon, name: str) -> bool:
-    assert daemon.reconciler is not None
     plan = daemon.fleet.plans.get(name)
     gate = plan.blocked_by if plan else None
     if plan is None or gate is None or gate.name != APPROVAL:
@@ -99,7 +97,7 @@ async def _approved(daemon: Daemon, name: str) -> bool:
     approval = Approval(
         plan_digest=plan.digest, granted=True, actor=SOMEBODY, at=now, until=now + AGREED_FOR
     )
-    await daemon.reconciler.judge(name, approval)
+    await daemon.by_hand.judge(name, approval)
     return True
 
 
@@ -121,8 +119,7 @@ async def _hurried(daemon: Daemon, name: str) -> bool:
 
 
 async def _taken(daemon: Daemon, name: str, wish: Wish) -> Operation | None:
-    assert daemon.reconciler is not None
     try:
-        return await daemon.reconciler.take_in_hand(name, wish, SOMEBODY, "")
+        return await daemon.by_hand.take_in_hand(name, wish, SOMEBODY, "")
     except NotNowError:
         return None

@@ -209,10 +209,13 @@ async def test_a_replica_that_does_not_answer_is_said_to_be_away(fleet: Fleet) -
     silent.server.end()
 
     async def refusal() -> httpx.Response | None:
-        found = await fleet.replicas[1].client.get(f"/api/reconciliation/instances/{name}")
+        try:
+            found = await fleet.replicas[1].client.get(f"/api/reconciliation/instances/{name}")
+        except httpx.TimeoutException:  # it waits for one that is going down
+            return None
         return found if found.status_code != 200 else None
 
-    answer = await eventually(refusal)
+    answer = await eventually(refusal, within=30)
     assert answer is not None and answer.status_code == 503
     assert answer.json()["type"] == "urn:draas:problem:replica-unreachable"
     listing = await fleet.replicas[1].get("instances")

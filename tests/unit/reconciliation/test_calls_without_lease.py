@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -81,8 +82,8 @@ def test_nothing_is_called_once_the_lease_lapsed_in_the_middle(
 async def _lapsing(command: Command, stopped: bool) -> None:
     plane, fleet = SlowlyRead(), Fleet()
 
-    async def remember(memory: Memory) -> None:
-        fleet.remember(memory)
+    async def remember(instance_id: str, change: Callable[[Memory], Memory]) -> None:
+        fleet.remember(change(fleet.memory(instance_id)))
 
     executor = Executor(plane, fleet, plane.clock, remember, NOTHING_OUTSIDE, plane.held)
     await plane.create("a", OLD)
@@ -103,8 +104,8 @@ async def _lapsing(command: Command, stopped: bool) -> None:
 async def test_nothing_is_stopped_without_the_lease() -> None:
     plane, fleet = SlowlyRead(), Fleet()
 
-    async def remember(memory: Memory) -> None:
-        fleet.remember(memory)
+    async def remember(instance_id: str, change: Callable[[Memory], Memory]) -> None:
+        fleet.remember(change(fleet.memory(instance_id)))
 
     plane.lapsed = True
     executor = Executor(plane, fleet, plane.clock, remember, NOTHING_OUTSIDE, plane.held)

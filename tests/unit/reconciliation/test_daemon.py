@@ -185,7 +185,7 @@ async def test_a_reverted_bad_digest_is_refused_and_a_release_tries_it() -> None
         assert starts(world, "a") == before
         world.control_plane.failing.clear()
         assert daemon.reconciler is not None and daemon.workers is not None
-        assert await daemon.reconciler.release("a", "somebody")
+        assert await daemon.by_hand.release("a", "somebody")
         await world.until(lambda: runs(world, "a", bad))
     assert "released" in [entry.outcome for entry in await world.audit("a")]
 

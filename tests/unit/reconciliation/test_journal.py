@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from draas.decide.assign import shard_of
-from draas.model.reconciliation import Phase
+from draas.model.audit import AuditEntry
+from draas.model.reconciliation import Memory, Operation, Phase
+from draas.reconciliation import record
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.store import LeaseLostError
@@ -73,10 +76,40 @@ async def test_a_pass_of_before_writes_nothing_once_the_shard_is_back(held: Held
         with pytest.raises(LeaseLostError):
             await held.journal.save(replace(OPERATION, phase=Phase.STARTING, fence=3))
         with pytest.raises(LeaseLostError):
-            await held.journal.remember(held.journal.memory(NAME))
+            await held.journal.remember(NAME, lambda known: known)
     assert held.journal.open == {NAME: theirs}
     with held.journal.pass_over(NAME):
         assert held.journal.fence(NAME) == 3
+
+
+class SlowStore(MemoryReconciliationStore):
+    """A store over a network."""
+
+    async def remember(self, memory: Memory, *entries: AuditEntry, fence: int) -> None:
+        await asyncio.sleep(0)
+        await super().remember(memory, *entries, fence=fence)
+        await asyncio.sleep(0)
+
+    async def finish(self, operation: Operation, memory: Memory, *entries: AuditEntry) -> None:
+        await asyncio.sleep(0)
+        await super().finish(operation, memory, *entries)
+        await asyncio.sleep(0)
+
+
+async def test_what_a_pass_and_a_person_remember_at_once_is_all_remembered(held: Held) -> None:
+    held.store = SlowStore()
+    journal = Journal(held.store, Fleet(), lambda _: 1, audit=True)
+    await held.store.take_over({SHARD: 1})
+    await journal.save(OPERATION)
+    entry = record.noted(NAME, OPERATION.started_at, action="over", outcome="succeeded")
+    await asyncio.gather(
+        journal.remember(NAME, lambda known: replace(known, held_audited="approval")),
+        journal.finish(OPERATION, lambda known: (replace(known, failures=1), entry)),
+        journal.remember(NAME, lambda known: replace(known, repairs=7)),
+    )
+    known = journal.memory(NAME)
+    assert (known.held_audited, known.failures, known.repairs) == ("approval", 1, 7)
+    assert (await held.store.memories())[NAME] == known
 
 
 async def test_no_pass_begins_over_what_is_not_held() -> None:

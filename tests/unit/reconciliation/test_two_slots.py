@@ -17,8 +17,8 @@ from draas.model.audit import AuditEntry
 from draas.model.configuration import digest
 from draas.model.reconciliation import Operation, Phase, Trigger, Wish
 from draas.model.slots import Loss
+from draas.reconciliation.by_hand import NotNowError
 from draas.reconciliation.outside import Outside
-from draas.reconciliation.reconcile import NotNowError
 from draas.reconciliation.request import Request
 from draas.testing import virtual_time
 from draas.testing.simulated_traffic import Manners
@@ -460,7 +460,7 @@ async def test_traffic_goes_back_though_the_router_failed_when_the_new_slot_was_
 
 
 async def hand(world: World, daemon: Any, wish: Wish) -> None:
-    await daemon.reconciler.take_in_hand("a", wish, "ann", "because")
+    await daemon.by_hand.take_in_hand("a", wish, "ann", "because")
     daemon.workers.ask("a", Request(Trigger.MANUAL, "ann"))
 
 

@@ -12,6 +12,7 @@ from draas.decide.approval import APPROVAL
 from draas.decide.strategies import AUTO, STRATEGIES
 from draas.model.clock import timestamp
 from draas.model.reconciliation import Approval, Plan, Trigger
+from draas.reconciliation.by_hand import NotNowError
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.instances import connected, unknown
 from draas.reconciliation.management.parameters import Actor, one_of
@@ -83,7 +84,10 @@ async def _judge(
         strategy=given.get("strategy", ""),
         allow_state_loss=allow_state_loss,
     )
-    await reconciler.judge(instance_id, approval)
+    try:
+        await daemon.by_hand.judge(instance_id, approval)
+    except NotNowError as error:
+        raise ProblemError("nothing-to-approve", f"instance {instance_id!r}: {error}") from error
     if daemon.workers is not None:
         daemon.workers.ask(instance_id, Request(Trigger.CHANGE, actor))
     return {

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Body
 
 from draas.contract.problems import ProblemError
 from draas.model.reconciliation import Trigger, Wish
+from draas.reconciliation.by_hand import NotNowError
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management import views
 from draas.reconciliation.management.instances import connected, unknown
 from draas.reconciliation.management.parameters import Actor, one_of
 from draas.reconciliation.management.replicas import Replicas, router
-from draas.reconciliation.reconcile import NotNowError
 from draas.reconciliation.request import Request
 
 LONGEST_REASON = 1000
@@ -52,12 +52,12 @@ def hand_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
 async def _ask(
     daemon: Daemon, instance_id: str, wish: Wish, body: dict[str, Any] | None, actor: str
 ) -> dict[str, Any]:
-    reconciler = connected(daemon)
+    connected(daemon)
     if instance_id not in daemon.fleet.states:
         raise unknown(instance_id)
     reason = _reason(body or {})
     try:
-        operation = await reconciler.take_in_hand(instance_id, wish, actor, reason)
+        operation = await daemon.by_hand.take_in_hand(instance_id, wish, actor, reason)
     except NotNowError as error:
         raise ProblemError("nothing-under-way", f"instance {instance_id!r}: {error}") from error
     if daemon.workers is not None:

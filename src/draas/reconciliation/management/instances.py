@@ -67,10 +67,10 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     @routes.post("/instances/{instance_id}/release")
     async def release(instance_id: str, actor: Actor = "api") -> dict[str, Any]:
         """Lift the quarantine of an instance's configurations and look at it again."""
-        reconciler = connected(daemon)
+        connected(daemon)
         if instance_id not in daemon.fleet.states:
             raise unknown(instance_id)
-        lifted = await reconciler.release(instance_id, actor)
+        lifted = await daemon.by_hand.release(instance_id, actor)
         if lifted and daemon.workers is not None:
             daemon.workers.ask(instance_id, Request(Trigger.MANUAL, actor))
         return {"instanceId": instance_id, "released": lifted}

@@ -33,9 +33,10 @@ def rollouts_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
         forwarded: Annotated[str | None, Header(alias=FORWARDED)] = None,
     ) -> dict[str, Any]:
         """Lift the quarantine of a configuration for the whole fleet: it is tried again."""
-        reconciler, lifted = connected(daemon), []
+        connected(daemon)
+        lifted: list[str] = []
         for instance_id in daemon.rollouts.failed(digest):
-            if await reconciler.release(instance_id, actor):
+            if await daemon.by_hand.release(instance_id, actor):
                 lifted.append(instance_id)
         if forwarded is None:
             path = f"{ROLLOUTS}/{digest}/release"
