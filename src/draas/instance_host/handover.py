@@ -151,10 +151,10 @@ class Handover:
 
     # the lead goes from one to the other
 
-    async def seal(self, successor: str | None) -> int:
+    async def seal(self, successor: str | None, *, ending: bool = False) -> int:
         """Take no more changes; the last number, once all of them are processed and delivered.
 
-        Without a `successor` pushes wait for nobody: the host is about to be restarted. Then only
+        Without a `successor` pushes wait until this host leads on. Where it is `ending` only
         queries whose results somebody takes are waited for, and what takes too long is left: the
         log tells that results are lost, and the elements are kept.
 
@@ -164,7 +164,7 @@ class Handover:
             if self.role == FOLLOWER:
                 raise wrong_role("this host follows: seal its leader")
             if self.role == LEADER:
-                await (self._seal() if successor is None else self._seal_for(successor))
+                await (self._seal_at_the_end() if ending else self._seal(successor))
                 self.log.open()
             self.peer = successor
             await self._succession.stop()
@@ -172,7 +172,7 @@ class Handover:
                 self._succession.watch(successor)
             return self.log.sequence
 
-    async def _seal_for(self, successor: str) -> None:
+    async def _seal(self, successor: str | None) -> None:
         await self._settling.deliver()  # before pushes have to wait
         self._become(SEALED, successor)
         async with self._or_lead_on():
@@ -180,7 +180,7 @@ class Handover:
             await self._settling.delivered()
             await self._reactions.hold()
 
-    async def _seal(self) -> None:
+    async def _seal_at_the_end(self) -> None:
         self._become(SEALED, None)
         async with self._or_lead_on():
             await self._sources.rest()

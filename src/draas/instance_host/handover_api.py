@@ -99,10 +99,11 @@ class HandoverApi:
     async def _seal(self, request: Request) -> Response:
         document = document_of(request)
         if not isinstance(document, dict):
-            raise invalid("the body must be an object with `successor`, or an empty one")
+            raise invalid("the body must be an object: `successor`, `ending`, or empty")
+        ending = document.get("ending", False) is True
         known = document.get("successor") is not None
         successor = _url(document, "successor") if known else None
-        return _success({"sequence": await self._handover.seal(successor)})
+        return _success({"sequence": await self._handover.seal(successor, ending=ending)})
 
     async def _unseal(self, request: Request) -> Response:
         await self._handover.unseal()

@@ -22,7 +22,7 @@ from tests.support.eventually import eventually
 
 async def _restarted(hosts: Hosts, host: Host, document: dict[str, Any], directory: Path) -> Host:
     """Another host that begins with what this one had, as a restart does."""
-    await host.do("POST", "/handover/seal", {})
+    await host.do("POST", "/handover/seal", {"ending": True})
     _, text = await host.call("GET", "/handover/elements")
     file = directory / "elements.ndjson"
     file.write_text(text)

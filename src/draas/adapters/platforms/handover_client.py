@@ -78,7 +78,7 @@ class HandoverClient:
         Raises:
             HandoverError: it cannot tell; no file is left.
         """
-        await self._ask(running, "POST", "handover/seal", {})
+        await self._ask(running, "POST", "handover/seal", {"ending": True})
         fresh = path.with_suffix(".new")
         try:
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
