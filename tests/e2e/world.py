@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,16 +16,10 @@ import aiohttp
 import psutil
 
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 DRAAS = (sys.executable, "-m", "draas.entrypoints.draas")
 LISTENING = re.compile(r"Now listening on: (http://\S+)")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def configuration(**changes: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +15,9 @@ from draas.adapters.platforms.handover_client import HandoverClient
 from draas.adapters.platforms.process import ProcessPlatform
 from draas.control_plane.ports import Launch, Running
 from draas.testing.simulated_platform import SimulatedPlatform
+from tests.support.ports import free_port
 
 TINY_SERVER = (sys.executable, str(Path(__file__).with_name("tiny_server.py")))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class ProcessWorld:

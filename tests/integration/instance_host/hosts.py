@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,16 +16,10 @@ from typing import Any
 import aiohttp
 
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 Document = dict[str, Any]
 START_SECONDS = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def source(source_id: str = "orders", **keys: Any) -> Document:
