@@ -14,8 +14,9 @@ import aiohttp
 from draas.model.reconciliation import Phase
 from tests.e2e.matrix import AGREED, HELD_IN, NEWER, TWO_SLOTS, Cell, Change, Waiting
 from tests.e2e.visitors import Visitors, guest_book, visited, webhook
-from tests.e2e.world import World, free_port
+from tests.e2e.world import World
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 STEADY = 40
 """Requests after which it is believed that none fails any more."""

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from tests.e2e.world import free_port
+from tests.support.ports import free_port
 
 TOTALS = {
     "id": "totals",

@@ -13,8 +13,8 @@ import pytest
 
 from draas.cli.exit_codes import Code
 from tests.e2e.fleets import daemon_alone, draas, processes_of, servers_of, up
-from tests.integration.instance_host.hosts import free_port
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 FIRST = "MATCH (c:Counter) RETURN c.value AS value"
 SECOND = "MATCH (c:Counter) WHERE c.value > 1 RETURN c.value AS value"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import World, free_port, world
+from tests.e2e.world import World, world
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 QUERIES = 50

@@ -19,8 +19,9 @@ import pytest
 from draas.reconciliation.shards import TTL_SECONDS
 from tests.e2e.changes import changing
 from tests.e2e.matrix import PHASES, STORES, Cell, cells, on
-from tests.e2e.world import Program, World, free_port, world
+from tests.e2e.world import Program, World, world
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 IN_A_RESTART = [

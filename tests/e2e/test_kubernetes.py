@@ -6,9 +6,10 @@ import signal
 from pathlib import Path
 
 from draas.decide.assign import SHARDS
-from tests.e2e.world import DRAAS, Program, World, free_port, world
+from tests.e2e.world import DRAAS, Program, World, world
 from tests.support.eventually import eventually
 from tests.support.fake_kubernetes import FakeKubernetes, kubeconfig
+from tests.support.ports import free_port
 
 
 async def test_two_daemons_share_a_fleet_by_leases_of_kubernetes(

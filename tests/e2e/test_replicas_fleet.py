@@ -21,8 +21,9 @@ import psutil
 import pytest
 
 from draas.decide.assign import SHARDS
-from tests.e2e.world import Program, World, free_port
+from tests.e2e.world import Program, World
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 OUTAGE_SECONDS = 15.0
 DONE_WITHIN = 30.0

@@ -12,8 +12,9 @@ import pytest
 
 from tests.e2e.load import Load, shop, webhook
 from tests.e2e.test_slots import push, slots
-from tests.e2e.world import World, free_port, world
+from tests.e2e.world import World, world
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 ASKS = (

@@ -21,8 +21,9 @@ from draas.decide.assign import SHARDS, shard_of
 from draas.model.reconciliation import Phase
 from tests.e2e.changes import changing
 from tests.e2e.matrix import BY_ITSELF, TWO_SLOTS, Cell, cells
-from tests.e2e.world import Program, World, free_port, world
+from tests.e2e.world import Program, World, world
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(180)
 TAKEN_OVER_WITHIN = 10.0

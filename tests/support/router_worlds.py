@@ -12,7 +12,7 @@ import psutil
 
 from draas.control_plane.router import TrafficRouter
 from tests.support.http_backends import Backend
-from tests.support.platform_worlds import free_port
+from tests.support.ports import free_port
 
 
 class RouterWorld:

@@ -11,7 +11,7 @@ import pytest
 from draas.client.http import HttpClient
 from draas.client.port import UnreachableError
 from draas.contract import routes
-from tests.e2e.world import free_port
+from tests.support.ports import free_port
 
 KEY = {routes.IDEMPOTENCY_KEY: "k"}
 Talk = Callable[[asyncio.StreamWriter], Awaitable[None]]

@@ -18,12 +18,12 @@ from tests.integration.instance_host.hosts import (
     Document,
     Host,
     configuration,
-    free_port,
     query,
     running,
     source,
 )
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 
 @dataclass

@@ -21,7 +21,6 @@ from tests.integration.instance_host.handover import (
 from tests.integration.instance_host.hosts import (
     COUNT,
     configuration,
-    free_port,
     order,
     query,
     source,
@@ -29,6 +28,7 @@ from tests.integration.instance_host.hosts import (
     start_fails,
 )
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 
 class Wire:

@@ -17,13 +17,13 @@ from tests.integration.instance_host.hosts import (
     Host,
     configuration,
     deletion,
-    free_port,
     order,
     query,
     running,
     source,
 )
 from tests.support.eventually import eventually
+from tests.support.ports import free_port
 
 MOCKS = [
     pytest.param(

@@ -16,7 +16,6 @@ from tests.integration.instance_host.hosts import (
     ALL,
     Host,
     configuration,
-    free_port,
     order,
     query,
     running,
@@ -24,6 +23,7 @@ from tests.integration.instance_host.hosts import (
     spawn,
     start_fails,
 )
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from tests.integration.instance_host.hosts import (
     Document,
     Host,
     Listener,
-    free_port,
     listening,
     order,
     running,
 )
+from tests.support.ports import free_port
 
 
 def _live(port: int) -> Document:

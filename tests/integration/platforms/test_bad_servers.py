@@ -21,7 +21,8 @@ from draas.control_plane.ports import Exit, LaunchError, Running
 from draas.model.status import Health
 from tests.contract_suites.platforms import DOCUMENT, launch
 from tests.support.eventually import eventually
-from tests.support.platform_worlds import TINY_SERVER, ProcessWorld, free_port
+from tests.support.platform_worlds import TINY_SERVER, ProcessWorld
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from draas.adapters.clock import SystemClock
 from draas.adapters.platforms.drasi_client import DrasiClient
 from draas.control_plane.ports import ComponentStatus, Observation, Running
 from draas.model.status import Health
-from tests.support.platform_worlds import free_port
+from tests.support.ports import free_port
 
 SNAPSHOT = "/api/v1/instances/al%2Fpha/snapshot"
 ID = "al/pha"

@@ -11,7 +11,7 @@ from draas.adapters.platforms import handover_client
 from draas.adapters.platforms.handover_client import HandoverClient
 from draas.control_plane.handover import HandoverError
 from draas.control_plane.ports import Running
-from tests.e2e.world import free_port
+from tests.support.ports import free_port
 
 
 async def rows_of(rows: list[Any]) -> list[Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import Program, free_port
+from tests.e2e.world import Program
+from tests.support.ports import free_port
 
 ELSEWHERE = "--ControlPlaneUrl=http://127.0.0.1:1"
 COMMANDS = {"daemon": (ELSEWHERE,), "control-plane": ()}
