@@ -6,7 +6,14 @@ import asyncio
 
 from draas.contract.problems import ProblemError
 from draas.control_plane.monitor import components_digest
-from draas.control_plane.ports import Editor, Observation, Observer, Running, StepError
+from draas.control_plane.ports import (
+    Editor,
+    Observation,
+    Observer,
+    Running,
+    StepError,
+    UnansweredStepError,
+)
 from draas.decide.hot_apply import hot_steps
 from draas.model.canonical import Configuration
 from draas.model.configuration import ConfigurationError, from_snapshot
@@ -26,14 +33,22 @@ class InPlace:
         self._restarts_queries = restarts_queries
 
     async def make(
-        self, running: Running, applied: Configuration, target: Configuration, digest: str
+        self,
+        running: Running,
+        applied: Configuration,
+        target: Configuration,
+        digest: str,
+        *,
+        may_load: bool = False,
     ) -> int:
         """See that the server has the components of `target`; how many steps that took.
 
-        `applied` tells of what no server reports, `digest` is of the components of `target`.
+        `applied` tells of what no server reports, `digest` is of the components of `target`. What
+        `may_load` need not run yet when this returns.
 
         Raises:
-            ProblemError: hot-apply-failed or instance-unobservable; what it runs is not known then.
+            ProblemError: hot-apply-failed; or instance-unobservable, where it cannot be read or is
+                still at a step that `may_load`. What it runs is not known then.
         """
         seen = await self._observer.observe(running)
         steps = hot_steps(
@@ -51,17 +66,19 @@ class InPlace:
             try:
                 await self._editor.carry_out(running, step)
             except StepError as error:
+                loads = may_load and isinstance(error, UnansweredStepError)
                 raise ProblemError(
-                    "hot-apply-failed", f"instance {running.instance_id!r}: {error}"
+                    "instance-unobservable" if loads else "hot-apply-failed",
+                    f"instance {running.instance_id!r}: {error}",
                 ) from None
-        await self._verify(running, digest)
+        await self._verify(running, digest, may_load)
         return len(steps)
 
-    async def _verify(self, running: Running, wanted: str) -> None:
+    async def _verify(self, running: Running, wanted: str, may_load: bool) -> None:
         for _ in range(int(SETTLING_SECONDS / 0.1)):
             seen = await self._observer.observe(running)
             digest, unreadable = components_digest(seen)
-            if digest == wanted and seen.health is Health.HEALTHY:
+            if digest == wanted and (may_load or seen.health is Health.HEALTHY):
                 return
             await asyncio.sleep(0.1)
         wrong = unreadable or seen.reason or "it reports something else than what was applied"

@@ -35,12 +35,12 @@ class Mirroring:
         self._traffic = traffic
 
     async def fill(self, record: Record, candidate: Slot) -> None:
-        """Give a candidate its queries, once copies of all pushes reach it.
+        """Give a candidate its queries, once copies of all pushes reach it; loading may take long.
 
         Raises:
             ProblemError: hot-apply-failed or instance-unobservable.
         """
-        await self._bring(record, candidate, held=True)
+        await self._bring(record, candidate, held=True, may_load=True)
 
     async def digests(self, record: Record, serving: str) -> dict[str, str]:
         """What each slot reports, by name, once that one serves and the other is held."""
@@ -87,13 +87,16 @@ class Mirroring:
         if record.spare is not None and running_in(record, record.spare.name) is not None:
             await self._bring(record, record.spare, held=True)
 
-    async def _bring(self, record: Record, slot: Slot, *, held: bool) -> None:
+    async def _bring(
+        self, record: Record, slot: Slot, *, held: bool, may_load: bool = False
+    ) -> None:
         running = running_in(record, slot.name)
         if running is None:
             raise ProblemError("hot-apply-failed", f"slot {slot.name!r} does not run")
         whole = await self._configuration(record, slot)
         target = held_back(whole) if held else whole
-        await self._in_place.make(running, whole, target, observable_digest(target))
+        digest = observable_digest(target)
+        await self._in_place.make(running, whole, target, digest, may_load=may_load)
 
     async def _configuration(self, record: Record, slot: Slot) -> Configuration:
         assert slot.generation is not None, "such a slot runs what is stored"

@@ -184,6 +184,10 @@ class StepError(Exception):
     """A change of a running server that was refused, or whose answer did not come."""
 
 
+class UnansweredStepError(StepError):
+    """The answer did not come: whether the change was made, or is being made, is not known."""
+
+
 class Editor(Protocol):
     """Changes running servers in place."""
 
@@ -191,6 +195,6 @@ class Editor(Protocol):
         """Make one change of one component.
 
         Raises:
-            StepError: it was refused or got no answer; whether it was made is not known then.
+            StepError: it was refused (UnansweredStepError: it got no answer).
         """
         ...

@@ -12,7 +12,7 @@ from yarl import URL
 from draas.adapters.machine.ports import reachable
 from draas.adapters.machine.redaction import Redaction
 from draas.adapters.platforms.server_report import Report, Unobservable, read_report
-from draas.control_plane.ports import Observation, Running, StepError
+from draas.control_plane.ports import Observation, Running, StepError, UnansweredStepError
 from draas.decide.hot_apply import Step
 from draas.model.clock import Clock
 from draas.model.status import Health
@@ -68,7 +68,7 @@ class DrasiClient:
         """Make one change.
 
         Raises:
-            StepError: it was refused or got no answer; whether it was made is not known then.
+            StepError: it was refused (UnansweredStepError: it got no answer).
         """
         method, path = _call(step)
         try:
@@ -76,7 +76,7 @@ class DrasiClient:
                 running, self._path(running, path), method, step.document
             )
         except Unobservable as unreachable:
-            raise StepError(
+            raise UnansweredStepError(
                 f"{step.action} of {step.part}/{step.id}: {unreachable.reason}"
             ) from None
         if status != 200:

@@ -1,0 +1,49 @@
+"""What it means that a change of a running server fails."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from draas.contract.problems import ProblemError
+from draas.control_plane.in_place import InPlace
+from draas.control_plane.ports import Observation, Running, StepError, UnansweredStepError
+from draas.decide.hot_apply import Step
+from draas.model.configuration import observable_digest
+from draas.model.status import Health
+from draas.testing.configurations import configuration
+
+RUNNING = Running("a", "second", 1, 1.0, "127.0.0.1", 20000)
+TARGET = configuration(9001)
+EMPTY = {"instance_id": "a", "sources": [], "queries": [], "reactions": []}
+
+
+class Failing:
+    """A server without components, each change of which fails in one way."""
+
+    def __init__(self, error: StepError) -> None:
+        self._error = error
+
+    async def observe(self, running: Running) -> Observation:
+        return Observation(datetime.now(UTC), Health.HEALTHY, None, EMPTY, ())
+
+    async def carry_out(self, running: Running, step: Step) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "may_load", "kind"),
+    [
+        pytest.param(StepError("no such plugin"), True, "hot-apply-failed", id="refused"),
+        pytest.param(UnansweredStepError("5 s"), True, "instance-unobservable", id="it loads"),
+        pytest.param(UnansweredStepError("5 s"), False, "hot-apply-failed", id="it hangs"),
+    ],
+)
+async def test_what_still_loads_is_not_blamed(error: StepError, may_load: bool, kind: str) -> None:
+    server = Failing(error)
+    in_place = InPlace(server, server, restarts_queries=True)
+    digest = observable_digest(TARGET)
+    with pytest.raises(ProblemError) as raised:
+        await in_place.make(RUNNING, TARGET, TARGET, digest, may_load=may_load)
+    assert raised.value.kind == kind
