@@ -181,21 +181,52 @@ async def test_what_would_begin_empty_is_named_and_needs_consent(tmp_path: Path)
         await eventually(is_told)
 
 
-async def test_a_copy_that_fails_takes_the_candidate_back(tmp_path: Path) -> None:
-    settings = ("--Reconciliation:DefaultStrategy=BlueGreen", "--BlueGreen:SoakTime=00:00:30")
+async def test_a_candidate_that_missed_a_push_is_made_anew(tmp_path: Path) -> None:
+    settings = (
+        "--Reconciliation:DefaultStrategy=RollingUpdate",
+        "--Health:MinimumHealthyTime=00:00:03",
+    )
     async with another_shop(tmp_path, *settings) as (shoppers, told):
         made = shoppers.made
-        before = await made.process_of("shop")
         await shoppers.push("first")
-        await made.daemon.end()
         await made.patch("shop", {"op": "replace", "path": "/logLevel", "value": "warn"})
-        desired = await made.configuration("shop")
-        opened = await made.ask("POST", f"{BASE}/slots", {"configuration": desired}, 201)
-        assert (opened["handover"]["role"], opened["handover"]["error"]) == ("mirrored", None)
-        inside = f"http://127.0.0.1:{opened['port']}/api/v1"
+
+        async def filled() -> dict[str, Any] | None:
+            found = (await slots(made)).get("second")
+            return found if found and found["health"] == "Healthy" else None
+
+        candidate = await eventually(filled, within=20)
+        assert candidate is not None
+        assert (candidate["handover"]["role"], candidate["handover"]["error"]) == ("mirrored", None)
+        inside = f"http://127.0.0.1:{candidate['port']}/api/v1"
         snapshot = await made._request("GET", f"{inside}/instances/shop/snapshot", None, 200)
         assert [each["id"] for each in snapshot["reactions"]] == ["live"], "others are held"
-        assert {each["id"] for each in snapshot["queries"]} == {"totals", "each"}
+        await made._request("POST", f"{inside}/sources/orders/stop", None, 200)
+        await shoppers.push("missed")
+
+        async def anew() -> bool:
+            found = (await slots(made)).get("second")
+            return bool(found and found["processId"] not in (None, candidate["processId"]))
+
+        await eventually(anew, within=20)
+
+        async def over() -> bool:
+            return (await made.outcomes("shop"))[-1:] == ["succeeded"]
+
+        await eventually(over, within=30, every=0.1)
+        assert {row["id"] for row in await shoppers.rows("each")} == {"first", "missed"}
+        assert {order for order, _ in told.rows} == {"first", "missed"}
+
+
+async def test_a_candidate_that_missed_a_push_never_serves(tmp_path: Path) -> None:
+    async with another_shop(tmp_path) as (shoppers, _):
+        made = shoppers.made
+        before = await made.process_of("shop")
+        await made.daemon.end()
+        candidate = {**(await made.configuration("shop")), "logLevel": "warn"}
+        await made.ask("PUT", "/api/configuration/instances/shop", candidate, 202)
+        opened = await made.ask("POST", f"{BASE}/slots", {"configuration": candidate}, 201)
+        inside = f"http://127.0.0.1:{opened['port']}/api/v1"
         await made._request("POST", f"{inside}/sources/orders/stop", None, 200)
         await shoppers.push("missed")
 
@@ -206,9 +237,8 @@ async def test_a_copy_that_fails_takes_the_candidate_back(tmp_path: Path) -> Non
         await eventually(told_of, within=10)
         refused = await made.ask("POST", f"{BASE}/slots/second/switch", None, 500)
         assert "must be made anew" in refused["detail"]
-        assert await made.process_of("shop") == before
         await made.ask("DELETE", f"{BASE}/slots/second", None, 204)
-        assert {order for order, _ in told.rows} == {"first", "missed"}
+        assert await made.process_of("shop") == before
 
 
 @pytest.mark.parametrize(

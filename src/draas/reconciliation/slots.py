@@ -94,7 +94,8 @@ class SlotExecutor:
             return Result(error=str(faults[0]), error_class=ErrorClass.PERMANENT)
         found = await self._control_plane.slots(instance_id)
         spare = found.spare
-        if spare is not None and (spare.role, spare.digest) != (CANDIDATE, target.digest):
+        is_other = spare and (spare.role, spare.digest) != (CANDIDATE, target.digest)
+        if spare and (is_other or _missed(spare)):
             await self._remove(operation, spare.name, 0.0)
         emit(messages.OPENING_SLOT, instance_id=instance_id, digest=target.digest)
         opened = await self._control_plane.open_slot(
@@ -139,6 +140,8 @@ class SlotExecutor:
     async def _judged(self, operation: Operation, slot: Slot) -> Result:
         if slot.digest != operation.target_digest:
             return _lost(f"slot {slot.name!r} runs another configuration")
+        if missed := _missed(slot):
+            return _lost(f"{missed}: it must be made anew")
         found = await self._checks.of_candidate(operation.instance_id, slot)
         result = Result(checks=found, health=slot.health, running=True)
         if wrong := health.failed(found):
@@ -150,8 +153,6 @@ class SlotExecutor:
         elif slot.observed_components_digest != slot.components_digest:
             why = "the slot does not run what it was started with"
             result = Result(error=why, error_class=ErrorClass.ALTERED, running=True)
-        elif slot.handover is not None and slot.handover.error and slot.handover.role == MIRRORED:
-            result = _lost(f"{slot.handover.error}: it must be made anew")
         elif slot.handover is not None and slot.handover.error:
             result = not_yet(f"it does not follow: {slot.handover.error}")
         return replace(result, checks=found)
@@ -241,6 +242,12 @@ def _down(state: InstanceState) -> Result | None:
         return None
     error = f"it does not run: {state.reason or state.status}"
     return Result(error=error, error_class=ErrorClass.DOWN)
+
+
+def _missed(slot: Slot) -> str:
+    """What a slot lacks for good, as it gets copies of pushes and some failed; empty if nothing."""
+    followed = slot.handover
+    return followed.error or "" if followed and followed.role == MIRRORED else ""
 
 
 def _lost(error: str) -> Result:
