@@ -82,7 +82,7 @@ class TwoSlots(Change):
         litter = [*self._made.directory.rglob("*.ndjson"), *self._made.directory.rglob("*.new")]
         assert litter == []
         await self._is_steady()
-        await eventually(self._is_exact, within=10)
+        await eventually(self._is_exact, within=30)
 
     def _routed(self) -> set[str]:
         """The slots that the router knows."""
@@ -100,7 +100,7 @@ class TwoSlots(Change):
         async def enough() -> bool:
             return self.visitors.done >= done + STEADY
 
-        await eventually(enough, within=10)
+        await eventually(enough, within=30)
         assert self.visitors.failed[failed:] == []
 
     async def _is_exact(self) -> bool:

@@ -75,7 +75,7 @@ async def test_one_of_fifty_queries_changes_and_no_other_loses_an_event(tmp_path
         await eventually(lambda: _at_least(pusher, 50))
         text = query(7, "o.price < 100")["query"]
         await made.patch("a", {"op": "replace", "path": "/queries/7/query", "value": text})
-        await eventually(lambda: made.settled("a"), within=10)
+        await eventually(lambda: made.settled("a"), within=30)
         so_far = pusher.pushed
         await eventually(lambda: _at_least(pusher, so_far + 50))
         pusher.end()
@@ -95,7 +95,7 @@ async def test_a_changed_port_is_restarted_and_the_audit_says_why(tmp_path: Path
         await made.create("a")
         port = free_port()
         await made.patch("a", {"op": "replace", "path": "/port", "value": port})
-        await eventually(lambda: made.settled("a", port), within=10)
+        await eventually(lambda: made.settled("a", port), within=30)
 
         async def told() -> str:
             return str((await made.audit("a"))[-1]["action"])

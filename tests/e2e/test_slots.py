@@ -43,7 +43,7 @@ async def test_a_restart_keeps_what_was_pushed(tmp_path: Path) -> None:
         async def summed() -> bool:
             return await totals(made, port) == [{"orders": 6, "revenue": 57}]
 
-        await eventually(summed, within=5)
+        await eventually(summed, within=20)
         assert not list((tmp_path / "cp").rglob("*.ndjson"))
 
 
@@ -65,7 +65,7 @@ async def test_a_second_slot_is_opened_switched_to_and_back_under_load(tmp_path:
             async def busy() -> bool:
                 return load.reads > 20
 
-            await eventually(busy, within=10)
+            await eventually(busy, within=30)
             desired = await made.configuration("shop")
             candidate = {**desired, "logLevel": "debug"}
             plan = await made.ask("POST", f"{base}/slots/plan", {"configuration": candidate}, 200)
@@ -82,7 +82,7 @@ async def test_a_second_slot_is_opened_switched_to_and_back_under_load(tmp_path:
                     after = (await made.ask("GET", f"{base}/traffic", None, 200))["slots"]["second"]
                     return bool(after["requests"] > before["requests"] + 10)
 
-                await eventually(its_share, within=10)
+                await eventually(its_share, within=30)
             parity = await made.ask("GET", f"{base}/parity", None, 200)
             assert {each["id"]: each["same"] for each in parity["queries"]} == {
                 "each": True,
@@ -108,13 +108,13 @@ async def test_a_second_slot_is_opened_switched_to_and_back_under_load(tmp_path:
                 {"orders": orders, "revenue": sum(load.orders.values()) + len(before)}
             ]
 
-        await eventually(all_there, within=10)
+        await eventually(all_there, within=30)
         expected = [*before, *load.changes]
 
         async def all_told() -> bool:
             return told.rows.total() >= len(expected)
 
-        await eventually(all_told, within=10)
+        await eventually(all_told, within=30)
         assert told.rows == dict.fromkeys(expected, 1)
 
 

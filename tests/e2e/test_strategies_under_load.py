@@ -99,13 +99,13 @@ async def exact(made: World, port: int, load: Load, told: Told) -> None:
         rows = (await made._request("GET", url, None, 200))["data"]
         return bool(rows == [{"orders": len(orders), "revenue": sum(orders.values())}])
 
-    await eventually(summed, within=10)
+    await eventually(summed, within=30)
     expected = Counter([*BEFORE.items(), *load.changes])
 
     async def all_told() -> bool:
         return told.rows.total() >= expected.total()
 
-    await eventually(all_told, within=10)
+    await eventually(all_told, within=30)
     assert told.rows == expected
 
 

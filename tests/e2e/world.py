@@ -295,7 +295,7 @@ class World:
                     process.kill()
             return not left
 
-        await eventually(nothing_left, within=10)
+        await eventually(nothing_left, within=30)
 
 
 @asynccontextmanager
@@ -317,7 +317,7 @@ async def world(
             await made.control_plane.start()
             if daemon:
                 await made.daemon.start()
-                await eventually(made.ready, within=10)
+                await eventually(made.ready, within=30)
             yield made
         finally:
             await made.end()

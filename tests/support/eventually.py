@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def eventually(
-    probe: Callable[[], Awaitable[T]], *, within: float = 10.0, every: float = 0.05
+    probe: Callable[[], Awaitable[T]], *, within: float = 20.0, every: float = 0.05
 ) -> T:
     """The first truthy answer of `probe`; after `within` seconds its last answer fails the test."""
     deadline = time.monotonic() + within

@@ -69,7 +69,7 @@ async def test_a_server_that_never_gets_healthy_is_ended(
     async def is_gone() -> bool:
         return processes_of(tmp_path) == []
 
-    await eventually(is_gone, within=5)
+    await eventually(is_gone, within=20)
     await child_is_gone(tmp_path)
 
 
