@@ -39,16 +39,16 @@ class InPlace:
         target: Configuration,
         digest: str,
         *,
-        may_load: bool = False,
+        only_reported: bool = False,
     ) -> int:
         """See that the server has the components of `target`; how many steps that took.
 
-        `applied` tells of what no server reports, `digest` is of the components of `target`. What
-        `may_load` need not run yet when this returns.
+        `applied` tells of what no server reports, `digest` is of the components of `target`. With
+        `only_reported` these need not run yet: they may load for long.
 
         Raises:
-            ProblemError: hot-apply-failed; or instance-unobservable, where it cannot be read or is
-                still at a step that `may_load`. What it runs is not known then.
+            ProblemError: hot-apply-failed; or instance-unobservable, where it cannot be read, or
+                with `only_reported` is still at a step. What it runs is not known then.
         """
         seen = await self._observer.observe(running)
         steps = hot_steps(
@@ -66,19 +66,19 @@ class InPlace:
             try:
                 await self._editor.carry_out(running, step)
             except StepError as error:
-                loads = may_load and isinstance(error, UnansweredStepError)
+                goes_on = only_reported and isinstance(error, UnansweredStepError)
                 raise ProblemError(
-                    "instance-unobservable" if loads else "hot-apply-failed",
+                    "instance-unobservable" if goes_on else "hot-apply-failed",
                     f"instance {running.instance_id!r}: {error}",
                 ) from None
-        await self._verify(running, digest, may_load)
+        await self._verify(running, digest, only_reported)
         return len(steps)
 
-    async def _verify(self, running: Running, wanted: str, may_load: bool) -> None:
+    async def _verify(self, running: Running, wanted: str, only_reported: bool) -> None:
         for _ in range(int(SETTLING_SECONDS / 0.1)):
             seen = await self._observer.observe(running)
             digest, unreadable = components_digest(seen)
-            if digest == wanted and (may_load or seen.health is Health.HEALTHY):
+            if digest == wanted and (only_reported or seen.health is Health.HEALTHY):
                 return
             await asyncio.sleep(0.1)
         wrong = unreadable or seen.reason or "it reports something else than what was applied"

@@ -40,7 +40,7 @@ class Mirroring:
         Raises:
             ProblemError: hot-apply-failed or instance-unobservable.
         """
-        await self._bring(record, candidate, held=True, may_load=True)
+        await self._bring(record, candidate, held=True, only_reported=True)
 
     async def digests(self, record: Record, serving: str) -> dict[str, str]:
         """What each slot reports, by name, once that one serves and the other is held."""
@@ -65,7 +65,7 @@ class Mirroring:
         if candidate and (missed := await self._traffic.missed(record)):
             raise HandoverError(f"{missed} changes did not reach it; it must be made anew")
         try:
-            await self._bring(record, chosen, held=False)
+            await self._bring(record, chosen, held=False, only_reported=not candidate)
         except ProblemError as error:
             raise HandoverError(error.detail) from None
 
@@ -85,10 +85,10 @@ class Mirroring:
             ProblemError: hot-apply-failed or instance-unobservable.
         """
         if record.spare is not None and running_in(record, record.spare.name) is not None:
-            await self._bring(record, record.spare, held=True)
+            await self._bring(record, record.spare, held=True, only_reported=True)
 
     async def _bring(
-        self, record: Record, slot: Slot, *, held: bool, may_load: bool = False
+        self, record: Record, slot: Slot, *, held: bool, only_reported: bool = False
     ) -> None:
         running = running_in(record, slot.name)
         if running is None:
@@ -96,7 +96,7 @@ class Mirroring:
         whole = await self._configuration(record, slot)
         target = held_back(whole) if held else whole
         digest = observable_digest(target)
-        await self._in_place.make(running, whole, target, digest, may_load=may_load)
+        await self._in_place.make(running, whole, target, digest, only_reported=only_reported)
 
     async def _configuration(self, record: Record, slot: Slot) -> Configuration:
         assert slot.generation is not None, "such a slot runs what is stored"

@@ -33,17 +33,19 @@ class Failing:
 
 
 @pytest.mark.parametrize(
-    ("error", "may_load", "kind"),
+    ("error", "only_reported", "kind"),
     [
         pytest.param(StepError("no such plugin"), True, "hot-apply-failed", id="refused"),
         pytest.param(UnansweredStepError("5 s"), True, "instance-unobservable", id="it loads"),
         pytest.param(UnansweredStepError("5 s"), False, "hot-apply-failed", id="it hangs"),
     ],
 )
-async def test_what_still_loads_is_not_blamed(error: StepError, may_load: bool, kind: str) -> None:
+async def test_what_still_loads_is_not_blamed(
+    error: StepError, only_reported: bool, kind: str
+) -> None:
     server = Failing(error)
     in_place = InPlace(server, server, restarts_queries=True)
     digest = observable_digest(TARGET)
     with pytest.raises(ProblemError) as raised:
-        await in_place.make(RUNNING, TARGET, TARGET, digest, may_load=may_load)
+        await in_place.make(RUNNING, TARGET, TARGET, digest, only_reported=only_reported)
     assert raised.value.kind == kind
