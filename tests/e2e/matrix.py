@@ -14,6 +14,7 @@ import pytest
 
 from draas.model.reconciliation import Phase
 from tests.e2e.world import Program, World
+from tests.support.eventually import eventually
 
 
 class Waiting(StrEnum):
@@ -209,6 +210,7 @@ class Change:
         fences = [step["fence"] for step in steps if step["fence"] is not None]
         assert fences == sorted(fences), "nobody was obeyed after the one that took over"
         assert self.servers() == [await self._made.process_of(self.name)]
+        await eventually(self._made.ready)
         shown = await self._made.ask_daemon(f"/api/reconciliation/instances/{self.name}")
         assert shown["state"]["operation"] is None
         verdict = await self._made.ask_daemon("/api/reconciliation/audit/verify")
