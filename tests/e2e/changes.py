@@ -34,9 +34,10 @@ class OneSlot(Change):
             self.patch = {"op": "replace", "path": "/queries/0/query", "value": NEWER}
 
     async def check(self) -> None:
-        """As the others, and it answers at its port, each time."""
+        """As the others, and it answers at its port, each time once a router that died is back."""
         await super().check()
         port = self._first if self._back else self._port
+        await eventually(lambda: self._made.healthy(port))
         assert all([await self._made.healthy(port) for _ in range(STEADY)])
 
 

@@ -193,7 +193,8 @@ async def test_a_candidate_that_missed_a_push_is_made_anew(tmp_path: Path) -> No
 
         async def filled() -> dict[str, Any] | None:
             found = (await slots(made)).get("second")
-            return found if found and found["health"] == "Healthy" else None
+            complete = found and found["observedComponentsDigest"] == found["componentsDigest"]
+            return found if complete else None
 
         candidate = await eventually(filled, within=20)
         assert candidate is not None
