@@ -37,7 +37,7 @@ class ParityCheck:
     Where rows are equal at once nothing is disturbed. Where they are not, the leader takes no
     changes until the other one is through with its last, and they are compared; changes that come
     meanwhile wait. Of a slot that cannot follow, which no change can be told of, rows count that
-    are missing or beside in every one of several looks. Queries that begin empty are left out.
+    differ for as long as they are looked at. Queries that begin empty are left out.
     """
 
     def __init__(
@@ -87,17 +87,26 @@ class ParityCheck:
         return from_snapshot(seen.snapshot)
 
     async def _watched(self, serving: Running, spare: Running, query: str) -> QueryParity:
-        """The rows of the query that are different in every one of several looks."""
+        """Look again and again: the same once all that differed at first is there on both sides.
+
+        Rows that differ in every look are a difference. Else nobody knows: they changed before
+        they could be seen on the other side, as a count does that goes on.
+        """
         try:
-            lasting = difference(*await self._rows(serving, spare, query))
+            lasting = first = difference(*await self._rows(serving, spare, query))
+            awaited = first[0] | first[1]
             for _ in range(LOOKS):
-                if not any(lasting):
-                    break
+                if not awaited:
+                    return QueryParity(id=query, same=True)
                 await asyncio.sleep(LOOK_SECONDS)
-                now = difference(*await self._rows(serving, spare, query))
+                one, other = await self._rows(serving, spare, query)
+                now = difference(one, other)
                 lasting = (lasting[0] & now[0], lasting[1] & now[1])
+                awaited = awaited - (counted(one) & counted(other)) if any(now) else Rows()
         except HandoverError as error:
             return QueryParity(id=query, reason=str(error)[:300])
+        if not any(lasting) and awaited:
+            return QueryParity(id=query, reason="its rows change faster than they can be compared")
         return told(query, *lasting)
 
     async def _settled(
@@ -161,8 +170,13 @@ def difference(serving: list[Any], other: list[Any]) -> tuple[Rows, Rows]:
 
     Rows are compared as what they are, in any order, as often as they are there.
     """
-    one, two = (Counter(_canonical(row) for row in rows) for rows in (serving, other))
+    one, two = counted(serving), counted(other)
     return one - two, two - one
+
+
+def counted(rows: list[Any]) -> Rows:
+    """Each row as often as it is there."""
+    return Counter(_canonical(row) for row in rows)
 
 
 def told(query: str, missing: Rows, extra: Rows) -> QueryParity:
