@@ -50,7 +50,8 @@ class Candidates:
 
         Raises:
             LaunchError: it did not come up.
-            ProblemError: it did, and cannot be given its queries (hot-apply-failed).
+            ProblemError: it cannot be looked at now (instance-unobservable), or what it was to
+                follow is gone (instance-not-running).
         """
         instance_id = held.instance.id
         platform = self._platforms.available(held.instance.platform_type)
@@ -79,9 +80,7 @@ class Candidates:
         try:
             running = await self._placing.start(platform, launch, candidate)
         except LaunchError:
-            await self._holding.settled(
-                instance_id, mine, lambda r, now: slot_transitions.closed(r, candidate.name, now)
-            )
+            await self._forget(instance_id, candidate.name, mine)
             await self._require_served(record)
             raise
         after = await self._holding.settled(
@@ -109,10 +108,13 @@ class Candidates:
             alone = slot_transitions.closed(record, candidate.name, self._calls.cause(mine)).record
             await self._traffic.direct(alone or record)
             await platform.stop(instance_id, candidate.name)
-            await self._holding.settled(
-                instance_id, mine, lambda r, now: slot_transitions.closed(r, candidate.name, now)
-            )
+            await self._forget(instance_id, candidate.name, mine)
             raise LaunchError(error.detail) from None
+
+    async def _forget(self, instance_id: str, name: str, mine: OperationInFlight) -> None:
+        await self._holding.settled(
+            instance_id, mine, lambda r, now: slot_transitions.closed(r, name, now)
+        )
 
     async def _require_served(self, record: Record) -> None:
         """What cannot follow because nothing is there to be followed is not to blame."""

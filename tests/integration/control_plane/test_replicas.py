@@ -192,11 +192,15 @@ async def test_a_deletion_is_carried_out_where_it_runs(pair: Pair) -> None:
 
 
 async def test_each_looks_at_its_own_servers_only(pair: Pair) -> None:
+    await _running_at_b(pair)
+    pair.b.platform.crash("i")
+    await eventually(lambda: _is(pair.a, status="Error"))
+
+
+async def _running_at_b(pair: Pair) -> None:
     await pair.a.create(id="i")
     await order(pair.b, "start")
     await eventually(lambda: _is(pair.a, health="Healthy"))
-    pair.b.platform.crash("i")
-    await eventually(lambda: _is(pair.a, status="Error"))
 
 
 async def _is(world: World, **levels: str | None) -> bool:
@@ -213,9 +217,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("hasty")
 async def test_of_what_a_host_ran_that_is_gone_nobody_knows(pair: Pair) -> None:
-    await pair.a.create(id="i")
-    await order(pair.b, "start")
-    await eventually(lambda: _is(pair.a, health="Healthy"))
+    await _running_at_b(pair)
     fleet = pair.b.platform.fleet
     await pair.close("b")
     refused = await order(pair.a, "stop")
@@ -252,9 +254,7 @@ async def test_a_host_that_never_comes_back_can_be_given_up(pair: Pair) -> None:
 
 @pytest.mark.usefixtures("hasty")
 async def test_what_was_deleted_while_its_host_was_away_ends_when_that_is_back(pair: Pair) -> None:
-    await pair.a.create(id="i")
-    await order(pair.b, "start")
-    await eventually(lambda: _is(pair.a, health="Healthy"))
+    await _running_at_b(pair)
     fleet = pair.b.platform.fleet
     await pair.close("b")
     await eventually(lambda: _is(pair.a, status="Unknown"))

@@ -68,25 +68,6 @@ async def test_an_approved_plan_is_done_at_once_in_the_approvers_name() -> None:
 
 
 @simulated
-async def test_of_two_who_decide_at_once_only_one_has_decided() -> None:
-    world = await manual_world()
-    async with managed(world) as (client, _):
-        await world.control_plane.configure("a", NEW)
-        plan = await waiting(world, client)
-        world.control_plane.lag = 0.0
-        answers = await asyncio.gather(
-            *(judge(client, "approve", {"plan": plan}) for _ in range(2)),
-            judge(client, "reject", {"plan": plan}),
-        )
-        codes = sorted(each.status_code for each in answers)
-        assert codes[:1] == [200], codes
-        await asyncio.sleep(20)
-    verdicts = [each for each, _ in await story(world) if each in ("approved", "rejected")]
-    assert len(verdicts) == codes.count(200)
-    assert verdicts.count("approved") == 1
-
-
-@simulated
 async def test_what_changes_after_the_approval_waits_for_its_own() -> None:
     world = await manual_world()
     async with managed(world) as (client, _):
