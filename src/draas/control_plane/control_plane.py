@@ -109,28 +109,31 @@ class ControlPlane:
             started=self.monitor.soon,
         )
         self.slot_plans = SlotPlans(self.fleet, self.configurations, self.traffic, self._leadership)
+        self.slots = self._slots(calls, placing, in_place)
+        self.parity = ParityCheck(self.fleet, handover, self._leadership, observer)
+        self.first_answers = FirstAnswers(store, self._finisher)
+        self.adopted = False
+        self._loops: list[asyncio.Task[None]] = []
+
+    def _slots(self, calls: Calls, placing: Placing, in_place: InPlace) -> Slots:
         holding = Holding(self.fleet, calls, self._finisher)
         mirroring = Mirroring(self.configurations, in_place, self.traffic)
         candidates = Candidates(
-            calls, holding, platforms, placing, self.traffic, self._leadership, mirroring
+            calls, holding, self.platforms, placing, self.traffic, self._leadership, mirroring
         )
-        self.slots = Slots(
+        return Slots(
             self.fleet,
             calls,
             holding,
             self.slot_plans,
             self.configurations,
-            platforms,
+            self.platforms,
             candidates,
             self.traffic,
             self._leadership,
             mirroring,
             switched=self.monitor.soon,
         )
-        self.parity = ParityCheck(self.fleet, handover, self._leadership, observer)
-        self.first_answers = FirstAnswers(store, self._finisher)
-        self.adopted = False
-        self._loops: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Load the fleet, take over what runs, and begin to watch it.
