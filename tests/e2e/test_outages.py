@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.world import World, world
+from tests.support import babbling_server
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 
@@ -221,3 +223,40 @@ async def _patched(made: World, operations: list[dict[str, object]]) -> bool:
 
 async def _twice_succeeded(made: World) -> bool:
     return (await made.outcomes("a")).count("succeeded") == 2
+
+
+async def test_a_server_that_talks_nonsense_is_unknown_and_left_alone(tmp_path: Path) -> None:
+    program = tmp_path / "babbling"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P {babbling_server.__file__} "$@"\n')
+    program.chmod(0o755)
+    settings = (f"--Process:ExecutablePath={program}", "--Reconciliation:PollingInterval=00:00:01")
+    async with world(tmp_path, settings=settings) as made:
+        await made.create("test")
+        process = await made.process_of("test")
+        path = "/api/reconciliation/instances/test"
+
+        async def verdict(wanted: str) -> bool:
+            return bool((await made.ask_daemon(path))["state"]["drift"]["verdict"] == wanted)
+
+        await eventually(lambda: verdict("in-sync"), within=20)
+        [directory] = (tmp_path / "cp").glob("**/instances/test/main")
+        nonsense = directory / babbling_server.NONSENSE
+        nonsense.write_text('{"instance_id": "te')
+        await made.delete_components((await made.configuration("test"))["port"])
+        await eventually(lambda: verdict("unknown"), within=20)
+        assert (await made.ask_daemon(path))["state"]["drift"]["reason"]
+        cycles = await made.metric("reconciliation_cycles_total")
+
+        async def three_cycles_later() -> bool:
+            return await made.metric("reconciliation_cycles_total") >= cycles + 3
+
+        await eventually(three_cycles_later, within=30)
+        assert await verdict("unknown")
+        assert await made.process_of("test") == process
+        assert await made.audit("test") == []
+        nonsense.unlink()
+
+        async def healed() -> bool:
+            return (await made.outcomes("test"))[-1:] == ["succeeded"]
+
+        await eventually(healed, within=30)

@@ -13,8 +13,8 @@ NOT_RUNNING = frozenset({InstanceStatus.CREATED, InstanceStatus.STOPPED, Instanc
 def detect(state: InstanceState, target_digest: str | None = None) -> Drift:
     """The drift of an instance from its target, by default its desired configuration (R-030, B-05).
 
-    A user's stop is no drift, whatever the configuration; a status nobody knows is Unknown, never
-    "no drift" (B-06). Something in transition is neither: its end will be news.
+    A user's stop is no drift, whatever the configuration; a status or health nobody knows is
+    Unknown, never "no drift" (B-06). Something in transition is neither: its end will be news.
     """
     status = InstanceStatus.parse_or_unknown(state.status)
     try:
@@ -49,7 +49,13 @@ def _drift_of_running(state: InstanceState, target: str) -> Drift:
     if observed is not None and applied is not None and observed != applied:
         kinds.append(DriftKind.OBSERVED)
         causes.append("the running server was changed behind our back")
-    if Health.parse_or_unknown(state.health) in (Health.UNHEALTHY, Health.DEGRADED):
+    health = Health.parse_or_unknown(state.health)
+    if health in (Health.UNHEALTHY, Health.DEGRADED):
         kinds.append(DriftKind.HEALTH)
         causes.append(state.reason or f"health is {state.health}")
+    is_looked_at = applied is not None  # not by a control plane with the basic endpoints alone
+    if not kinds and is_looked_at and health is Health.UNKNOWN:
+        return Drift(unknown=state.reason or "its health is not known")
+    if not kinds and is_looked_at and observed is None:
+        return Drift(unknown=state.reason or "what it runs has not been observed")
     return Drift(tuple(kinds), cause="; ".join(causes))

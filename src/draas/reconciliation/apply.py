@@ -120,8 +120,8 @@ class Executor:
         running = state.status == InstanceStatus.RUNNING
         drift = detect(state, operation.target_digest)
         known = not running or state.applied_digest is not None
-        if known and not drift and not drift.unknown:
-            error = "nothing is wrong any more"
+        if known and not drift and (running or not drift.unknown):
+            error = drift.unknown or "nothing is wrong any more"
             return Result(error=error, error_class=ErrorClass.SUPERSEDED)
         if not running:
             return Result(health=state.health)
@@ -235,10 +235,6 @@ class Executor:
             return not_yet(f"it does not run: {state.reason or state.status}")
         if not self._control_plane.capabilities.native:
             return Result(health=state.health)
-        if Health.parse_or_unknown(state.health) is not Health.HEALTHY:
-            return cannot_tell(state.reason or f"health is {state.health}")
-        if state.observed_components_digest is None:
-            return cannot_tell("what the server runs has not been observed")
         return Result(health=state.health)
 
     async def _note_start(self, instance_id: str, target: Desired) -> None:

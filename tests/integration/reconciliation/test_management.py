@@ -113,6 +113,18 @@ async def test_the_list_shows_filters_and_pages() -> None:
 
 
 @simulated
+async def test_drift_about_which_nobody_decides_is_not_called_in_sync() -> None:
+    world = World(enable_auto_reconciliation=False, enable_event_driven_reconciliation=False)
+    await world.running("a")
+    async with managed(world) as (client, _):
+        await asyncio.sleep(1)
+        await world.control_plane.configure("a", configuration(9090))
+        await asyncio.sleep(30)
+        [line] = (await client.get("/api/reconciliation/instances")).json()["instances"]
+        assert (line["drift"]["verdict"], line["decision"]) == ("drifted", "undecided")
+
+
+@simulated
 async def test_an_explanation_has_every_gate_in_order() -> None:
     world, wrong = await failing_world()
     async with managed(world) as (client, _):

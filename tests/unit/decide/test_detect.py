@@ -34,10 +34,22 @@ def state(**changes: Any) -> InstanceState:
         pytest.param({}, [], id="in sync"),
         pytest.param({"desired_digest": "d2"}, [DriftKind.CONFIGURATION], id="desired changed"),
         pytest.param({"observed_components_digest": "c2"}, [DriftKind.OBSERVED], id="tampered"),
-        pytest.param({"observed_components_digest": None}, [], id="not observed yet"),
         pytest.param({"health": "Unhealthy"}, [DriftKind.HEALTH], id="unhealthy"),
         pytest.param({"health": "Degraded"}, [DriftKind.HEALTH], id="degraded"),
-        pytest.param({"health": "Unknown"}, [], id="health not known"),
+        pytest.param(
+            {"health": "Unknown", "desired_digest": "d2"},
+            [DriftKind.CONFIGURATION],
+            id="health not known, and the desired changed",
+        ),
+        pytest.param(
+            {
+                "health": "Unknown",
+                "applied_components_digest": None,
+                "observed_components_digest": None,
+            },
+            [],
+            id="a control plane that tells neither health nor what is observed",
+        ),
         pytest.param({"status": "Error"}, [DriftKind.RUN_STATE], id="crashed"),
         pytest.param({"status": "Stopped"}, [DriftKind.RUN_STATE], id="stopped, should run"),
         pytest.param({"status": "Created"}, [DriftKind.RUN_STATE], id="created, should run"),
@@ -71,6 +83,9 @@ def test_kinds(changes: dict[str, Any], kinds: list[DriftKind]) -> None:
         pytest.param({"desired_run_state": "Dancing"}, id="a run state from the future"),
         pytest.param({"status": "Starting"}, id="starting"),
         pytest.param({"status": "Stopping"}, id="stopping"),
+        pytest.param({"health": "Unknown"}, id="health not known"),
+        pytest.param({"health": "Sparkling"}, id="a health from the future"),
+        pytest.param({"observed_components_digest": None}, id="not observed yet"),
     ],
 )
 def test_unknown_is_neither_drift_nor_in_sync(changes: dict[str, Any]) -> None:
@@ -82,6 +97,12 @@ def test_unknown_is_neither_drift_nor_in_sync(changes: dict[str, Any]) -> None:
 def test_why_it_is_down_is_told_by_who_saw_it() -> None:
     assert detect(state(status="Error", reason="did not start: no")).cause == "did not start: no"
     assert "nobody says why" in detect(state(status="Error")).cause
+
+
+def test_why_nobody_can_tell_is_told_by_who_looked() -> None:
+    reason = "the snapshot cannot be read: no JSON"
+    assert detect(state(health="Unknown", reason=reason)).unknown == reason
+    assert detect(state(health="Unknown")).unknown == "its health is not known"
 
 
 def test_another_target_than_the_desired() -> None:

@@ -132,11 +132,12 @@ def summary(daemon: Daemon, instance_id: str) -> dict[str, Any]:
     memory = daemon.fleet.memory(instance_id)
     quarantine = memory.quarantine_of(state.desired_digest) if state else None
     seen = last_seen(daemon, instance_id)
-    nothing = Decision.UNKNOWN if seen.unknown else Decision.IN_SYNC
+    undecided = "undecided" if seen else Decision.IN_SYNC.value
+    nothing = Decision.UNKNOWN.value if seen.unknown else undecided
     return {
         "instanceId": instance_id,
         "drift": drift(seen),
-        "decision": "working" if under_way else (made.decision if made else nothing).value,
+        "decision": "working" if under_way else made.decision.value if made else nothing,
         "blockedBy": made.blocked_by.name if made and made.blocked_by else None,
         "planDigest": made.digest or None if made else None,
         "status": state.status if state else "Unknown",
