@@ -132,8 +132,10 @@ def respelled(document: dict[str, Any], *, pascal: bool = True) -> dict[str, Any
                 new["QueryText"] = new.pop("query")
                 if "sources" in new:
                     new[spell("sources")] = [
-                        spelled(sub, {"sourceId", "nodes"}) for sub in new.pop("sources")
+                        spelled(sub, {"sourceId", "nodes"}) for sub in reversed(new.pop("sources"))
                     ]
+            if part == "reactions" and "queries" in item:
+                new[spell("queries")] = item["queries"][::-1]
             items.append(new)
         changed[spell(part)] = items
     changed[spell("serverConfiguration")] = spelled(server, {"host", "port", "logLevel"})

@@ -17,6 +17,7 @@ from draas.contract.drasi_server import (
     ROOT_KEYS,
     SNAPSHOT_QUERY_NAMES,
     SNAPSHOT_SUBSCRIPTION_NAMES,
+    SOURCE,
     SUBSCRIPTION_DEFAULTS,
     SUBSCRIPTION_KEYS,
 )
@@ -25,9 +26,8 @@ from draas.instance_host.values import text_of, whole_of
 
 Document = dict[str, Any]
 
-_NOT_PROPERTIES = frozenset(
-    {"kind", "id", "autoStart", "queries", "bootstrapProvider", "identityProvider"}
-)
+_COMMON = frozenset({"kind", "id", "autoStart", "bootstrapProvider", "identityProvider"})
+_NOT_PROPERTIES = {SOURCE: _COMMON, REACTION: _COMMON | {"queries"}}
 _FLAGS = ("autoStart", "enableBootstrap")
 _COUNTS = (
     "bootstrapBufferSize",
@@ -73,9 +73,9 @@ def check_component(kind: str, document: Any, path: str) -> Document:
     return component
 
 
-def properties(component: Document) -> Document:
+def properties(kind: str, component: Document) -> Document:
     """What belongs to the kind of a source or reaction: everything but the common keys."""
-    return {key: value for key, value in component.items() if key not in _NOT_PROPERTIES}
+    return {key: value for key, value in component.items() if key not in _NOT_PROPERTIES[kind]}
 
 
 def complete_query(query: Document) -> Document:

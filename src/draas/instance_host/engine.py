@@ -1,10 +1,11 @@
 """The embedded Drasi engine, with the rules that its hazards demand.
 
 Engine 0.9.3 keeps per-id state across removal, refuses re-added ids or skips their first events,
-goes deaf when a source is stopped, kills a reaction whose callback raises, and holds back a source
-for good once a query of it failed. So every component gets an engine id that was never used before,
-an engine source is never stopped, `update_query` is never called, callbacks only hand over, and
-each query has sources of its own. Ids of all kinds share one namespace with the engine.
+goes deaf when a source is stopped, kills a reaction whose callback raises, holds back a source for
+good once a query of it failed, and refuses texts with CRLF. So every component gets an engine id
+that was never used before, an engine source is never stopped, `update_query` is never called,
+callbacks only hand over, each query has sources of its own, and lines end with LF. Ids of all kinds
+share one namespace with the engine.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class Engine:
                     feeds[source_id] = Feed(self._drasi, engine_sources[source_id])
             await self._drasi.add_query(
                 engine_id,
-                query["query"],
+                query["query"].replace("\r\n", "\n"),
                 [_subscription(entry, engine_sources) for entry in query["sources"]],
                 auto_start=True,
                 **_query_options(query),

@@ -208,7 +208,7 @@ class ReactionSet:
 
     def _resolved(self, document: Document) -> Document:
         where = f"reaction '{document['id']}'"
-        resolved: Document = resolve(properties(document), self._environment, where)
+        resolved: Document = resolve(properties(REACTION, document), self._environment, where)
         return resolved
 
     def _status(self, reaction: Reaction, status: str, message: str) -> None:

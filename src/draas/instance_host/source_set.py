@@ -243,7 +243,7 @@ class SourceSet:
 
     def _resolved(self, document: Document) -> Document:
         where = f"source '{document['id']}'"
-        resolved: Document = resolve(properties(document), self._environment, where)
+        resolved: Document = resolve(properties(SOURCE, document), self._environment, where)
         return resolved
 
     def _check_kind(self, document: Document) -> None:

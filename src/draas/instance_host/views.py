@@ -96,9 +96,9 @@ def _full(component: Source | Query | Reaction) -> View:
     if isinstance(component, Query):
         return complete_query(component.config)
     view = {"kind": component.config["kind"], "id": component.id}
-    if isinstance(component, Reaction):
-        view["queries"] = component.query_ids
-    return {**view, **properties(component.config)}
+    if isinstance(component, Source):
+        return {**view, **properties(SOURCE, component.config)}
+    return {**view, "queries": component.query_ids, **properties(REACTION, component.config)}
 
 
 def _snapshot_source(source: Source) -> View:
@@ -107,7 +107,7 @@ def _snapshot_source(source: Source) -> View:
         f"{SOURCE}_type": source.config["kind"],
         "status": source.status,
         "auto_start": source.auto_start,
-        "properties": properties(source.config),
+        "properties": properties(SOURCE, source.config),
         "bootstrap_provider": source.config.get("bootstrapProvider"),
     }
 
@@ -119,5 +119,5 @@ def _snapshot_reaction(reaction: Reaction) -> View:
         "status": reaction.status,
         "auto_start": reaction.auto_start,
         "queries": reaction.query_ids,
-        "properties": properties(reaction.config),
+        "properties": properties(REACTION, reaction.config),
     }

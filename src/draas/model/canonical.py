@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ Configuration = dict[str, Any]
 """The desired document of one Drasi server: plain JSON, flat, known names in camelCase."""
 
 LISTS = ("sources", "queries", "reactions")
+_LINE_END = re.compile(r"(?<!\r)\r+\n")
 
 
 def canonical(document: Mapping[str, Any]) -> Configuration:
@@ -21,7 +23,8 @@ def canonical(document: Mapping[str, Any]) -> Configuration:
 
     Accepts names in any case and snake_case, host, port and logLevel nested in
     `serverConfiguration` (B-78) and `queryText` for `query`. The three lists are always there;
-    a query always says `autoStart` and `queryLanguage`. Null of a known property is absence;
+    a query always says `autoStart` and `queryLanguage`, and its lines end with LF alone, as the
+    engine refuses a text of Windows's. Null of a known property is absence;
     unknown properties stay as they are (B-14). Defaults are not filled in, see `normal_form`.
 
     Raises `ConfigurationError` with every fault of form; meaning is checked by `validate`.
@@ -91,6 +94,8 @@ def _complete(query: Configuration, path: str, faults: list[Fault]) -> None:
         value = query.get(name)
         if isinstance(value, str):
             query[name] = next((s for s in spellings if s.lower() == value.lower()), value)
+    if isinstance(query.get("query"), str):
+        query["query"] = _LINE_END.sub("\n", query["query"])
     if "sources" in query:
         query["sources"] = [
             _renamed(item.items(), names.SUBSCRIPTION, f"{path}.sources[{n}]", faults)

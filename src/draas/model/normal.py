@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,6 @@ from draas.model.canonical import LISTS, Configuration, canonical
 from draas.model.json_value import encoded
 from draas.model.references import reference
 
-_LINE_END = re.compile(r"(?<!\r)\r+\n")
 UNREPORTED = ("bootstrapProvider", "identityProvider")
 """Properties of sources and reactions that no server tells of."""
 
@@ -21,8 +19,9 @@ def normal_form(document: Mapping[str, Any]) -> Configuration:
     """The document with all that is implied made explicit and all that means nothing removed.
 
     Defaults of the server and of the known kinds are filled in, nulls and empty joins dropped,
-    references in their object form, line ends of query texts unified, the three lists ordered by
-    id (B-11, B-12). Raises `ConfigurationError` as `canonical` does.
+    references in their object form, the three lists ordered by id, and so are what a query
+    subscribes to and what a reaction listens to (B-11, B-12). Raises `ConfigurationError` as
+    `canonical` does.
     """
     config = canonical(document)
     lists = {part: config.pop(part) for part in LISTS}
@@ -109,7 +108,7 @@ def _source(item: Configuration) -> Configuration:
 def _query(item: Configuration) -> Configuration:
     text = item.get("query")
     if isinstance(text, str):
-        item["query"] = _LINE_END.sub("\n", text).rstrip("\n")
+        item["query"] = text.rstrip("\n")
     query = _filled(_members(item), defaults.QUERY)
     if query.get("joins") == []:
         del query["joins"]
@@ -118,12 +117,19 @@ def _query(item: Configuration) -> Configuration:
             {"config": {}} | step if isinstance(step, dict) else step
             for step in query["middleware"]
         ]
-    query["sources"] = [_filled(_members(sub), defaults.SUBSCRIPTION) for sub in query["sources"]]
+    subscriptions = [_filled(_members(sub), defaults.SUBSCRIPTION) for sub in query["sources"]]
+    query["sources"] = sorted(subscriptions, key=_subscribed)
     return query
+
+
+def _subscribed(subscription: Configuration) -> tuple[str, str]:
+    return encoded(subscription.get("sourceId")), encoded(subscription)
 
 
 def _reaction(item: Configuration) -> Configuration:
     reaction = _filled(_members(item), defaults.REACTION)
+    if isinstance(reaction["queries"], list):
+        reaction["queries"] = sorted(reaction["queries"], key=encoded)
     return _filled(reaction, _kind_defaults(reaction, defaults.REACTION_KINDS))
 
 

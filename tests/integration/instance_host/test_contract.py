@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from draas.contract.drasi_server import QUERY_DEFAULTS, STATUSES
+from draas.decide.compare import compare_observed
+from draas.model.configuration import from_snapshot, observable_digest
 from tests.integration.instance_host.hosts import (
     ALL,
     Host,
@@ -87,6 +89,21 @@ async def test_the_snapshot_has_everything_in_its_own_spelling(host: Host) -> No
     (shown,) = snapshot["reactions"]
     assert (shown["reaction_type"], shown["queries"]) == ("log", ["all"])
     assert {"from": "orders", "to": "all"} in snapshot["edges"]
+
+
+async def test_the_snapshot_is_at_the_document_whatever_keys_its_components_have(
+    tmp_path: Path,
+) -> None:
+    odd: dict[str, Any] = {"queries": ["SELECT 1"], "sources": [1], "Odd_key": {"deep": [None]}}
+    document = configuration(
+        sources=[source(**odd), {"kind": "mock", "id": "m", **odd}],
+        queries=[query("all", ALL, joins=[], middleware=[])],
+        reactions=[{"kind": "log", "id": "log", **odd, "queries": ["all"]}],
+    )
+    async with running(tmp_path, document) as host:
+        reported = from_snapshot((await host.call("GET", "/snapshot"))[1])
+        assert compare_observed(reported, document).summary == ()
+        assert observable_digest(reported) == observable_digest(document)
 
 
 async def test_an_unknown_instance_is_404_for_the_snapshot_and_500_elsewhere(host: Host) -> None:

@@ -53,6 +53,14 @@ async def test_a_stopped_source_refuses_pushes_and_its_queries_hear_it_after_a_s
         assert [line.split()[2] for line in await _reacted(host, 2)] == ["ADD", "ADD"]
 
 
+async def test_a_query_text_may_end_its_lines_as_on_windows(tmp_path: Path) -> None:
+    text = ALL.replace(" RETURN", "\r\nRETURN") + "\r\n"
+    document = configuration(sources=[source()], queries=[query("all", text)])
+    async with running(tmp_path, document) as host:
+        await host.push(order("a", 1))
+        await host.has_rows("all", {"id": "a", "price": 1})
+
+
 async def test_a_query_with_a_new_text_serves_its_reaction(tmp_path: Path) -> None:
     async with running(tmp_path, _shop()) as host:
         await host.push(order("a", 1))

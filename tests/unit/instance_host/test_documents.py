@@ -97,7 +97,8 @@ def test_a_snapshot_mixes_cases() -> None:
 
 def test_properties_are_what_belongs_to_the_kind() -> None:
     document = {"kind": "log", "id": "r", "autoStart": True, "queries": [], "routes": {}, "x": 1}
-    assert properties(document) == {"routes": {}, "x": 1}
+    assert properties(REACTION, document) == {"routes": {}, "x": 1}
+    assert properties(SOURCE, document) == {"queries": [], "routes": {}, "x": 1}
 
 
 @pytest.mark.parametrize(

@@ -221,8 +221,10 @@ def test_no_property_is_lost_and_nothing_is_shared(document: dict[str, Any]) -> 
         for given_item, kept in zip(document.get(part, []), config[part], strict=True):
             gone = {key for key, value in given_item.items() if value is None}
             assert set(given_item) - set(kept) <= gone & {"outboxCapacity"}
-            for key in set(given_item) - {"queryLanguage"} - gone:
+            for key in set(given_item) - {"queryLanguage", "query"} - gone:
                 assert kept[key] == given_item[key]
+            if part == "queries":
+                assert kept["query"] == given_item["query"].replace("\r\n", "\n")
     _spoil(config)
     _spoil(normal_form(document))
     assert document == before
@@ -244,6 +246,12 @@ def _spoil(value: Any) -> None:
 def test_defaults_are_not_shared_between_documents() -> None:
     _spoil(normal_form({"sources": [SOURCE], "queries": [QUERY]}))
     assert "spoilt" not in json.dumps(normal_form({"sources": [SOURCE], "queries": [QUERY]}))
+
+
+def test_what_is_stored_and_launched_ends_its_lines_as_the_engine_wants() -> None:
+    windows = with_query(query="MATCH (o)\r\nRETURN o\r\n")
+    assert canonical(windows)["queries"][0]["query"] == "MATCH (o)\nRETURN o\n"
+    assert "\r" not in for_launch(windows, instance_id="i")["queries"][0]["query"]
 
 
 def test_a_long_run_of_returns_is_read_in_linear_time() -> None:
