@@ -89,6 +89,24 @@ async def test_a_killed_process_is_back_and_audited_as_a_crash(tmp_path: Path) -
         assert "crash" in (await made.audit("test"))[0]["cause"]
 
 
+async def test_a_killed_process_that_is_killed_again_while_it_is_verified(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        await made.create("test")
+        for _ in range(2):
+            killed = await made.process_of("test")
+            os.kill(killed, signal.SIGKILL)
+            await eventually(lambda killed=killed: _again(made, killed), every=0.01)  # type: ignore[misc]
+        await eventually(lambda: _succeeded(made, "test"), within=20)
+        assert "rolled-back" not in await made.outcomes("test")
+        state = (await made.ask_daemon("/api/reconciliation/instances/test"))["state"]
+        assert state["quarantine"] is None and state["drift"]["verdict"] == "in-sync"
+
+
+async def _again(made: World, killed: int) -> bool:
+    found = await made.ask("GET", "/api/status/test/status", None, 200)
+    return found["processId"] not in (None, str(killed)) and await made.settled("test")
+
+
 async def _replaced(made: World, instance_id: str, killed: int) -> bool:
     """Another process serves it; between the two there is none, and it says so."""
     found = await made.ask("GET", f"/api/status/{instance_id}/status", None, 200)

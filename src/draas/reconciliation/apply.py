@@ -44,6 +44,7 @@ from draas.reconciliation.targets import (
     OverError,
     Targets,
     cannot_tell,
+    down,
     failure,
     not_yet,
     other,
@@ -125,14 +126,19 @@ class Executor:
             return Result(error=error, error_class=ErrorClass.SUPERSEDED)
         if not running:
             return Result(health=state.health)
-        checks = await self._checked_before(operation.instance_id)
+        checks = await self._checked_before(state)
         told = Health.UNHEALTHY.value if failed(checks) else state.health
         return Result(health=told, running=True, checks=checks)
 
-    async def _checked_before(self, instance_id: str) -> tuple[HealthCheck, ...]:
-        """For the record alone (R-138): it is to be mended, whatever they find."""
+    async def _checked_before(self, state: InstanceState) -> tuple[HealthCheck, ...]:
+        """For the record alone (R-138): it is to be mended, whatever they find.
+
+        One that is known to be bad is not asked again: it may hang, and every second counts.
+        """
+        if Health.parse_or_unknown(state.health) is Health.UNHEALTHY:
+            return ()
         try:
-            return await self._checks.of_serving(instance_id)
+            return await self._checks.of_serving(state.id)
         except UnreachableError:
             raise
         except ControlPlaneError:
@@ -226,8 +232,10 @@ class Executor:
         drift = detect(state, target)
         if drift.kinds == (DriftKind.OBSERVED,) and _was_praised(state):
             return Result(error=drift.cause, error_class=ErrorClass.ALTERED, running=True)
+        if DriftKind.RUN_STATE in drift.kinds:
+            return down(drift.cause)
         if drift.kinds:
-            return not_yet(drift.cause, running=DriftKind.RUN_STATE not in drift.kinds)
+            return not_yet(drift.cause)
         status = InstanceStatus.parse_or_unknown(state.status)
         if drift.unknown and status not in IN_TRANSITION:
             return cannot_tell(drift.unknown)

@@ -27,7 +27,7 @@ from draas.model.slots import CANDIDATE, MIRRORED, Slot, Slots, Traffic
 from draas.model.status import InstanceStatus
 from draas.reconciliation.checks import Checks
 from draas.reconciliation.outside import Outside
-from draas.reconciliation.targets import Targets, cannot_tell, not_yet, other
+from draas.reconciliation.targets import Targets, cannot_tell, down, not_yet, other
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
@@ -57,7 +57,7 @@ class SlotExecutor:
         except RefusedError as error:
             if error.kind != NOTHING_RUNS or not isinstance(command, Open | Shift):
                 raise
-            return Result(error=error.detail, error_class=ErrorClass.DOWN)
+            return down(error.detail)
 
     async def _carried_out(self, command: Command, operation: Operation) -> Result:
         match command:
@@ -82,8 +82,8 @@ class SlotExecutor:
 
     async def _open(self, operation: Operation) -> Result:
         state, instance_id = await self._targets.wanted(operation), operation.instance_id
-        if (down := _down(state)) is not None:
-            return down
+        if (stopped := _down(state)) is not None:
+            return stopped
         target = await self._targets.target(operation)
         if target is None:
             error = "the configuration that it is to run is not kept any more"
@@ -117,8 +117,8 @@ class SlotExecutor:
         """A look at the candidate, or at the slot with the target once that serves."""
         try:
             state = await self._targets.wanted(operation)
-            if (down := _down(state)) is not None:
-                return down
+            if (stopped := _down(state)) is not None:
+                return stopped
             newer = await self._targets.replacement(operation, state)
             if newer is not None:
                 return other(operation, newer)
@@ -159,8 +159,8 @@ class SlotExecutor:
 
     async def _smoke_test(self, operation: Operation) -> Result:
         state = await self._targets.wanted(operation)
-        if (down := _down(state)) is not None:
-            return down
+        if (stopped := _down(state)) is not None:
+            return stopped
         slot = (await self._control_plane.slots(operation.instance_id)).named(operation.slot)
         if slot is None:
             return _lost(f"slot {operation.slot!r} is not there any more")
@@ -173,8 +173,8 @@ class SlotExecutor:
 
     async def _shift(self, operation: Operation, percent: int) -> Result:
         state = await self._targets.wanted(operation)
-        if (down := _down(state)) is not None:
-            return down
+        if (stopped := _down(state)) is not None:
+            return stopped
         await self._control_plane.weigh(
             operation.instance_id,
             {operation.served_by: 100 - percent, operation.slot: percent},
@@ -240,8 +240,7 @@ def _down(state: InstanceState) -> Result | None:
     """The result where nothing serves: there is no second slot without a first."""
     if InstanceStatus.parse_or_unknown(state.status) not in NOT_RUNNING:
         return None
-    error = f"it does not run: {state.reason or state.status}"
-    return Result(error=error, error_class=ErrorClass.DOWN)
+    return down(f"it does not run: {state.reason or state.status}")
 
 
 def _missed(slot: Slot) -> str:

@@ -148,9 +148,14 @@ class Targets:
         return max(left, 1.0)
 
 
-def not_yet(error: str, *, running: bool = True) -> Result:
+def not_yet(error: str) -> Result:
     """Something is wrong that may still come right."""
-    return Result(error=error, error_class=ErrorClass.NOT_YET, running=running)
+    return Result(error=error, error_class=ErrorClass.NOT_YET, running=True)
+
+
+def down(error: str) -> Result:
+    """Nothing serves the instance, and nobody is about to change that."""
+    return Result(error=error, error_class=ErrorClass.DOWN)
 
 
 def cannot_tell(error: str) -> Result:

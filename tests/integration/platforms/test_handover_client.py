@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,3 +46,27 @@ async def test_more_rows_than_can_be_held_are_refused() -> None:
     row = {"text": "x" * 1024}
     with pytest.raises(HandoverError):
         await rows_of([row] * (handover_client._MAX_BYTES // 1024))
+
+
+async def test_a_server_that_hangs_is_not_asked_to_seal(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def hang(request: web.Request) -> web.Response:
+        asked.append(request.path.rpartition("/instances/a/")[2])
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", hang)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    client = HandoverClient()
+    try:
+        with pytest.raises(HandoverError, match="no answer"):
+            await client.export(Running("a", "main", 1, 0.0, "127.0.0.1", port), tmp_path / "kept")
+    finally:
+        await client.close()
+        await runner.cleanup()
+    assert asked == ["handover"]

@@ -105,6 +105,20 @@ def failed(kind: ErrorClass, **values: object) -> Result:
             None,
             id="nobody can tell: no pass and no failure",
         ),
+        pytest.param(
+            at(Phase.VERIFYING),
+            failed(ErrorClass.DOWN),
+            Phase.STARTING,
+            None,
+            id="ended while it was verified: it may have been killed",
+        ),
+        pytest.param(
+            at(Phase.VERIFYING, attempt=3),
+            failed(ErrorClass.DOWN),
+            Phase.RESTORING,
+            None,
+            id="ended again and again",
+        ),
         pytest.param(at(Phase.RESTORING), OK, Phase.VERIFYING_RESTORED, None, id="restored"),
         pytest.param(
             at(Phase.RESTORING),
@@ -133,6 +147,13 @@ def failed(kind: ErrorClass, **values: object) -> Result:
             Phase.FINISHED,
             Outcome.FAILED,
             id="restored and not healthy",
+        ),
+        pytest.param(
+            at(Phase.VERIFYING_RESTORED),
+            failed(ErrorClass.DOWN),
+            Phase.FINISHED,
+            Outcome.FAILED,
+            id="restored and ended: the next operation starts it again",
         ),
     ],
 )

@@ -140,7 +140,7 @@ NO_ROUTER = SlotPlan(possible=False, reasons=["no router"])
         pytest.param(at(Phase.VERIFYING), OK, Phase.CLOSING, None, id="verified in service"),
         pytest.param(
             at(Phase.VERIFYING),
-            failed(ErrorClass.NOT_YET),
+            failed(ErrorClass.DOWN),
             Phase.TAKING_BACK,
             None,
             id="ended in service: back at once",

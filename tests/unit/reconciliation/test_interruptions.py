@@ -65,6 +65,21 @@ async def test_a_stop_that_came_just_before_the_start_is_kept() -> None:
 
 
 @simulated
+async def test_killed_while_it_is_verified_it_is_started_again_and_nothing_is_blamed() -> None:
+    world = World()
+    await world.running("a")
+    world.control_plane.look_seconds = 2
+    async with world.daemon() as daemon:
+        await world.control_plane.configure("a", configuration(9090))
+        await until_phase(world, "verifying")
+        await world.control_plane.crash("a")
+        await world.until(lambda: runs(world, "a", configuration(9090)), within=5)
+        await asyncio.sleep(20)
+        assert daemon.fleet.memory("a").quarantines == ()
+    assert [entry.outcome for entry in await world.audit("a")] == ["started", "succeeded"]
+
+
+@simulated
 async def test_a_newer_configuration_does_not_wait_for_a_sick_one() -> None:
     world = World()
     await world.running("a")

@@ -73,11 +73,13 @@ class HandoverClient:
     async def export(self, running: Running, path: Path) -> None:
         """Write what the server's sources have brought into a file that only its owner may read.
 
-        The server takes no more changes from then on.
+        The server takes no more changes from then on. One that hangs is given up after seconds:
+        it may need as long as `_LONGEST` only once it has shown that it is there.
 
         Raises:
             HandoverError: it cannot tell; no file is left.
         """
+        await self.status(running)
         await self._ask(running, "POST", "handover/seal", {"ending": True})
         fresh = path.with_suffix(".new")
         try:

@@ -64,6 +64,8 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
             return replace(operation, attempt=operation.attempt + 1, error=result.error)
         case Phase.APPLYING:
             return _restart(operation, result.error, Phase.STOPPING, now)
+        case Phase.VERIFYING if result.error_class is ErrorClass.DOWN:
+            return _restart(operation, result.error, Phase.STARTING, now)
         case _:
             after = RESTART.advance(operation, result, rules, now)
             if after.phase is Phase.RESTORING:

@@ -5,8 +5,9 @@
                    ▼                     └────────────┴─▶ restoring ─▶ verifying-restored
             finished: failed                                            ─▶ finished: rolled-back
 
-The wait is the operation's `wake_at`: nobody stands by meanwhile, nor between two looks of a
-verification.
+What ends while it is verified is started again, as often as there are attempts: somebody may have
+killed it. The wait is the operation's `wake_at`: nobody stands by meanwhile, nor between two looks
+of a verification.
 
 Once something was stopped, only `finished` gives up, and only with something running or nothing
 left to try (B-58, B-62). A newer desired configuration takes the place of the target wherever the
@@ -95,6 +96,8 @@ def advance(operation: Operation, result: Result, rules: Rules, now: datetime) -
         case Phase.VERIFYING:
             if result.ok:
                 return _settled(operation, result, rules, now)
+            if result.error_class is ErrorClass.DOWN:
+                return _ended(operation, result, rules, now)
             limit = min(operation.phase_since + rules.health_timeout, operation.deadline)
             blamed = result.error_class is not ErrorClass.ALTERED
             return _undecided(operation, result, limit, now) or _back(
@@ -187,6 +190,20 @@ def _started(operation: Operation, result: Result, rules: Rules, now: datetime) 
         permanent = result.error_class is ErrorClass.PERMANENT
         return _back(operation, spent, now, permanent=permanent)
     return _again(operation, result)
+
+
+def _ended(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:
+    """What came up and runs no more: nobody else starts it again while this operation is open.
+
+    At once the first time, as it may have been killed; then after a while, as it may be its own
+    fault, or what was read is old.
+    """
+    spent = _spent(operation, result, rules, now)
+    if spent:
+        return _back(operation, spent, now)
+    wake_at = now + rules.retry_delay if operation.attempt > 1 else None
+    again = replace(_to(operation, Phase.STARTING, now), wake_at=wake_at)
+    return _again(again, result)
 
 
 def _restored(operation: Operation, result: Result, rules: Rules, now: datetime) -> Operation:

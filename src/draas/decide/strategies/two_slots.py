@@ -122,7 +122,7 @@ def advance(
             return aborted(operation, result.error, rules, now)
         case ErrorClass.DOWN if operation.phase in UNSWITCHED:
             return restart(operation, result.error, Phase.STOPPING, now)
-        case ErrorClass.DOWN:
+        case ErrorClass.DOWN if operation.phase is not Phase.VERIFYING_RESTORED:
             return back(operation, result.error, rules, now)
         case _:
             return _after(order, operation, result, rules, now)
@@ -205,9 +205,8 @@ def _verified(
     after = RESTART.advance(operation, result, rules, now)
     if after.outcome is Outcome.SUCCEEDED:
         return _passed(order, operation, result, rules, now)
-    ended = result.error_class is ErrorClass.NOT_YET and not result.running
-    if ended or after.phase is Phase.RESTORING:
-        return back(operation, result.error, rules, now, permanent=ended or after.permanent)
+    if after.phase is Phase.RESTORING:
+        return back(operation, result.error, rules, now, permanent=after.permanent)
     return after
 
 
