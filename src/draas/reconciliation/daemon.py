@@ -24,7 +24,7 @@ from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.leases import Leases
-from draas.reconciliation.link import Link
+from draas.reconciliation.link import Link, Question
 from draas.reconciliation.operations import Operations
 from draas.reconciliation.options import DaemonSettings
 from draas.reconciliation.outside import NOTHING_OUTSIDE, Outside
@@ -161,10 +161,10 @@ class Daemon:
             try:
                 control_plane = await connect()
             except ControlPlaneError as error:
-                self.link.away(error)
+                self.link.away(Question.CONNECT, error)
                 await asyncio.sleep(RETRY_SECONDS * (1 + self.clock.jitter()))
                 continue
-            self.link.up()
+            self.link.up(Question.CONNECT)
             missing = control_plane.capabilities.missing
             if missing:
                 emit(messages.EVENT_DRIVEN_BY_POLLING)

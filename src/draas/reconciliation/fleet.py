@@ -25,6 +25,7 @@ class Fleet:
         self.groups = Groups(group_by)
         self.states: dict[str, InstanceState] = {}
         self.unreadable: dict[str, str] = {}
+        """Those whose state made no sense in the latest list: Unknown, not gone, not in order."""
         self.plans: dict[str, Plan] = {}
         self.memories: dict[str, Memory] = {}
         self.deleted: set[str] = set()
@@ -60,14 +61,10 @@ class Fleet:
         told = self.states.get(state.id, state)
         return state.id in self.deleted or max(state.generation, told.generation) < worked
 
-    def put_unreadable(self, instance_id: str, reason: str) -> None:
-        """Note that an instance's state made no sense: Unknown, not gone and not in order."""
-        self.unreadable[instance_id] = reason
-
     def missing_from(self, present: Iterable[str]) -> set[str]:
         """The known instances, also those of earlier daemons, that a complete list lacks."""
         known = self.states.keys() | self.memories.keys()
-        return known - set(present) - self.unreadable.keys()
+        return known - set(present)
 
     def drop(self, instance_id: str) -> None:
         """Forget an instance that is gone (B-19)."""

@@ -156,6 +156,7 @@ class Reconciler:
                 return await self._operations.resume(snapshot.operation)
             case Decision.ADOPT if snapshot.state is not None:
                 await self._adopt(snapshot.state)
+                self._fleet.plans.pop(instance_id, None)
                 return None
             case Decision.CLEAR if snapshot.state is not None:
                 await self._clear(snapshot.state, plan)
@@ -177,6 +178,8 @@ class Reconciler:
         Nobody knows which, so the instance is looked at again until they agree; then either the
         drift was read too, or it was told that it is over.
         """
+        if not self._control_plane.capabilities.native:
+            return False  # Nothing is told there: what was read last is the newest.
         told, read = self._fleet.states.get(snapshot.instance_id), snapshot.state
         return bool(told and read and set(detect(told).kinds) - set(detect(read).kinds))
 

@@ -13,15 +13,17 @@ from draas.model.reconciliation import Trigger
 from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
-from draas.reconciliation.link import Link
+from draas.reconciliation.link import Link, Question
 from draas.reconciliation.places import Places
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
 
-LONG_POLL_SECONDS = 25.0
+LONG_POLL_SECONDS = 10.0
+"""A control plane that hangs is noticed when a poll is not answered."""
 RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 30.0
 JITTER_SHARE = 0.1
 SHOWN_WAITING = 20
 RELIST_SECONDS = 300.0
@@ -67,6 +69,7 @@ class Triggers:
         self._cursor: str | None = None
         self._relist_at = 0.0
         self._listing = asyncio.Lock()
+        self._useless = self._failed = 0
         self._told: set[str] = set()
 
     async def follow(self) -> None:
@@ -78,25 +81,50 @@ class Triggers:
         cursor: str | None = None
         while True:
             self._heartbeats.beat("events", LONG_POLL_SECONDS + 60)
+            wait, asked = 0.0, self._clock.monotonic()
             try:
+                if self._is_relist_due():
+                    self._distrust()
+                    cursor = None
                 if cursor is None:
                     cursor = await self.resync() or ""
-                wait = LONG_POLL_SECONDS if self._link.away_for() == 0 else 0.0
+                wait, asked = self._patience(), self._clock.monotonic()
                 changes = await self._control_plane.changes(cursor, wait)
             except ControlPlaneError as error:
                 if not isinstance(error, UnreachableError):
                     emit(messages.CHANGES_READ_ERROR, reason=error)
-                self._link.away(error)
+                late = max(self._clock.monotonic() - asked - wait, 0.0)
+                self._link.away(Question.CHANGES, error, late)
                 await asyncio.sleep(RETRY_SECONDS * (1 + self._clock.jitter()))
                 continue
             except Exception as error:
                 emit(messages.EVENT_POLL_ERROR, error)
+                self._link.away(Question.CHANGES, error)
                 self._distrust()
                 cursor = None
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._link.up()
+            self._link.up(Question.CHANGES)
+            pause = self._pause(changes, cursor, self._clock.monotonic() - asked)
             cursor = self._learn(changes)
+            await asyncio.sleep(pause)
+
+    def _patience(self) -> float:
+        """How long the control plane may wait for news before it answers."""
+        return 0.0 if self._link.is_away_from(Question.CHANGES) else LONG_POLL_SECONDS
+
+    def _pause(self, changes: Changes, asked_after: str, took: float) -> float:
+        """Seconds until the feed is asked again.
+
+        None, as it waits for news itself; but one that keeps answering at once without getting
+        anywhere, or only tells of gaps, must not be asked in a tight loop.
+        """
+        is_useful = not changes.gap and (changes.cursor != asked_after or took >= RETRY_SECONDS)
+        self._useless = 0 if is_useful else self._useless + 1
+        if self._useless <= 1:
+            return 0.0
+        grown = RETRY_SECONDS * 2.0 ** min(self._useless - 2, 10)
+        return min(grown, LONGEST_RETRY_SECONDS) * (1 + self._clock.jitter())
 
     async def repeat(self, interval: timedelta, *, at_once: bool) -> None:
         """Check the whole fleet every interval, for ever, never two checks at a time (R-094)."""
@@ -105,28 +133,37 @@ class Triggers:
         while True:
             self._heartbeats.beat("periodic", 2 * interval.total_seconds() + 60)
             await self._cycle()
-            await asyncio.sleep(self._spread(interval))
+            self._failed = self._failed + 1 if self._link.is_away_from(Question.LIST) else 0
+            await asyncio.sleep(self._until_next(interval))
+
+    def _until_next(self, interval: timedelta) -> float:
+        """Seconds to the next check; one that failed is repeated sooner, then less and less so."""
+        usual = self._spread(interval)
+        return min(usual, RETRY_SECONDS * 2.0 ** min(self._failed, 20)) if self._failed else usual
 
     async def _cycle(self) -> None:
         emit(messages.CYCLE_STARTING)
         try:
             await self.check()
         except ControlPlaneError as error:
-            if self._link.away_for() == 0:
+            self._metrics.cycle_failed()
+            if not self._link.is_away_from(Question.LIST):
                 emit(messages.LIST_ERROR, reason=error)
-            self._link.away(error)
+            self._link.away(Question.LIST, error)
             return
         except Exception as error:
+            self._metrics.cycle_failed()
             emit(messages.CYCLE_ERROR, error)
+            self._link.away(Question.LIST, error)
             self._distrust()
             return
-        self._link.up()
+        self._link.up(Question.LIST)
         self._metrics.cycle_completed()
         self._tell_waiting()
         reconciled, failed = self._counts.take()
         emit(
             messages.CYCLE_COMPLETE,
-            checked=len(self._fleet.states) + len(self._fleet.unreadable),
+            checked=len(self._fleet.states.keys() | self._fleet.unreadable.keys()),
             drift_detected=self._fleet.drifting_count,
             reconciled=reconciled,
             failed=failed,
@@ -147,7 +184,7 @@ class Triggers:
         Raises:
             ControlPlaneError: nothing could be learned, and nothing was concluded from that (B-07).
         """
-        if self._clock.monotonic() >= self._relist_at:
+        if self._is_relist_due():
             self._distrust()
         more = True
         while more and self._cursor is not None:
@@ -186,8 +223,7 @@ class Triggers:
                 self._ask(state.id, Trigger.RESYNC)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
-        for instance_id, reason in fleet.unreadable.items():
-            self._fleet.put_unreadable(instance_id, reason)
+        self._fleet.unreadable = dict(fleet.unreadable)
         present = {state.id for state in fleet.states} | fleet.unreadable.keys() | self._told
         for instance_id in self._fleet.missing_from(present):
             self._gone(instance_id, Trigger.RESYNC)
@@ -203,6 +239,9 @@ class Triggers:
         if self._cursor is not None:
             self._cursor = changes.cursor
         return changes.cursor
+
+    def _is_relist_due(self) -> bool:
+        return self._clock.monotonic() >= self._relist_at
 
     def _distrust(self) -> None:
         """Let the next look be at the whole list, whatever was known."""

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Collection
 from datetime import timedelta
 
-from draas.client.port import ControlPlaneError, RefusedError
+from draas.client.port import ControlPlaneError, GarbageError, RefusedError
 from draas.model.clock import Clock
 from draas.model.reconciliation import Trigger
 from draas.reconciliation.apply import FencedError
-from draas.reconciliation.link import Link
+from draas.reconciliation.link import Link, Question
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
 from draas.reconciliation.store import LeaseLostError, StoreError
@@ -102,11 +102,11 @@ class Workers:
         self._measure()
         try:
             next_look = await self._reconciler.reconcile(key, request)
-        except RefusedError as error:
+        except (RefusedError, GarbageError) as error:
             emit(messages.INSTANCE_READ_ERROR, instance_id=key, reason=error)
             next_look = self._clock.now() + RETRY
         except ControlPlaneError as error:
-            self._link.away(error)
+            self._link.away(Question.INSTANCE, error)
             next_look = self._clock.now() + RETRY
         except FencedError as error:
             emit(messages.FENCED, instance_id=key, reason=error)

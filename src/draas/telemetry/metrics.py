@@ -29,6 +29,11 @@ class DaemonMetrics:
         self._cycles = Counter(
             "reconciliation_cycles", "Periodic cycles that were completed", registry=registry
         )
+        self._failed_cycles = Counter(
+            "reconciliation_cycle_failures",
+            "Periodic cycles in which the fleet could not be read",
+            registry=registry,
+        )
         self._drift = Counter(
             "reconciliation_drift_detected",
             "Instances found with drift",
@@ -84,6 +89,10 @@ class DaemonMetrics:
     def cycle_completed(self) -> None:
         """One more periodic cycle."""
         self._cycles.inc()
+
+    def cycle_failed(self) -> None:
+        """A periodic cycle that learned nothing (B-07)."""
+        self._failed_cycles.inc()
 
     def drift_detected(self, kind: object) -> None:
         """One more instance found with drift of `kind` (labels.DRIFT_KINDS)."""

@@ -102,3 +102,23 @@ async def test_a_user_s_stop_is_kept(foreign: ForeignControlPlane, tmp_path: Pat
         await eventually(lambda: _idle(daemon))
         assert foreign.running["a"] is None
         assert ("start", "a") not in foreign.log
+
+
+async def test_by_events_alone_what_was_done_is_over(
+    foreign: ForeignControlPlane, tmp_path: Path
+) -> None:
+    only_events = {"enable_auto_reconciliation": False}
+    async with (
+        foreign.serving() as url,
+        running_daemon(url, tmp_path / "daemon.sqlite", **only_events) as daemon,
+    ):
+        await eventually(lambda: _adopted(daemon))
+        foreign.configure("a", port=9101)
+
+        async def over() -> bool:
+            ended = await daemon.store.audit(AuditQuery(instance_id="a", limit=1))
+            return [entry.outcome for entry in ended] == ["succeeded"] and not daemon.fleet.plans
+
+        await eventually(over)
+        assert not daemon.fleet.drift("a")
+        assert foreign.log == [("stop", "a"), ("start", "a")]

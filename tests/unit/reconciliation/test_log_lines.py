@@ -164,6 +164,7 @@ def test_an_outage_is_told_once_and_a_cycle_in_it_is_no_success() -> None:
     lines = [text for _, _, text in said(scenario)]
     assert len([text for text in lines if "cannot be reached" in text]) == 1
     assert lines.count("ControlPlane is reachable again") == 1
+    assert lines.count("Failed to get all instances from ControlPlane") == 1
     assert len([text for text in lines if "cycle complete" in text]) == 1
     assert lines.count("Starting periodic reconciliation cycle") >= 4
 

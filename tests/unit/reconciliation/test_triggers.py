@@ -4,21 +4,58 @@ from __future__ import annotations
 
 import asyncio
 
-from draas.client.port import FleetStates
-from draas.contract.feed import MOST
+import pytest
+
+from draas.client.port import FleetStates, UnreachableError
+from draas.contract.feed import MOST, Changes
 from draas.model.configuration import observable_digest
 from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
 from draas.reconciliation.link import Link
 from draas.reconciliation.places import Places
-from draas.reconciliation.triggers import RELIST_SECONDS, SLICE, Triggers
+from draas.reconciliation.triggers import LONG_POLL_SECONDS, RELIST_SECONDS, SLICE, Triggers
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry.metrics import DaemonMetrics
 from draas.testing import virtual_time
 from draas.testing.simulated_control_plane import SimulatedControlPlane
 from draas.testing.virtual_time import VirtualClock
 from tests.unit.reconciliation.simulation import World, configuration
+
+
+class Restless(SimulatedControlPlane):
+    """Answers at once, whatever it was asked to wait for; with `gaps` it never knows a cursor."""
+
+    gaps = False
+    asked = 0
+
+    async def changes(self, after: str, wait: float) -> Changes:
+        self.asked += 1
+        return Changes("e", after, self.gaps, [])
+
+
+class Hanging(SimulatedControlPlane):
+    """Answers no poll once it hangs; the client gives it ten seconds more than it asked for."""
+
+    hangs = False
+
+    async def changes(self, after: str, wait: float) -> Changes:
+        if self.hangs:
+            await asyncio.sleep(wait + 10)
+            raise UnreachableError("no answer")
+        return await super().changes(after, wait)
+
+
+class Unreadable(SimulatedControlPlane):
+    """Lists those of `unreadable` as such."""
+
+    unreadable: dict[str, str]
+
+    async def fleet(self, etag: str | None = None) -> FleetStates | None:
+        found = await super().fleet()
+        assert found is not None
+        states = tuple(state for state in found.states if state.id not in self.unreadable)
+        return FleetStates(states, None, None, self.unreadable)
 
 
 class SlowLists(SimulatedControlPlane):
@@ -73,6 +110,71 @@ def test_what_no_event_told_is_found_when_the_whole_fleet_is_listed_again() -> N
             server = world.control_plane.servers["a"]
             server.observed = observable_digest(configuration(text="MATCH (x) RETURN x"))
             await world.until(lambda: server.starts == 1, within=RELIST_SECONDS + 60)
+
+    virtual_time.run(scenario())
+
+
+def test_who_only_follows_lists_the_whole_fleet_again_too() -> None:
+    async def scenario() -> None:
+        world = World(enable_auto_reconciliation=False)
+        await world.running("a")
+        async with world.daemon() as daemon:
+            await world.until(lambda: daemon.link.synced)
+            server = world.control_plane.servers["a"]
+            server.observed = observable_digest(configuration(text="MATCH (x) RETURN x"))
+            await world.until(lambda: server.starts == 1, within=RELIST_SECONDS + 60)
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_feed_that_does_not_wait_is_not_asked_in_a_tight_loop(gaps: bool) -> None:
+    async def scenario() -> None:
+        clock = VirtualClock()
+        control_plane = Restless(clock)
+        control_plane.gaps = gaps
+        await control_plane.create("a", configuration(9000))
+        following = asyncio.create_task(triggers(control_plane, Fleet(), clock).follow())
+        await asyncio.sleep(120)
+        following.cancel()
+        assert 4 < control_plane.asked < 20
+
+    virtual_time.run(scenario())
+
+
+def test_a_control_plane_that_hangs_is_away_since_it_should_have_answered() -> None:
+    async def scenario() -> None:
+        world = World(enable_auto_reconciliation=False)
+        world.control_plane = hanging = Hanging(world.clock)
+        await world.running("a")
+        async with world.daemon() as daemon:
+            await world.until(lambda: daemon.link.synced)
+            hanging.hangs = True
+            await asyncio.sleep(LONG_POLL_SECONDS)
+            await world.until(lambda: daemon.link.is_away, within=LONG_POLL_SECONDS + 11)
+            assert daemon.link.away_for() >= 10
+
+    virtual_time.run(scenario())
+
+
+def test_what_is_gone_while_nobody_could_read_it_is_gone() -> None:
+    async def scenario() -> None:
+        clock = VirtualClock()
+        control_plane, fleet = Unreadable(clock), Fleet()
+        control_plane.unreadable = {}
+        for name in ("a", "b"):
+            await control_plane.create(name, configuration(9000))
+        made = triggers(control_plane, fleet, clock)
+        await made.resync()
+        control_plane.unreadable = {"a": "no sense", "?": "no id"}
+        await made.resync()
+        assert fleet.unreadable == control_plane.unreadable
+        assert fleet.drift("a").unknown == "no sense"
+        await control_plane.delete("a")
+        control_plane.unreadable = {}
+        await made.resync()
+        assert fleet.unreadable == {}
+        assert fleet.missing_from(["b"]) == {"a"}
 
     virtual_time.run(scenario())
 
