@@ -57,7 +57,7 @@ async def _adopt(fleet: Fleet, platforms: Platforms, record: Record, cause: Caus
     found: dict[str, Running] = {}
     if platform is not None:
         known = {slot.name: running_in(record, slot.name) for slot in slots_of(record)}
-        stopping = record.instance.status == InstanceStatus.STOPPING.value
+        stopping = _was_being_stopped(record)
         for name in (MAIN, SECOND):
             running = await platform.adopt(known.get(name), instance_id, name)
             if running is not None and (stopping or name not in known):
@@ -77,6 +77,13 @@ async def _adopt(fleet: Fleet, platforms: Platforms, record: Record, cause: Caus
 def _is_unsettled(record: Record) -> bool:
     held = bool(slots_of(record)) or record.instance.operation is not None
     return held or record.instance.status in _UNSETTLED
+
+
+def _was_being_stopped(record: Record) -> bool:
+    """Whether a stop was under way; anybody may report that one is, and decides nothing by it."""
+    instance = record.instance
+    is_called = instance.operation is not None or instance.desired_run_state == RunState.STOPPED
+    return instance.status == InstanceStatus.STOPPING and is_called
 
 
 def settled(
@@ -99,8 +106,7 @@ def settled(
             reason=None,
         )
         return transition(record, after, cause)
-    status, wanted = record.instance.status, record.instance.desired_run_state
-    if status == InstanceStatus.STOPPING.value or wanted != RunState.RUNNING.value:
+    if _was_being_stopped(record) or record.instance.desired_run_state != RunState.RUNNING.value:
         return halted(record, cause)
     return transition(record, ended(seen, InstanceStatus.ERROR, NOT_RUNNING, cause).record, cause)
 

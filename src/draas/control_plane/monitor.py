@@ -34,6 +34,15 @@ _BUSY = tuple(
 )
 
 
+_ONLY_REPORTED = (
+    InstanceStatus.CREATED,
+    InstanceStatus.STARTING,
+    InstanceStatus.STOPPING,
+    InstanceStatus.STOPPED,
+)
+"""What is not true of an instance that no call holds and that has a process (B-23)."""
+
+
 class Monitor:
     """Keeps health and observed levels true; every server once in each `interval` seconds."""
 
@@ -124,7 +133,8 @@ def noted(
         reason=unreadable or seen.reason,
         observed_components_digest=observed,
     )
-    if seen.health in (Health.HEALTHY, Health.DEGRADED):
+    runs = seen.health in (Health.HEALTHY, Health.DEGRADED)
+    if runs or record.instance.status in _ONLY_REPORTED:
         after = put(after, status=InstanceStatus.RUNNING.value)
     return transition(record, after, cause)
 

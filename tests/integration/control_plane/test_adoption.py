@@ -58,6 +58,9 @@ async def test_a_call_that_was_cut_off_is_finished_or_named(
         await world.create(id="a")
         await world.client.post(START)
     rewrite(world, f"UPDATE instances SET status='{status}', desired_run_state='{desired}'")
+    if status != "Running":
+        held = '{"kind": "call", "id": "1", "actor": "", "startedAt": ""}'
+        rewrite(world, f"UPDATE instances SET operation='{held}'")
     if status == "Starting":
         rewrite(world, "UPDATE slots SET process_id=NULL, process_started=NULL")
     if not runs:
@@ -73,6 +76,20 @@ async def test_a_call_that_was_cut_off_is_finished_or_named(
         if becomes == "Error":
             assert state["reason"] == "was not running when the control plane started"
         assert (await world.client.post(START)).status_code == 200
+
+
+@pytest.mark.parametrize("reported", ["Stopping", "Starting", "Stopped", "Error", "Created"])
+async def test_what_somebody_reported_ends_no_server(tmp_path: Path, reported: str) -> None:
+    fleet = SimulatedFleet()
+    async with served(tmp_path, fleet) as world:
+        await world.create(id="a")
+        await world.client.post(START)
+        process = fleet.servers["a"]["main"].running
+        answer = await world.client.put("/api/servers/instances/a/status", json=reported)
+        assert answer.status_code < 300, answer.text
+    async with served(tmp_path, fleet) as world:
+        assert (await world.state("a"))["status"] == "Running"
+        assert fleet.servers["a"]["main"].running == process
 
 
 async def test_a_server_that_nobody_recorded_is_replaced_and_not_doubled(tmp_path: Path) -> None:

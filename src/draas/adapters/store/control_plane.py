@@ -253,7 +253,7 @@ def _row(record: Record) -> dict[str, Any]:
     for name in (*applied(None), "second_slot"):
         del row[name]
     held = row["operation"]
-    row["operation"] = msgspec.to_builtins(held) if held and held.host else None
+    row["operation"] = msgspec.to_builtins(held) if held else None
     return row | {name: getattr(record, name) for name in _RECORD_COLUMNS}
 
 
