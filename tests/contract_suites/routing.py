@@ -86,6 +86,12 @@ class RoutingContract:
         await world.router.ensure(wanted)
         assert await get(wanted) == (200, "main")
 
+    async def test_an_address_may_have_the_name_of_a_host(self, world: World) -> None:
+        main = await world.backend("main")
+        named = route(world, main, listen=Address("localhost", world.free_port()))
+        await world.router.ensure(named)
+        assert await get(named) == (200, "main")
+
     async def test_weights_shift_without_a_failed_request(self, world: World) -> None:
         main, second = await world.backend("main"), await world.backend("second")
         alone = route(world, main)

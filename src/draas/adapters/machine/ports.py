@@ -14,6 +14,13 @@ def reachable(host: str) -> str:
     return _ANY_ADDRESS.get(host, host)
 
 
+def numeric(host: str) -> str:
+    """The address that a host name means on this machine, of IPv4 if there is one."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    by_family = {family: str(address[0]) for family, _, _, _, address in reversed(found)}
+    return by_family.get(socket.AF_INET) or next(iter(by_family.values()))
+
+
 def can_bind(host: str, port: int) -> bool:
     """Whether a server could listen on the address now; see `bind_fault`."""
     return bind_fault(host, port) is None

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from draas.adapters.machine.ports import bind_fault
+from draas.adapters.machine.ports import bind_fault, numeric
 from draas.adapters.routers.envoy_clusters import clusters_of
 from draas.adapters.routers.envoy_counters import counters, inflight
 from draas.adapters.routers.envoy_documents import Document
@@ -157,7 +157,8 @@ class EnvoyRouter:
         if name not in await self._envoy.admin.listeners():
             if fault := await asyncio.to_thread(bind_fault, route.listen.host, route.listen.port):
                 raise RouterError(fault)
-            listeners.put([listener_of(route, self._envoy.table_path)])
+            host = await asyncio.to_thread(numeric, route.listen.host)
+            listeners.put([listener_of(route, self._envoy.table_path, host)])
             listeners.touch()
         taken = await listeners.publish()
         async with _deadline(f"the address {route.listen}"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -84,11 +85,11 @@ def listener_name(route: Route) -> str:
     return f"{encoded(route.name)}@{route.listen}"
 
 
-def listener_of(route: Route, table_file: str) -> Document:
-    """The address of a route."""
+def listener_of(route: Route, table_file: str, host: str) -> Document:
+    """The address of a route; Envoy wants its `host` as a number."""
     return {
         "name": listener_name(route),
-        "address": socket_address(route.listen),
+        "address": socket_address(replace(route.listen, host=host)),
         # One worker: nothing to spread, and a taken port is refused and not shared.
         "enable_reuse_port": False,
         "filter_chains": [
