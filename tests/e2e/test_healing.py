@@ -107,6 +107,21 @@ async def _again(made: World, killed: int) -> bool:
     return found["processId"] not in (None, str(killed)) and await made.settled("test")
 
 
+async def test_a_kind_that_no_server_has_is_refused_before_anything_is_stopped(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, daemon=False) as made:
+        await made.create("test")
+        process = await made.process_of("test")
+        path = "/api/configuration/instances/test"
+        operation = {"op": "replace", "path": "/sources/0/kind", "value": "moc"}
+        refused = await made.ask("PATCH", path, [operation], 422)
+        assert [fault["path"] for fault in refused["errors"]] == ["sources[s].kind"]
+        assert "did you mean 'mock'" in refused["errors"][0]["message"]
+        assert (await made.instance("test"))["generation"] == 1
+        assert await made.process_of("test") == process
+
+
 async def _replaced(made: World, instance_id: str, killed: int) -> bool:
     """Another process serves it; between the two there is none, and it says so."""
     found = await made.ask("GET", f"/api/status/{instance_id}/status", None, 200)

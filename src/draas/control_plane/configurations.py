@@ -16,6 +16,7 @@ from draas.control_plane.picture import absent
 from draas.control_plane.records import Cause, Generation, Record, Slot, put
 from draas.control_plane.status import transition
 from draas.control_plane.store import Store, StoreError
+from draas.decide.kinds import Kinds
 from draas.model.configuration import Configuration, ConfigurationError
 from draas.model.instance import Instance
 from draas.model.patch import PatchMalformed, PatchPathMissing, PatchTestFailed, apply_patch
@@ -31,9 +32,10 @@ class _Superseded(Exception):  # noqa: N818  a race that was lost, not a fault
 class Configurations:
     """What each instance is to run; every change is one generation with one event (B-79, B-93)."""
 
-    def __init__(self, fleet: Fleet, store: Store) -> None:
+    def __init__(self, fleet: Fleet, store: Store, kinds: Kinds | None) -> None:
         self._fleet = fleet
         self._store = store
+        self._kinds = kinds
         self._recent: dict[str, Generation] = {}
 
     async def get(self, instance_id: str) -> Generation:
@@ -153,7 +155,9 @@ class Configurations:
             if base.generation != record.instance.generation:
                 continue
             # In a thread: a large document or patch would hold up everybody else.
-            wanted = await asyncio.to_thread(_changed, change, base.document, record.port)
+            wanted = await asyncio.to_thread(
+                _changed, change, base.document, record.port, self._kinds
+            )
             if wanted.encoded == base.document:
                 return base
             try:
@@ -198,8 +202,10 @@ class Configurations:
         return found
 
 
-def _changed(change: Callable[[Configuration], Any], present: bytes, port: int) -> Document:
-    return document(change(msgspec.json.decode(present)), port=port)
+def _changed(
+    change: Callable[[Configuration], Any], present: bytes, port: int, kinds: Kinds | None
+) -> Document:
+    return document(change(msgspec.json.decode(present)), port=port, kinds=kinds)
 
 
 def _is_of(found: Generation, instance: Instance) -> bool:

@@ -35,6 +35,7 @@ from draas.control_plane.slot_plans import SlotPlans
 from draas.control_plane.slots import Slots
 from draas.control_plane.store import Store, StoreError
 from draas.control_plane.traffic import Traffic
+from draas.decide.kinds import Kinds
 from draas.model.clock import Clock
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -61,6 +62,7 @@ class ControlPlane:
         handover: Handover,
         router: TrafficRouter | None = None,
         host: str | None = None,
+        kinds: Kinds | None = None,
     ) -> None:
         ports = range(settings.process.first_port, settings.process.last_port + 1)
         interval = settings.monitor_interval.total_seconds()
@@ -71,8 +73,8 @@ class ControlPlane:
         self.metrics = metrics
         self.fleet = Fleet(store, keep_changes=settings.changes.retention, host=host)
         self.monitor = Monitor(self.fleet, observer, clock, interval)
-        self.configurations = Configurations(self.fleet, store)
-        self.instances = Instances(self.fleet, platforms, clock, ports, can_bind)
+        self.configurations = Configurations(self.fleet, store, kinds)
+        self.instances = Instances(self.fleet, platforms, clock, ports, can_bind, kinds)
         self._finisher = Finisher(self.fleet)
         exits = Exits(self.fleet, self._finisher, clock, metrics.operated)
         platforms.watch(exits.came)

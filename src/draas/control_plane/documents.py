@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from draas.contract.problems import ProblemError
+from draas.decide.kinds import Kinds
 from draas.decide.validation import validate
 from draas.model.configuration import (
     Configuration,
@@ -45,8 +46,10 @@ class Document:
         return observable_digest(self.configuration)
 
 
-def document(given: Mapping[str, Any], *, port: int) -> Document:
+def document(given: Mapping[str, Any], *, port: int, kinds: Kinds | None = None) -> Document:
     """The document completed with the defaults of host, port and log level, and checked.
+
+    With `kinds` components of other kinds are refused.
 
     Raises:
         ProblemError: it cannot be run (invalid-configuration), with every fault by path.
@@ -58,7 +61,7 @@ def document(given: Mapping[str, Any], *, port: int) -> Document:
     configuration.setdefault("host", DEFAULT_HOST)
     configuration.setdefault("port", port)
     configuration.setdefault("logLevel", DEFAULT_LOG_LEVEL)
-    faults = list(validate(configuration)) or list(_unplaceable(configuration))
+    faults = list(validate(configuration, kinds)) or list(_unplaceable(configuration))
     if faults:
         raise invalid(faults)
     encoded = msgspec.json.encode(configuration)

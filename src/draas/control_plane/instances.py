@@ -9,11 +9,14 @@ from typing import Any
 from draas.contract.problems import ProblemError
 from draas.control_plane.documents import DEFAULT_HOST, document
 from draas.control_plane.fleet import Fleet, Transition
+from draas.control_plane.placement import listeners
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.port_allocation import PortsExhaustedError, choose_port
 from draas.control_plane.records import Cause, Generation, Record, slots_of
 from draas.control_plane.status import transition
+from draas.decide.kinds import Kinds
 from draas.model.clock import Clock
+from draas.model.configuration import ConfigurationError, canonical
 from draas.model.instance import Instance
 from draas.model.status import InstanceStatus, PlatformType, RunState
 
@@ -46,12 +49,14 @@ class Instances:
         clock: Clock,
         ports: range,
         can_bind: Callable[[str, int], bool],
+        kinds: Kinds | None,
     ) -> None:
         self._fleet = fleet
         self._platforms = platforms
         self._clock = clock
         self._ports = ports
         self._can_bind = can_bind
+        self._kinds = kinds
         self._promised: set[int] = set()
 
     async def create(self, asked: Creation, cause: Cause) -> Record:
@@ -73,7 +78,7 @@ class Instances:
     async def _create(self, asked: Creation, instance_id: str, cause: Cause) -> Record:
         learned = self._fleet.learned
         port = self._port(asked.configuration)
-        wanted = document(asked.configuration, port=port)
+        wanted = document(asked.configuration, port=port, kinds=self._kinds)
         first = Generation(
             instance_id=instance_id,
             generation=1,
@@ -123,7 +128,7 @@ class Instances:
         """A free port, unless the configuration brings its own."""
         if brings_port(configuration):
             return 0
-        taken = self._taken() | self._promised
+        taken = self._taken() | self._promised | _own(configuration)
         try:
             return choose_port(self._ports, taken, lambda port: self._can_bind(DEFAULT_HOST, port))
         except PortsExhaustedError as error:
@@ -137,6 +142,15 @@ class Instances:
             for slot in slots_of(record):
                 taken.update({slot.port, *(place.port for place in slot.placement.values())})
         return taken
+
+
+def _own(configuration: Mapping[str, Any]) -> set[int]:
+    """The ports at which its own components listen, as far as it can be read at all."""
+    try:
+        complete = {"host": DEFAULT_HOST, "port": 0, **canonical(configuration)}
+        return {each.port for each in listeners(complete)}
+    except (ConfigurationError, KeyError, TypeError, ValueError):
+        return set()  # What is wrong with it is told when it is checked.
 
 
 def brings_port(configuration: Mapping[str, Any]) -> bool:

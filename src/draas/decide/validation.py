@@ -5,10 +5,21 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from draas.decide.kinds import (
+    Kinds,
+    Rule,
+    clashes,
+    objects,
+    or_reference,
+    rules_of,
+    text,
+    unknown_kinds,
+    whole,
+)
 from draas.model import defaults, names
 from draas.model.canonical import LISTS, Configuration, canonical
 from draas.model.faults import ConfigurationError, Fault, Faults
@@ -30,19 +41,20 @@ _SHOWN = 10
 _COMPARED = 100
 """Names among which the one that was meant is looked for."""
 
-Rule = Callable[[Any], str | None]
-"""What is wrong with a value and the way out, to be read after the value; or None."""
 
-
-def validate(document: Mapping[str, Any]) -> tuple[Fault, ...]:
+def validate(document: Mapping[str, Any], kinds: Kinds | None = None) -> tuple[Fault, ...]:
     """Every fault of the document, raw or canonical, in its order; empty when it can be run.
 
     Unknown keys are faults where drasi-server refuses them (root, queries, subscriptions); in
-    sources and reactions they belong to the kind. Values are masked where they are secret.
+    sources and reactions they belong to the kind. With `kinds` any other kind is a fault as well.
+    Values are masked where they are secret.
     """
     faults = Faults()
     try:
-        for fault in _found(canonical(document)):
+        config = canonical(document)
+        for fault in _found(config):
+            faults.append(fault)
+        for fault in unknown_kinds(config, kinds or {}):
             faults.append(fault)
     except ConfigurationError as error:
         return error.faults
@@ -63,6 +75,7 @@ def _found(config: Configuration) -> Iterable[Fault]:
                     yield Fault(f"{path}.id", item["id"], "this id is used twice: ids are unique")
                 seen.add(item["id"])
             yield from _referring(part, item, path, known)
+    yield from clashes(config)
 
 
 def _component(part: str, item: Configuration, path: str) -> Iterable[Fault]:
@@ -70,7 +83,7 @@ def _component(part: str, item: Configuration, path: str) -> Iterable[Fault]:
     for name in required:
         if name not in item:
             yield Fault(f"{path}.{name}", None, f"a {_PART_NAME[part]} needs {name}")
-    yield from _checked(item, _RULES[part], path)
+    yield from _checked(item, {**_RULES[part], **rules_of(part, item)}, path)
     if part == "queries":
         yield from _unknown(item, names.QUERY, path)
 
@@ -138,11 +151,6 @@ def _checked(item: Configuration, rules: Mapping[str, Rule], path: str) -> Itera
                 yield Fault(join(path, name), shown, f"{shown!r} {message}")
 
 
-def _or_reference(rule: Rule) -> Rule:
-    """The server resolves references itself, so any reference may stand for the value."""
-    return lambda value: None if reference(value) is not None else rule(value)
-
-
 def _identity(value: Any) -> str | None:
     if not isinstance(value, str):
         return "is not text: put it in quotes"
@@ -166,23 +174,8 @@ def _host(value: Any) -> str | None:
     return "is no host: use an IP address or a host name such as 0.0.0.0"
 
 
-def _integer(low: int, high: int) -> Rule:
-    def rule(value: Any) -> str | None:
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-            return None
-        return f"is out of range: use a whole number from {low} to {high}"
-
-    return rule
-
-
 def _boolean(value: Any) -> str | None:
     return None if isinstance(value, bool) else "must be true or false"
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, str) and value.strip():
-        return None
-    return "must be text that is not empty"
 
 
 def _log_level(value: Any) -> str | None:
@@ -207,13 +200,13 @@ def _single(value: Any) -> str | None:
     return "cannot be run: a server here has one instance, so create one for each of them"
 
 
-_COUNT = _or_reference(_integer(1, 2**31 - 1))
-_FLAG = _or_reference(_boolean)
+_COUNT = or_reference(whole(1, 2**31 - 1))
+_FLAG = or_reference(_boolean)
 _ROOT_RULES: Mapping[str, Rule] = {
-    "id": _or_reference(_identity),
-    "host": _or_reference(_host),
-    "port": _or_reference(_integer(1, 65535)),
-    "logLevel": _or_reference(_log_level),
+    "id": or_reference(_identity),
+    "host": or_reference(_host),
+    "port": or_reference(whole(1, 65535)),
+    "logLevel": or_reference(_log_level),
     **{name: _FLAG for name, value in defaults.ROOT.items() if isinstance(value, bool)},
     "hotReloadDebounceMs": _COUNT,
     "defaultPriorityQueueCapacity": _COUNT,
@@ -221,16 +214,16 @@ _ROOT_RULES: Mapping[str, Rule] = {
     "identityProviders": _list,
     "instances": _single,
 }
-_SOURCE_RULES: Mapping[str, Rule] = {"id": _identity, "kind": _text, "autoStart": _FLAG}
+_SOURCE_RULES: Mapping[str, Rule] = {"id": _identity, "kind": text, "autoStart": _FLAG}
 _QUERY_RULES: Mapping[str, Rule] = {
     "id": _identity,
-    "query": _or_reference(_text),
-    "queryLanguage": _or_reference(_one_of(*defaults.EXACT_SPELLINGS["queryLanguage"])),
+    "query": or_reference(text),
+    "queryLanguage": or_reference(_one_of(*defaults.EXACT_SPELLINGS["queryLanguage"])),
     "dispatchMode": _one_of(*defaults.EXACT_SPELLINGS["dispatchMode"]),
     "autoStart": _FLAG,
     "enableBootstrap": _FLAG,
-    "middleware": _list,
-    "joins": _list,
+    "middleware": objects,
+    "joins": objects,
     "bootstrapBufferSize": _COUNT,
     "bootstrapTimeoutSecs": _COUNT,
     "priorityQueueCapacity": _COUNT,
@@ -238,7 +231,7 @@ _QUERY_RULES: Mapping[str, Rule] = {
     "outboxCapacity": _COUNT,
 }
 _SUBSCRIPTION_RULES: Mapping[str, Rule] = {
-    "sourceId": _or_reference(_identity),
+    "sourceId": or_reference(_identity),
     "nodes": _list,
     "relations": _list,
     "pipeline": _list,

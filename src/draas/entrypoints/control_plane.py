@@ -23,8 +23,10 @@ from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings, ProcessOptions
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.router import TrafficRouter
+from draas.decide.kinds import Kinds
 from draas.entrypoints.exclusive import exclusive
 from draas.entrypoints.web_server import WebServer
+from draas.instance_host import reactions, sources
 from draas.model.clock import Clock
 
 STORE_FILE = "control-plane.sqlite"
@@ -71,6 +73,7 @@ async def _serve(
         handover=handover,
         router=_router(settings, data),
         host=_host(data, clock) if store.shared else None,
+        kinds=_kinds(settings.process),
     )
 
     def listens(url: str) -> None:
@@ -116,6 +119,13 @@ def _host(data: Path, clock: Clock) -> str:
         whole.write_text(clock.new_id())
         whole.replace(file)
     return file.read_text().strip()
+
+
+def _kinds(options: ProcessOptions) -> Kinds | None:
+    """The kinds of components that servers here have; `None` where plugins may bring others."""
+    if options.executable_path or options.plugins_directory:
+        return None
+    return {"sources": sources.KINDS, "reactions": reactions.KINDS}
 
 
 def _processes(

@@ -61,6 +61,16 @@ async def test_creation_in_every_spelling(world: World, body: dict[str, Any]) ->
     assert answer.json()["platformType"] == "Process"
 
 
+async def test_a_port_is_not_given_that_its_own_source_listens_on(world: World) -> None:
+    path = "/api/configuration/instances/{}"
+    await world.create(id="a")
+    first = (await world.client.get(path.format("a"))).json()["port"]
+    await world.client.delete("/api/servers/instances/a")
+    source = {"id": "s", "kind": "http", "port": first}
+    await world.create(id="b", configuration={"sources": [source]})
+    assert (await world.client.get(path.format("b"))).json()["port"] != first
+
+
 @pytest.mark.parametrize(
     "members",
     [

@@ -44,16 +44,89 @@ def reaction(**members: Any) -> dict[str, Any]:
         pytest.param(source(Anything={"x": None}, queries="y"), id="free-keys-of-sources"),
         pytest.param(reaction(Routes=1), id="free-keys-of-reactions"),
         pytest.param(query(sources=[{"sourceId": "${S}"}]), id="source-by-reference"),
+        pytest.param(source(kind="mock", intervalMs="250", dataType="counter"), id="mock-in-texts"),
+        pytest.param(
+            source(kind="mock", intervalMs="${I}", dataType={"type": "${T:-generic}"}),
+            id="mock-by-references",
+        ),
+        pytest.param(
+            {"host": "127.0.0.1", "port": 9000} | source(kind="http", host="127.0.0.2", port=9000),
+            id="one-port-of-two-hosts",
+        ),
+        pytest.param(
+            {"port": "${P}"} | source(kind="http", host="${H}", port=9000), id="ports-by-reference"
+        ),
     ],
 )
 def test_what_can_be_run(document: dict[str, Any]) -> None:
     assert validate(document) == ()
 
 
+KINDS = {"sources": ("http", "mock"), "reactions": ("log",)}
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "words"),
+    [
+        pytest.param(source(kind="htpp"), "sources[s].kind", "did you mean 'http'?", id="typo"),
+        pytest.param(
+            reaction(kind="teams"), "reactions[r].kind", "Process:PluginsDirectory", id="unknown"
+        ),
+    ],
+)
+def test_a_kind_that_no_server_has(document: dict[str, Any], path: str, words: str) -> None:
+    (fault,) = validate(document, KINDS)
+    assert fault.path == path
+    assert words in fault.message
+    assert validate(document) == (), "elsewhere a plugin may have it"
+
+
+@pytest.mark.parametrize("kind", ["http", "${KIND}"])
+def test_a_kind_that_a_server_has_or_may_have(kind: str) -> None:
+    assert validate(source(kind=kind), KINDS) == ()
+
+
 @pytest.mark.parametrize(
     ("document", "path", "words"),
     [
         pytest.param([], "", "must be a JSON object", id="no-object"),
+        pytest.param({"port": True}, "port", "must be a whole number", id="port-true"),
+        pytest.param(
+            source(kind="mock", intervalMs=0), "sources[s].intervalMs", "from 1", id="mock-interval"
+        ),
+        pytest.param(
+            source(kind="mock", dataType={"type": "nope"}),
+            "sources[s].dataType",
+            "use one of counter, sensorReading, generic",
+            id="mock-data",
+        ),
+        pytest.param(
+            source(kind="mock", dataType={"type": ["x"]}), "sources[s].dataType", "type", id="list"
+        ),
+        pytest.param(
+            source(kind="http", port=70000), "sources[s].port", "1 to 65535", id="http-port"
+        ),
+        pytest.param(source(kind="http", port="x"), "sources[s].port", "'x'", id="http-port-text"),
+        pytest.param(
+            reaction(kind="sse", ssePath="/q?x"), "reactions[r].ssePath", "leave ?", id="sse-path"
+        ),
+        pytest.param(
+            reaction(kind="http", timeoutMs="-1"), "reactions[r].timeoutMs", "'-1'", id="timeout"
+        ),
+        pytest.param(
+            {"port": 9000} | source(kind="http", port=9000),
+            "sources[s].port",
+            "that of the server itself already",
+            id="listens-where-the-server-does",
+        ),
+        pytest.param(
+            source(kind="http", host="127.0.0.1") | reaction(kind="sse"),
+            "reactions[r].port",
+            "that of source 's' already",
+            id="two-at-the-default-port",
+        ),
+        pytest.param(query(middleware=["x"]), "queries[q].middleware", "objects", id="middleware"),
+        pytest.param(query(joins=["x"]), "queries[q].joins", "objects", id="joins"),
         pytest.param({"sources": 3}, "sources", "list", id="no-form"),
         pytest.param({"port": 0}, "port", "0 is out of range: use a whole number from 1", id="0"),
         pytest.param({"port": 70000}, "port", "to 65535", id="port-too-large"),
