@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from draas.settings import InvalidSettingError, require_loopback, setting
+from draas.settings.files import require_folder, require_program
+from draas.settings.store_url import require_store
 from draas.telemetry.levels import LoggingSettings
 
 
@@ -33,7 +35,7 @@ class ApiOptions:
     )
 
     def __post_init__(self) -> None:
-        require_loopback(self.host, self.allow_remote_access_without_authentication)
+        require_loopback("Api", self.host, self.allow_remote_access_without_authentication)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class ProcessOptions:
     def __post_init__(self) -> None:
         if self.last_port < self.first_port:
             raise InvalidSettingError("last_port", "no less than Process:FirstPort")
+        require_program("executable_path", self.executable_path, on_path=True)
+        require_folder("plugins_directory", self.plugins_directory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,18 @@ class EnvoyOptions:
         "", help="Path of the Envoy to run; empty for the one that is installed with this project"
     )
 
+    def __post_init__(self) -> None:
+        require_program("executable_path", self.executable_path)
+
 
 @dataclass(frozen=True, slots=True)
 class HaproxyOptions:
     """The section `Haproxy`: the other router in front of slots."""
 
     executable_path: str = setting("", help="Path of the HAProxy to run; empty for the one on PATH")
+
+    def __post_init__(self) -> None:
+        require_program("executable_path", self.executable_path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +155,16 @@ class ControlPlaneSettings:
     slots: SlotsOptions = field(default_factory=SlotsOptions)
     changes: ChangesOptions = field(default_factory=ChangesOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
+
+    def __post_init__(self) -> None:
+        require_store(self.store)
+        of_servers, of_slots = self.process, self.slots
+        apart = (
+            of_slots.last_port < of_servers.first_port or of_servers.last_port < of_slots.first_port
+        )
+        if self.router != "none" and not apart:
+            raise InvalidSettingError(
+                "slots.first_port",
+                f"a range of ports apart from {of_servers.first_port} to {of_servers.last_port}, "
+                "which Process:FirstPort and Process:LastPort give to instances",
+            )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+DOUBLINGS = 40
+
 
 def delay(failures: int, base: timedelta, maximum: timedelta, jitter: float) -> timedelta:
     """Exponential back-off: base, 2 × base, 4 × base … up to `maximum`, less up to a quarter.
@@ -15,6 +17,7 @@ def delay(failures: int, base: timedelta, maximum: timedelta, jitter: float) -> 
     """
     if failures < 1:
         return timedelta()
-    doubled: int = 2 ** min(failures - 1, 40)
-    grown = min(base * doubled, maximum)
+    grown = min(base, maximum)
+    for _ in range(min(failures - 1, DOUBLINGS)):  # as a power it could be beyond all time spans
+        grown = min(2 * grown, maximum)
     return grown * (1 - jitter / 4)

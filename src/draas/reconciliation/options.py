@@ -20,6 +20,7 @@ from draas.reconciliation.slot_options import (
     TwoSlotOptions,
 )
 from draas.settings import InvalidSettingError, load, require_loopback, setting
+from draas.settings.store_url import require_store
 from draas.telemetry.levels import LoggingSettings
 
 _ZERO = timedelta()
@@ -186,7 +187,7 @@ class ManagementOptions:
     )
 
     def __post_init__(self) -> None:
-        require_loopback(self.host, self.allow_remote_access_without_authentication)
+        require_loopback("Management", self.host, self.allow_remote_access_without_authentication)
 
 
 class LeaseKeeper(Enum):
@@ -248,6 +249,7 @@ class DaemonSettings:
                 "an http or https URL with a host and without user, query or fragment, such as "
                 "http://localhost:5000",
             )
+        require_store(self.store)
         alone = self.store == "" or self.store.startswith("sqlite")
         if self.leases is LeaseKeeper.KUBERNETES and alone:
             raise InvalidSettingError("leases", "Store, unless Store is a postgresql:// URL")

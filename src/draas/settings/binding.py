@@ -122,11 +122,22 @@ class _Binder:
         try:
             return cls(**arguments)
         except InvalidSettingError as error:
-            here = (*path, pascal(error.field).casefold())
+            here = (*path, *(pascal(part).casefold() for part in error.field.split(".")))
             setting = self.settings[here]
-            leaf = self._leaves.get(here, Leaf(setting.path, show(setting.default), "default"))
-            self._faults.append(_line(leaf, setting, error.allowed))
+            self._faults.append(_line(self._said(here, setting), setting, error.allowed))
             return cls()
+
+    def _said(self, here: tuple[str, ...], setting: Setting) -> Leaf:
+        """What was said of a setting, a list in one: its value and where that stands."""
+        if here in self._leaves:
+            return self._leaves[here]
+        items = [(key, leaf) for key, leaf in self._leaves.items() if key[:-1] == here]
+        if setting.shape != "list" or not items:
+            return Leaf(setting.path, show(setting.default), "default")
+        items.sort(key=lambda item: int(item[0][-1]))
+        origins = dict.fromkeys(leaf.origin for _, leaf in items)
+        text = ", ".join(leaf.text or "null" for _, leaf in items)
+        return Leaf(setting.path, text, "; ".join(origins))
 
 
 def _by_path(settings: Sequence[Setting]) -> dict[tuple[str, ...], Setting]:

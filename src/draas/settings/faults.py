@@ -19,7 +19,8 @@ class SettingsError(Exception):
 class InvalidSettingError(ValueError):
     """Raised in a settings class's `__post_init__`: its `field` breaks a rule between fields.
 
-    `allowed` says what may stand there; the binder adds key, value and origin.
+    `allowed` says what may stand there; the binder adds key, value and origin. A field of a class
+    within is `name.name`.
     """
 
     def __init__(self, field: str, allowed: str) -> None:

@@ -15,11 +15,14 @@ def is_loopback(host: str) -> bool:
         return host.casefold() == "localhost"
 
 
-def require_loopback(host: str, allowed: bool) -> None:
-    """Raises InvalidSettingError for the field `host` unless it is loopback or `allowed`."""
+def require_loopback(section: str, host: str, allowed: bool) -> None:
+    """Raises InvalidSettingError for the field `host` unless it is loopback or `allowed`.
+
+    `section` is where both settings stand.
+    """
     if not allowed and not is_loopback(host):
         raise InvalidSettingError(
             "host",
             "a loopback address such as 127.0.0.1, because nothing here checks who asks; "
-            "AllowRemoteAccessWithoutAuthentication=true opens it all the same",
+            f"{section}:AllowRemoteAccessWithoutAuthentication=true opens it all the same",
         )

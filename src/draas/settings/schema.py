@@ -6,7 +6,10 @@ import dataclasses
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
+
+from draas.settings.timespan import LONGEST
 
 
 def setting(
@@ -20,8 +23,11 @@ def setting(
 ) -> Any:
     """A field of a settings class; bounds include their ends, a `secret` is never shown.
 
-    `default` is the value itself; a mapping is copied for each object.
+    `default` is the value itself; a mapping is copied for each object. A time span without a
+    `maximum` is bounded all the same: a hundred years are for ever.
     """
+    if maximum is None and isinstance(default, timedelta):
+        maximum = LONGEST
     metadata = {
         "minimum": minimum,
         "maximum": maximum,

@@ -14,6 +14,8 @@ _TIMESPAN = re.compile(
 )
 _BARE_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
 _GREATEST_DAYS = 10_675_199  # .NET's TimeSpan.MaxValue
+LONGEST = timedelta(days=36_500)
+"""The longest that can be set: added to any time of ours, or taken from it, it is still a date."""
 
 
 def parse_timespan(text: str) -> timedelta:

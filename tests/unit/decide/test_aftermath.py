@@ -14,6 +14,7 @@ from draas.decide.backoff import delay
 from draas.decide.breaker import BreakerRules, next_breaker, released
 from draas.decide.rules import Rules
 from draas.model.reconciliation import Breaker, FleetView, Memory, Operation, Outcome
+from draas.settings.timespan import LONGEST
 from tests.unit.decide.test_plan import FAILED_D2, NOW, OPEN_OPERATION, memory
 
 RULES = Rules()
@@ -105,6 +106,10 @@ def test_delay_grows_to_its_maximum_and_no_further(failures: int, jitter: float)
     wait = delay(failures, base, most, jitter)
     assert base * 0.75 <= wait <= most
     assert delay(failures + 1, base, most, 0.0) >= delay(failures, base, most, 0.0)
+
+
+def test_the_longest_delay_that_can_be_set_grows_no_further() -> None:
+    assert delay(1000, LONGEST, LONGEST, 0.0) == LONGEST
 
 
 BRAKES = BreakerRules(

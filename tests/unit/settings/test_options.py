@@ -4,14 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from draas.contract.urls import base_urls
-from draas.control_plane.options import ControlPlaneSettings
+from draas.control_plane.options import ControlPlaneSettings, ProcessOptions
 from draas.reconciliation.options import (
     DaemonSettings,
     LeaseKeeper,
@@ -21,6 +21,8 @@ from draas.reconciliation.options import (
 from draas.settings import SettingsError, is_loopback, load
 from draas.settings.convert import show
 from draas.settings.reference import reference
+from draas.settings.schema import describe
+from draas.settings.timespan import LONGEST
 from draas.telemetry.levels import LogLevel
 
 ROOT = Path(__file__).parents[3]
@@ -165,10 +167,109 @@ def test_loopback_is_known(host: str, local: bool) -> None:
 )
 def test_other_addresses_need_a_setting_in_so_many_words(cls: type, section: str) -> None:
     arguments = [f"--{section}:Host=0.0.0.0"]
-    with pytest.raises(SettingsError, match=f"{section}:Host = '0.0.0.0' .*AllowRemoteAccess"):
+    consent = f"{section}:AllowRemoteAccessWithoutAuthentication=true"
+    with pytest.raises(SettingsError, match=f"{section}:Host = '0.0.0.0' .* {consent} opens"):
         load(cls, environ={}, directory=Path("/nonexistent"), arguments=arguments)
-    arguments.append(f"--{section}:AllowRemoteAccessWithoutAuthentication=true")
+    arguments.append(f"--{consent}")
     load(cls, environ={}, directory=Path("/nonexistent"), arguments=arguments)
+
+
+BOTH = pytest.mark.parametrize("cls", [DaemonSettings, ControlPlaneSettings])
+
+
+def refused(cls: type, *arguments: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(cls, environ={}, directory=Path("/nonexistent"), arguments=arguments)
+    (fault,) = caught.value.faults
+    return fault
+
+
+@BOTH
+def test_for_ever_is_refused_with_the_longest_that_can_be_reckoned_with(cls: type) -> None:
+    spans = [each.key for each in describe(cls) if each.kind is timedelta]
+    assert spans
+    for key in spans:
+        said = refused(cls, f"--{key}=10675199.02:48:05.4775807")
+        assert f"{key} = '10675199.02:48:05.4775807' (command line)" in said
+        assert said.endswith(" to 36500.00:00:00")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_longest_time_span_leads_to_a_date(sign: int) -> None:
+    assert datetime(2026, 1, 1, tzinfo=UTC) + sign * 10 * LONGEST
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("", id="none"),
+        pytest.param("sqlite:///relative.sqlite", id="relative file"),
+        pytest.param("sqlite:////var/lib/draas.sqlite", id="absolute file"),
+        pytest.param("postgresql://user:w%40rd@[::1]:5432/draas?ssl=require", id="all parts"),
+        pytest.param("postgresql:///draas?host=/run/postgresql", id="socket"),
+        pytest.param("postgresql+asyncpg://h/d", id="driver"),
+    ],
+)
+def test_a_store_is_a_file_or_a_postgresql(cls: type, url: str) -> None:
+    assert load(cls, directory=Path("/none"), environ={}, arguments=[f"--Store={url}"]).store == url
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("foo", id="no URL"),
+        pytest.param("/var/lib/draas.sqlite", id="path"),
+        pytest.param("sqlite://", id="no file"),
+        pytest.param("mysql://root:hunter2@h/d", id="another database"),
+        pytest.param("postgres://root:hunter2@h/d", id="another name"),
+        pytest.param("postgresql://root:hunter2@h:notaport/d", id="port in words"),
+        pytest.param("postgresql://root:hunter2@h:99999/d", id="port too high"),
+    ],
+)
+def test_another_store_is_refused_without_its_password(cls: type, url: str) -> None:
+    said = refused(cls, f"--Store={url}")
+    assert said == (
+        "Store = (not shown) (command line): expected sqlite:///PATH or "
+        "postgresql://USER@HOST/DATABASE; empty for a file in the data directory"
+    )
+
+
+def test_programs_and_folders_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "text").touch(0o600)
+    for key, path in (
+        ("Process:ExecutablePath", "no-such-program"),
+        ("Process:ExecutablePath", str(tmp_path)),
+        ("Process:PluginsDirectory", str(tmp_path / "text")),
+        ("Envoy:ExecutablePath", str(tmp_path / "text")),
+        ("Haproxy:ExecutablePath", str(tmp_path / "none")),
+    ):
+        said = refused(ControlPlaneSettings, f"--{key}={path}")
+        assert said.startswith(f"{key} = '{path}' (command line): expected the path of a ")
+    ControlPlaneSettings(process=ProcessOptions(executable_path="env", plugins_directory="/"))
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        pytest.param(["--Process:LastPort=20000"], id="one port"),
+        pytest.param(["--Slots:FirstPort=8500", "--Slots:LastPort=8600"], id="within"),
+        pytest.param(["--Process:FirstPort=20500", "--Process:LastPort=40000"], id="end"),
+    ],
+)
+def test_ports_of_instances_and_of_slots_are_apart(ranges: list[str]) -> None:
+    assert "apart from" in refused(ControlPlaneSettings, *ranges)
+    apart = ["--Router=none", *ranges]
+    assert load(ControlPlaneSettings, environ={}, directory=Path("/none"), arguments=apart)
+
+
+def test_what_is_said_of_a_list_is_told_with_where_it_was_said(tmp_path: Path) -> None:
+    said = refused(DaemonSettings, "--Canary:Steps:1=10", "--Canary:Steps:0=20")
+    assert said.startswith("Canary:Steps = '20, 10' (command line): expected percentages")
+    (tmp_path / "appsettings.json").write_text('{"Canary": {"Steps": [50, 100]}}')
+    with pytest.raises(SettingsError, match=r"'50, 7' \(appsettings.json line 1; command line\)"):
+        load_daemon_settings(tmp_path, {}, ["--Canary:Steps:1=7"])
 
 
 def test_both_processes_may_share_one_file(tmp_path: Path) -> None:

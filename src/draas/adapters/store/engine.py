@@ -12,6 +12,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from draas.settings.store_url import URLS
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_SECONDS = 5
 PAUSE_MILLISECONDS = 2500
@@ -77,10 +79,7 @@ def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
                 },
             )
         case other:
-            raise DatabaseError(f"{other!r} is no database that can be used here; {URLS}")
-
-
-URLS = "give sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+            raise DatabaseError(f"{other!r} is no database that can be used here; give {URLS}")
 
 
 async def migrate(url: str, schema: str) -> None:
