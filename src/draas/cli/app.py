@@ -25,9 +25,14 @@ app = typer.Typer(
 )
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The instance's id.")]
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of instances.")]
 MaybeId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The instance's id.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Form of the output.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
 
 
 @app.callback()
@@ -46,6 +51,12 @@ def addresses(
             envvar="DRAAS_DAEMON_URL", help="URL of the reconciliation daemon; or several."
         ),
     ] = DAEMON,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """Where the two processes are."""
     for name, url in (("--control-plane", control_plane), ("--daemon", daemon)):
@@ -75,11 +86,15 @@ def get(
         list[str] | None,
         typer.Option("--label", "-l", metavar="K=V", help="Only those with the label; repeatable."),
     ] = None,
+    configurations: Annotated[
+        bool, typer.Option("--configurations", help="With configurations, as apply takes them.")
+    ] = False,
 ) -> None:
     """Show instances; with an ID also its configuration (json, yaml)."""
     from draas.cli import show
 
-    run(context, lambda session: show.get(session, instance_id, output, watch, label or []))
+    wanted = show.Wanted(instance_id, label or [], output, configurations)
+    run(context, lambda session: show.get(session, wanted, watch))
 
 
 @app.command()
@@ -97,70 +112,6 @@ def apply(
     from draas.cli import apply as command
 
     run(context, lambda session: command.apply(session, file, dry_run, output))
-
-
-@app.command()
-def patch(
-    context: typer.Context,
-    instance_id: Id,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PATH=VALUE",
-            help="Such as port=9090 or 'queries[open-orders].query=MATCH …'; repeatable. "
-            "A value is JSON if it can be read as JSON, else text.",
-        ),
-    ] = None,
-    operations: Annotated[
-        str | None, typer.Option("--patch", "-p", metavar="JSON", help="A JSON Patch (RFC 6902).")
-    ] = None,
-    file: Annotated[
-        str | None,
-        typer.Option("--file", "-f", metavar="FILE", help="A JSON Patch in a file; - is stdin."),
-    ] = None,
-) -> None:
-    """Change an instance's configuration; the daemon brings the server to it."""
-    from draas.cli import change
-
-    run(context, lambda session: change.patch(session, instance_id, assignments, operations, file))
-
-
-@app.command()
-def start(context: typer.Context, instance_ids: Ids) -> None:
-    """Start instances and want them running from now on."""
-    _lifecycle(context, instance_ids, "start")
-
-
-@app.command()
-def stop(context: typer.Context, instance_ids: Ids) -> None:
-    """Stop instances; they stay stopped until they are started."""
-    _lifecycle(context, instance_ids, "stop")
-
-
-@app.command()
-def restart(context: typer.Context, instance_ids: Ids) -> None:
-    """Stop instances and start them with their desired configuration."""
-    _lifecycle(context, instance_ids, "restart")
-
-
-def _lifecycle(context: typer.Context, instance_ids: list[str], action: str) -> None:
-    from draas.cli import change
-
-    run(context, lambda session: change.lifecycle(session, instance_ids, action))
-
-
-@app.command()
-def delete(
-    context: typer.Context,
-    instance_ids: Ids,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Stop instances and forget them with their configurations."""
-    from draas.cli import change
-
-    change.require_consent(instance_ids, yes)
-    run(context, lambda session: change.delete(session, instance_ids))
 
 
 @app.command()
@@ -196,16 +147,14 @@ def reconcile(
     allow_state_loss: Annotated[
         bool, typer.Option("--allow-state-loss", help="Queries may begin empty in a second slot.")
     ] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Have the daemon look at an instance now, without waiting for back-off."""
     from draas.cli import reconcile as command
 
-    run(
-        context,
-        lambda session: command.reconcile(
-            session, instance_id, strategy, dry_run, wait, timeout, allow_state_loss
-        ),
-    )
+    order = command.Order(instance_id, strategy, dry_run, allow_state_loss)
+    patience = timeout if wait else None
+    run(context, lambda session: command.reconcile(session, order, patience, output))
 
 
 @app.command()
@@ -217,11 +166,12 @@ def release(
             metavar="ID", help="The instance's id, or a roll-out's digest (sha256:…) for all."
         ),
     ],
+    output: Output = Format.TABLE,
 ) -> None:
     """Lift the quarantine of a configuration that failed, so that it is tried again."""
     from draas.cli import reconcile as command
 
-    run(context, lambda session: command.release(session, instance_id))
+    run(context, lambda session: command.release(session, instance_id, output))
 
 
 @app.command()

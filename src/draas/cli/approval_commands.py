@@ -41,19 +41,25 @@ def approve(
         typer.Option("--allow-state-loss", help="Agree that queries may begin empty."),
     ] = False,
     by: By = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Agree to a plan that waits; any other plan needs another approval."""
     from draas.cli import approve as command
 
     terms = command.Terms(plan, strategy, reason, expires, allow_state_loss)
-    run(context, lambda session: command.approve(session, instance_id, terms, by))
+    run(context, lambda session: command.approve(session, instance_id, terms, by, output))
 
 
 @app.command()
 def reject(
-    context: typer.Context, instance_id: Id, plan: Plan, reason: Reason = "", by: By = None
+    context: typer.Context,
+    instance_id: Id,
+    plan: Plan,
+    reason: Reason = "",
+    by: By = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Refuse a plan that waits: it is held until something about it changes."""
     from draas.cli import approve as command
 
-    run(context, lambda session: command.reject(session, instance_id, plan, reason, by))
+    run(context, lambda session: command.reject(session, instance_id, plan, reason, by, output))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from draas.cli import output
 from draas.cli.exit_codes import Code
-from draas.cli.output import Format
+from draas.cli.output import Format, Told
 from draas.cli.session import Session
-from draas.cli.text import printable
 from draas.client.operators import Document
 
 COLUMNS = ("INSTANCE", "DRIFT", "PLAN")
@@ -39,7 +38,9 @@ class Terms:
     allow_state_loss: bool = False
 
 
-async def approve(session: Session, instance_id: str, terms: Terms, by: str | None) -> Code:
+async def approve(
+    session: Session, instance_id: str, terms: Terms, by: str | None, form: Format
+) -> Code:
     """Agree to exactly this plan."""
     body: Document = {"plan": terms.plan, "reason": terms.reason}
     if terms.strategy is not None:
@@ -49,17 +50,21 @@ async def approve(session: Session, instance_id: str, terms: Terms, by: str | No
     if terms.allow_state_loss:
         body["allowStateLoss"] = True
     answer = await session.daemon.judge(instance_id, "approve", body, by or getpass.getuser())
-    print(printable(f"{instance_id}: the plan is approved until {answer['until']}"))
+    until = answer["until"]
+    data = {"id": instance_id, "result": "approved", "plan": terms.plan, "until": until}
+    output.told(Told(f"{instance_id}: the plan is approved until {until}", data), form)
     return Code.OK
 
 
 async def reject(
-    session: Session, instance_id: str, plan: str, reason: str, by: str | None
+    session: Session, instance_id: str, plan: str, reason: str, by: str | None, form: Format
 ) -> Code:
     """Refuse this plan: it is held until something about it changes."""
     body = {"plan": plan, "reason": reason}
     await session.daemon.judge(instance_id, "reject", body, by or getpass.getuser())
-    print(printable(f"{instance_id}: the plan is rejected, and held until it changes"))
+    data = {"id": instance_id, "result": "rejected", "plan": plan}
+    line = f"{instance_id}: the plan is rejected, and held until it changes"
+    output.told(Told(line, data), form)
     return Code.OK
 
 

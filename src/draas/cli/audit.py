@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+from contextlib import suppress
 from typing import Any
 
 from draas.cli import output
@@ -9,7 +11,9 @@ from draas.cli.exit_codes import Code
 from draas.cli.output import AuditFormat
 from draas.cli.session import Session, say
 from draas.cli.text import local_time, seconds
+from draas.client.port import GarbageError, UnreachableError
 
+_OFF = "Reconciliation:EnableAuditLogging=false"
 _COLUMNS = ("NO", "TIME", "INSTANCE", "OUTCOME", "ACTION", "WHY", "TOOK")
 
 
@@ -18,18 +22,29 @@ async def audit(
 ) -> Code:
     """Print entries of the audit, or whether its chain holds."""
     if verify:
-        return await _verify(session)
+        return await _verify(session, form)
     if form is AuditFormat.NDJSON:
-        print(await session.daemon.export(instance_id, limit), end="")
+        lines = await session.daemon.export(instance_id, limit)
+        await _require_known(session, instance_id, lines)
+        print(lines, end="")
         return Code.OK
     entries = await session.daemon.audit(instance_id, limit)
+    await _require_known(session, instance_id, entries)
     if form is not AuditFormat.TABLE:
         output.document(entries, form)
     elif entries:
         output.console().print(output.table(_COLUMNS, map(_row, entries)))
     else:
-        output.lines("Nothing was done yet.")
+        output.lines(f"The audit has no entries; with {_OFF} it gets none.")
     return Code.OK
+
+
+async def _require_known(session: Session, instance_id: str | None, found: Sized) -> None:
+    """That nothing is said of an instance means something only if there is one."""
+    if instance_id is None or found:
+        return
+    with suppress(UnreachableError, GarbageError):  # the audit itself has answered
+        await session.daemon.explain(instance_id)
 
 
 def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
@@ -44,10 +59,13 @@ def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-async def _verify(session: Session) -> Code:
+async def _verify(session: Session, form: AuditFormat) -> Code:
     verdict = await session.daemon.verify()
+    if form is not AuditFormat.TABLE:
+        output.document(verdict, form)
     if verdict["intact"]:
-        print(f"The audit is intact: {verdict['checked']} entries, each follows from the last.")
+        if form is AuditFormat.TABLE:
+            print(f"The audit is intact: {verdict['checked']} entries, each follows from the last.")
         return Code.OK
     say(f"The audit was changed at entry {verdict['brokenAt']}: {verdict['reason']}")
     return Code.FAILED

@@ -6,9 +6,11 @@ import json
 import sys
 from typing import Any
 
+from draas.cli import output
 from draas.cli.assignments import operations as assigned
 from draas.cli.exit_codes import Code, CommandError
 from draas.cli.files import documents
+from draas.cli.output import Format, Told
 from draas.cli.session import Session, progress, say
 from draas.client.port import RefusedError
 
@@ -24,6 +26,7 @@ async def patch(
     assignments: list[str] | None,
     text: str | None,
     file: str | None,
+    form: Format,
 ) -> Code:
     """Change a configuration by assignments, or by a JSON Patch as text or in a file."""
     given = [each for each in (assignments, text, file) if each]
@@ -35,12 +38,11 @@ async def patch(
     else:
         _, after = await session.control_plane.patch(instance_id, _operations(text, file))
     generation = after.strip('"')
-    if generation == str(before.get("generation")):
-        print(f"{instance_id} unchanged (generation {generation})")
-    else:
-        print(f"{instance_id} configured (generation {generation})")
-        if before.get("desiredRunState") == "Stopped":
-            say(f"{instance_id} is stopped: it gets the configuration when it is started")
+    result = "unchanged" if generation == str(before.get("generation")) else "configured"
+    data = {"id": instance_id, "result": result, "generation": int(generation)}
+    output.told(Told(f"{instance_id} {result} (generation {generation})", data), form)
+    if result == "configured" and before.get("desiredRunState") == "Stopped":
+        say(f"{instance_id} is stopped: it gets the configuration when it is started")
     return Code.OK
 
 
@@ -71,17 +73,21 @@ def _operations(text: str | None, file: str | None) -> Any:
     return found[0]
 
 
-async def lifecycle(session: Session, instance_ids: list[str], action: str) -> Code:
+async def lifecycle(session: Session, instance_ids: list[str], action: str, form: Format) -> Code:
     """Start, stop or restart instances, one after the other."""
 
-    async def one(instance_id: str) -> str:
+    async def one(instance_id: str) -> Told:
         async with progress(f"{_DOING[action]} {instance_id}"):
             done = await session.control_plane.lifecycle(instance_id, action)
-        where = f" on port {done['port']}" if done.get("port") and action != "stop" else ""
-        was = "" if done.get("changed", True) else " already"
-        return f"{instance_id} is{was} {done.get('status')}{where}"
+        port = done.get("port") if action != "stop" else None
+        where = f" on port {port}" if port else ""
+        changed, status = bool(done.get("changed", True)), done.get("status")
+        line = f"{instance_id} is{'' if changed else ' already'} {status}{where}"
+        return Told(
+            line, {"id": instance_id, "result": status, "changed": changed, "port": port or None}
+        )
 
-    return await session.for_each(instance_ids, one)
+    return await session.for_each(instance_ids, one, form)
 
 
 def require_consent(instance_ids: list[str], yes: bool) -> None:
@@ -101,12 +107,12 @@ def require_consent(instance_ids: list[str], yes: bool) -> None:
         raise SystemExit(Code.FAILED)
 
 
-async def delete(session: Session, instance_ids: list[str]) -> Code:
+async def delete(session: Session, instance_ids: list[str], form: Format) -> Code:
     """Delete instances, one after the other."""
 
-    async def one(instance_id: str) -> str:
+    async def one(instance_id: str) -> Told:
         async with progress(f"Deleting {instance_id}"):
             await session.control_plane.delete(instance_id)
-        return f"{instance_id} deleted"
+        return Told(f"{instance_id} deleted", {"id": instance_id, "result": "deleted"})
 
-    return await session.for_each(instance_ids, one)
+    return await session.for_each(instance_ids, one, form)

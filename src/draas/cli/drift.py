@@ -100,7 +100,13 @@ async def explain(session: Session, instance_id: str, form: Format) -> Code:
         output.lines(*explanation(explained))
     else:
         output.document(explained, form)
-    return Code.OK
+    return code_of_explanation(explained)
+
+
+def code_of_explanation(explained: dict[str, Any]) -> Code:
+    """Done, unless it had to say that it cannot tell."""
+    unknown = explained["plan"]["drift"]["verdict"] == "unknown"
+    return Code.UNKNOWN if unknown else Code.OK
 
 
 def explanation(explained: dict[str, Any]) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from draas.cli.text import cell
+from draas.cli.text import cell, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,6 +59,22 @@ class AuditFormat(StrEnum):
     JSON = "json"
     YAML = "yaml"
     NDJSON = "ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a command did: a line for people, an object for programs."""
+
+    line: str
+    data: Mapping[str, Any]
+
+
+def told(done: Told, form: Format) -> None:
+    """Print what a command did."""
+    if form is Format.TABLE:
+        print(printable(done.line))
+    else:
+        document(dict(done.data), form)
 
 
 def document(value: Any, form: str) -> None:

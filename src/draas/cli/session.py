@@ -6,10 +6,13 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
+from draas.cli import output
 from draas.cli.addresses import Addresses
 from draas.cli.errors import code_of, lines_of
 from draas.cli.exit_codes import Code, CommandError
+from draas.cli.output import Format, Told
 from draas.cli.text import printable
 from draas.client.daemon import Reconciliation
 from draas.client.http import HttpClient
@@ -36,19 +39,30 @@ class Session:
         await self.daemon.http.close()
 
     async def for_each(
-        self, instance_ids: list[str], work: Callable[[str], Awaitable[str]]
+        self, instance_ids: list[str], work: Callable[[str], Awaitable[Told]], form: Format
     ) -> Code:
-        """Do something to each instance and print its line; the code of the first that failed."""
-        if len(instance_ids) == 1:
-            print(printable(await work(instance_ids[0])))
-            return Code.OK
-        worst = Code.OK
+        """Do something to each instance and print what was done; the code of the first failure."""
+        codes: list[Code] = []
+        done: list[dict[str, Any]] = []
         for instance_id in instance_ids:
+            about = f"{instance_id}: " if len(instance_ids) > 1 else ""
             try:
-                print(printable(await work(instance_id)))
+                one = await work(instance_id)
             except ControlPlaneError as error:
-                worst = worst or tell(error, self.addresses, f"{instance_id}: ")
-        return worst
+                codes.append(tell(error, self.addresses, about))
+                done.append({"id": instance_id, "result": "failed", "error": str(error)})
+                continue
+            done.append(dict(one.data))
+            if form is Format.TABLE:
+                output.told(one, form)
+        if form is not Format.TABLE:
+            output.document(done, form)
+        return first_of(codes)
+
+
+def first_of(codes: list[Code]) -> Code:
+    """The code of the first that failed, where each code is of a failure."""
+    return codes[0] if codes else Code.OK
 
 
 def talk(addresses: Addresses, work: Callable[[Session], Awaitable[Code]]) -> Code:

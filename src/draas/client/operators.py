@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from draas.contract import routes
 
 LIFECYCLE_SECONDS = 120.0
 """The longest that starting or stopping one instance may take."""
+
+LIST_SECONDS = 300.0
+"""The longest that reading all configurations may take."""
 
 Document = dict[str, Any]
 
@@ -34,6 +38,17 @@ class Operators:
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
             raise GarbageError("the list of instances is no array of objects")
         return found
+
+    async def configurations(self) -> dict[str, Document]:
+        """The desired configuration of every instance, by id."""
+        answer = await self.http.request(
+            "GET", routes.CONFIGURATIONS, maximum=MAXIMUM_LIST, within=LIST_SECONDS
+        )
+        try:
+            found = [json.loads(line) for line in answer.body.splitlines()]
+            return {each["id"]: each["configuration"] for each in found}
+        except (ValueError, LookupError, TypeError) as error:
+            raise GarbageError(f"the configurations are no lines of JSON: {error}") from error
 
     async def instance(self, instance_id: str) -> Document:
         """One instance."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from draas.cli import approval_commands, hand_commands  # noqa: F401 - they add their commands
+from draas.cli import (  # noqa: F401 - they add their commands
+    approval_commands,
+    change_commands,
+    hand_commands,
+)
 from draas.cli.app import app
 
 _SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 _DATA = Path(".draas")
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 
 Data = Annotated[Path, typer.Option(help="Folder for everything that is kept.", file_okay=False)]
 ConfigDir = Annotated[
@@ -91,8 +99,20 @@ def up(
 
 
 def main() -> None:
-    """The program `draas`."""
-    app(prog_name="draas")
+    """The program `draas`; what cannot be written is told, or nothing where nobody reads on."""
+    try:
+        try:
+            app(prog_name="draas")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        # What is left in the buffer must not be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:
+            print(f"draas: the output cannot be written: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import pytest
 
 from draas.cli import output
 from draas.cli.apply import difference_line
-from draas.cli.drift import drift_of, explanation
+from draas.cli.drift import code_of_explanation, drift_of, explanation
+from draas.cli.exit_codes import Code
 from draas.cli.text import cell, shown
 from draas.entrypoints.up.story import line
 
@@ -58,6 +59,20 @@ def test_an_explanation_has_differences_gates_in_order_and_the_plan() -> None:
         "  2. start",
         "Next look: at a change, or at the next periodic check",
     ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        pytest.param("drifted", Code.OK, id="drift is explained"),
+        pytest.param("unknown", Code.UNKNOWN, id="what cannot be told is not"),
+    ],
+)
+def test_an_explanation_without_knowledge_has_the_exit_code_of_that(
+    verdict: str, code: Code
+) -> None:
+    plan = HELD["plan"] | {"drift": IN_SYNC | {"verdict": verdict}}
+    assert code_of_explanation(HELD | {"plan": plan}) == code
 
 
 @pytest.mark.parametrize(

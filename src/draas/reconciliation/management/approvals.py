@@ -108,7 +108,8 @@ def _require_waiting(plan: Plan, named: str | None, instance_id: str) -> None:
     if gate is None or gate.passed:
         raise ProblemError(
             "nothing-to-approve",
-            f"no plan of instance {instance_id!r} waits for an approval now: {plan.reason}",
+            f"no plan of instance {instance_id!r} waits for an approval now: "
+            f"{plan.reason or plan.decision.value}",
             decision=plan.decision.value,
         )
     if named is None:
