@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from draas.cli import output
 from draas.cli.exit_codes import Code, CommandError
 from draas.cli.manifests import Manifest, read
 from draas.cli.output import Format
-from draas.cli.session import Session, progress, say, tell
+from draas.cli.session import Session, first_of, progress, say, tell
 from draas.cli.text import printable, shown
 from draas.client.port import ControlPlaneError
 from draas.decide.compare import Comparison, Difference, compare
 from draas.decide.validation import validate
 from draas.model.configuration import ConfigurationError, canonical
+
+FAILED = "failed"
+_ACTIONS = {"Running": "start", "Stopped": "stop"}
 
 _KEPT = ("host", "port", "logLevel")
 """What stays as it is where the file does not say it: the control plane has chosen it."""
@@ -25,12 +28,13 @@ _FIXED = ("name", "description", "platformType", "labels")
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What was done, or would be, with one instance."""
+    """What was done, or would be, with one instance, up to what failed then."""
 
     id: str
     result: str
     differences: tuple[Difference, ...] = ()
     run_state: str = ""
+    failure: ControlPlaneError | None = None
 
 
 async def apply(session: Session, file: str, dry_run: bool, form: Format) -> Code:
@@ -38,21 +42,22 @@ async def apply(session: Session, file: str, dry_run: bool, form: Format) -> Cod
     manifests = read(file)
     for each in manifests:
         _require_valid(each)
-    worst = Code.OK
+    codes: list[Code] = []
     done: list[Applied] = []
     for each in manifests:
         try:
             async with progress(f"Applying {each.id}"):
                 applied = await _one(session, each, dry_run)
         except ControlPlaneError as error:
-            worst = worst or tell(error, session.addresses, f"{each.id}: ")
-            continue
+            applied = Applied(each.id, FAILED, failure=error)
         done.append(applied)
-        if form is Format.TABLE:
+        if form is Format.TABLE and applied.result != FAILED:
             _print(applied, dry_run)
+        if applied.failure is not None:
+            codes.append(tell(applied.failure, session.addresses, f"{each.id}: "))
     if form is not Format.TABLE:
         output.document([_as_json(each) for each in done], form)
-    return worst
+    return first_of(codes)
 
 
 def _require_valid(manifest: Manifest) -> None:
@@ -69,31 +74,37 @@ async def _one(session: Session, manifest: Manifest, dry_run: bool) -> Applied:
     document, etag = await session.control_plane.configuration(manifest.id)
     wanted = _completed(manifest.configuration, document)
     comparison = _compared(document, wanted)
-    changes_state = present.get("desiredRunState") != manifest.run_state
-    if not dry_run:
-        if comparison.has_drift:
-            await session.control_plane.put(manifest.id, wanted, etag)
-        if changes_state:
-            await _bring_to(session, manifest)
-    return Applied(
+    state = present.get("desiredRunState")
+    to = manifest.run_state if manifest.run_state not in (None, state) else None
+    if comparison.has_drift and not dry_run:
+        await session.control_plane.put(manifest.id, wanted, etag)
+    if manifest.run_state is None and state == "Stopped":
+        say(f"{manifest.id} is stopped and stays so; `draas start {manifest.id}` starts it")
+    done = Applied(
         manifest.id,
-        "configured" if comparison.has_drift or changes_state else "unchanged",
+        "configured" if comparison.has_drift or to else "unchanged",
         comparison.differences,
-        manifest.run_state if changes_state else "",
+        to or "",
     )
+    return done if dry_run or to is None else await _brought(session, done, to)
 
 
 async def _create(session: Session, manifest: Manifest, dry_run: bool) -> Applied:
-    if not dry_run:
-        await session.control_plane.create(manifest.creation)
-        if manifest.run_state == "Running":
-            await _bring_to(session, manifest)
-    return Applied(manifest.id, "created", run_state=manifest.run_state)
+    run_state = manifest.run_state or "Running"
+    done = Applied(manifest.id, "created", run_state=run_state)
+    if dry_run:
+        return done
+    await session.control_plane.create(manifest.creation)
+    return done if run_state == "Stopped" else await _brought(session, done, run_state)
 
 
-async def _bring_to(session: Session, manifest: Manifest) -> None:
-    action = "start" if manifest.run_state == "Running" else "stop"
-    await session.control_plane.lifecycle(manifest.id, action)
+async def _brought(session: Session, done: Applied, run_state: str) -> Applied:
+    """The same brought to a run state; what was done before stands, also where that fails."""
+    try:
+        await session.control_plane.lifecycle(done.id, _ACTIONS[run_state])
+    except ControlPlaneError as error:
+        return replace(done, failure=error)
+    return done
 
 
 def _completed(wanted: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
@@ -141,9 +152,11 @@ def difference_line(difference: dict[str, Any]) -> str:
 
 
 def _as_json(applied: Applied) -> dict[str, Any]:
+    failure = {} if applied.failure is None else {"error": str(applied.failure)}
     return {
         "id": applied.id,
         "result": applied.result,
         "desiredRunState": applied.run_state or None,
         "differences": [asdict(each) for each in applied.differences],
+        **failure,
     }

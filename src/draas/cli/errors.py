@@ -31,7 +31,7 @@ def code_of(error: ControlPlaneError) -> Code:
 
 
 def lines_of(error: ControlPlaneError, addresses: Addresses) -> list[str]:
-    """The detail with the way out, then each fault and the server's last lines where given."""
+    """The detail with the way out, then each fault, and the server's word where it is not told."""
     lines = [str(error)]
     if isinstance(error, UnreachableError):
         of_daemon = any(url in lines[0] for url in base_urls(addresses.daemon))
@@ -41,9 +41,15 @@ def lines_of(error: ControlPlaneError, addresses: Addresses) -> list[str]:
         if error.kind in _WAYS_OUT:
             lines[0] += f"; {_WAYS_OUT[error.kind]}"
         lines += _faults(error, lines[0])
-        log = error.members.get("log")
-        lines += [f"  | {line}" for line in log] if isinstance(log, list) else []
+        lines += [f"  | {line}" for line in _last_word(error) if line not in lines[0]]
     return lines
+
+
+def _last_word(error: RefusedError) -> list[str]:
+    """Of the server's last lines the one that matters: the last that speaks of an error."""
+    log = error.members.get("log")
+    lines = [str(each) for each in log] if isinstance(log, list) else []
+    return [line for line in lines if "error" in line.lower()][-1:] or lines[-1:]
 
 
 def _faults(error: RefusedError, said: str) -> list[str]:

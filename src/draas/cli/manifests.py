@@ -19,11 +19,14 @@ _READ_ONLY = frozenset(Instance.__struct_encode_fields__) - set(_KNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One instance as a file says; what the file does not say is `None`."""
+    """One instance as a file says; what the file does not say is `None`.
+
+    Without a run state it runs once it is created, and one that is there stays as its user left it.
+    """
 
     id: str
     configuration: dict[str, Any]
-    run_state: str = "Running"
+    run_state: str | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
     labels: dict[str, str] | None = None
 
@@ -76,9 +79,11 @@ def manifest(value: Any, where: str) -> Manifest:
         raise _fault(where, "id is missing")
     where = f"{where} ({value['id']})"
     if not isinstance(value.get("configuration"), dict):
-        raise _fault(where, "configuration must be an object")
-    run_state = value.get("desiredRunState") or RUN_STATES[0]
-    if run_state not in RUN_STATES:
+        listed = "status" in value and "configuration" not in value
+        way_out = "; `draas get --configurations` prints it too" if listed else ""
+        raise _fault(where, f"configuration must be an object{way_out}")
+    run_state = value.get("desiredRunState")
+    if run_state not in (None, *RUN_STATES):
         raise _fault(where, f"desiredRunState is {run_state!r}; it is one of Running, Stopped")
     labels = value.get("labels")
     if labels is not None and not (

@@ -56,16 +56,22 @@ def test_who_does_not_answer_is_named_with_its_option(url: str, option: str) -> 
     assert line.endswith(option)
 
 
-def test_faults_and_last_lines_follow_the_detail() -> None:
+def test_faults_and_the_line_that_matters_follow_the_detail() -> None:
     faults = [{"path": "port", "message": "too high"}, {"path": "", "message": "no object"}]
-    members = {"errors": faults, "log": ["bye"]}
+    members = {"errors": faults, "log": ["INFO hello", "ERROR no such file", "INFO bye"]}
     error = RefusedError(422, "invalid-configuration", "2 faults", members)
     assert lines_of(error, ADDRESSES) == [
         "2 faults",
         "  port: too high",
         "  document: no object",
-        "  | bye",
+        "  | ERROR no such file",
     ]
+
+
+def test_a_server_that_has_had_its_say_in_the_detail_has_no_more() -> None:
+    members = {"log": ["INFO stopping", "unknown source kind"]}
+    error = RefusedError(500, "start-failed", "it ended: unknown source kind", members)
+    assert lines_of(error, ADDRESSES) == ["it ended: unknown source kind"]
 
 
 @pytest.mark.parametrize(

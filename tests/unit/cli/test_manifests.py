@@ -39,7 +39,7 @@ def test_an_instance_should_run_unless_the_file_says_otherwise(tmp_path: Path) -
     one, two = read(
         _file(tmp_path, MINIMAL + "---\n{id: b, desiredRunState: Stopped, configuration: {}}")
     )
-    assert (one.run_state, two.run_state) == ("Running", "Stopped")
+    assert (one.run_state, two.run_state) == (None, "Stopped")
 
 
 def test_what_get_prints_can_be_applied(tmp_path: Path) -> None:
@@ -64,6 +64,7 @@ def test_a_date_in_a_configuration_stays_text(tmp_path: Path) -> None:
         pytest.param(MINIMAL + "label: {a: b}", "'label' is unknown", id="unknown key"),
         pytest.param(MINIMAL + "labels: {a: 1}", "put numbers in quotes", id="number as label"),
         pytest.param(MINIMAL + "desiredRunState: Up", "one of Running, Stopped", id="run state"),
+        pytest.param("{id: a, status: Running}", "get --configurations` prints", id="of a list"),
         pytest.param(MINIMAL + "---\n" + MINIMAL, "more than once", id="same id twice"),
         pytest.param("&a [*a]", "", id="a list within itself"),
     ],
