@@ -58,3 +58,8 @@ class LoggingSettings:
     format: LogFormat = setting(
         LogFormat.CONSOLE, help="`Console` for people, `Json` for collectors"
     )
+    timestamps: bool = setting(
+        False,
+        help="Begin each entry of `Console` with its time in UTC, as `draas up` does in its logs; "
+        "`Json` always has it",
+    )

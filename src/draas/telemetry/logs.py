@@ -35,7 +35,8 @@ def configure(settings: LoggingSettings, stream: TextIO) -> None:
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_Console() if settings.format is LogFormat.CONSOLE else _Json())
+    for_people = settings.format is LogFormat.CONSOLE
+    handler.setFormatter(_Console(settings.timestamps) if for_people else _Json())
     root = logging.getLogger()
     root.handlers = [handler]
     for name in list(root.manager.loggerDict):
@@ -85,8 +86,15 @@ def clean(text: str) -> str:
 
 
 class _Console(logging.Formatter):
+    def __init__(self, timestamps: bool) -> None:
+        super().__init__()
+        self._timestamps = timestamps
+
     def format(self, record: logging.LogRecord) -> str:
-        head = f"{_level(record.levelno).short}: {record.name}[{getattr(record, 'event_id', 0)}]"
+        at = f"{_at(record)} " if self._timestamps else ""
+        head = (
+            f"{at}{_level(record.levelno).short}: {record.name}[{getattr(record, 'event_id', 0)}]"
+        )
         body = [*record.getMessage().splitlines(), *_trace(record).splitlines()]
         return "\n".join([clean(head), *(_INDENT + clean(line) for line in body)])
 
@@ -94,9 +102,8 @@ class _Console(logging.Formatter):
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         told = {**_CONTEXT.get(), **getattr(record, "fields", {})}
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, str | int | float | None] = {
-            "timestamp": at,
+            "timestamp": _at(record),
             "level": _level(record.levelno).value,
             "category": record.name,
             "message": record.getMessage(),
@@ -109,6 +116,10 @@ class _Json(logging.Formatter):
         if trace := _trace(record):
             line["exception"] = trace
         return json.dumps(line, ensure_ascii=True)
+
+
+def _at(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
 
 def _trace(record: logging.LogRecord) -> str:

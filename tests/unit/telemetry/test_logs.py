@@ -37,6 +37,18 @@ def configured(log_format: LogFormat = LogFormat.CONSOLE, **levels: LogLevel) ->
     return stream
 
 
+def test_an_entry_begins_with_its_time_where_that_is_set() -> None:
+    stream = io.StringIO()
+    logs.configure(LoggingSettings(timestamps=True), stream)
+    before = datetime.now(UTC)
+    logs.emit(messages.NOW_LISTENING, url="http://localhost:5000")
+    head, text = stream.getvalue().splitlines()
+    at, _, rest = head.partition(" ")
+    assert timedelta() <= datetime.fromisoformat(at) - before + timedelta(milliseconds=1)
+    assert rest == "info: Microsoft.Hosting.Lifetime[14]"
+    assert text == "      Now listening on: http://localhost:5000"
+
+
 def test_the_console_form_is_that_of_dotnet() -> None:
     stream = configured()
     logs.emit(messages.NOW_LISTENING, url="http://localhost:5000")
