@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ async def test_a_fleet_is_made_changed_and_looked_at(tmp_path: Path) -> None:
         assert changed == "one configured (generation 2)\n"
         await fleet.ok("reconcile", "one", "--wait")
         assert (await fleet.draas("drift")).code == Code.OK
+        for log in ("control-plane", "daemon"):
+            first = (fleet.data / "logs" / f"{log}.log").read_text().split()[0]
+            assert datetime.fromisoformat(first).tzinfo is UTC
         audit = json.loads(await fleet.ok("audit", "one", "-o", "json"))
         assert audit[0]["outcome"] == "succeeded"
         assert audit[0]["summary"] == ["Query all: query changed"]
@@ -207,9 +211,34 @@ async def test_bad_settings_are_a_line_each_and_exit_code_2(tmp_path: Path, comm
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("command", ["control-plane", "daemon"])
-async def test_a_bad_port_is_told_as_any_bad_setting(command: str) -> None:
-    done = await draas(command, "--check-config", "--port", "many")
+async def test_up_listens_where_settings_say(tmp_path: Path) -> None:
+    ports = free_port(), free_port()
+    (tmp_path / "appsettings.json").write_text(json.dumps({"Api": {"Port": ports[0]}}))
+    given = ("--config-dir", str(tmp_path), f"--Management:Port={ports[1]}")
+    checked = await draas("up", "--check-config", *given, "--data", str(tmp_path / "data"))
+    assert checked.code == Code.OK
+    shown = checked.out.splitlines()
+    assert {f"Api:Port={ports[0]}", f"Management:Port={ports[1]}"} <= set(shown)
+    assert (shown.count("Store="), shown[-1]) == (1, "settings are valid")
+    with socket.create_server(("127.0.0.1", ports[1])):
+        taken = await draas("up", *given, "--data", str(tmp_path / "data"))
+    assert f"port {ports[1]} on 127.0.0.1 is in use" in taken.err
+
+
+async def test_up_follows_its_own_control_plane_and_says_so(tmp_path: Path) -> None:
+    other = "--ControlPlaneUrl=http://127.0.0.1:1"
+    done = await draas("up", "--data", str(tmp_path / "data"), other)
+    assert done.code == Code.USAGE
+    assert "starts a control plane of its own" in done.err
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("control-plane", "--port"), ("daemon", "--port"), ("up", "--daemon-port")],
+)
+async def test_a_bad_port_is_told_as_any_bad_setting(command: str, option: str) -> None:
+    done = await draas(command, "--check-config", option, "many")
     assert done.code == Code.USAGE
     (line,) = done.err.splitlines()
     assert ":Port = 'many' (command line): expected a whole number, from 0 to 65535" in line

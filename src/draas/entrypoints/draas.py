@@ -69,11 +69,11 @@ def up(
     context: typer.Context,
     data: Data = _DATA,
     control_plane_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the control plane; 0 takes a free one.")
-    ] = 5000,
+        str | None, typer.Option(help="Port of the control plane; 0 takes a free one.")
+    ] = None,
     daemon_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the daemon; 0 takes a free one.")
-    ] = 8080,
+        str | None, typer.Option(help="Port of the daemon; 0 takes a free one.")
+    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="With three servers, and a look at how they heal.")
     ] = False,
@@ -81,19 +81,24 @@ def up(
         bool, typer.Option("--leave-running", help="Leave the servers running at the end.")
     ] = False,
     config_dir: ConfigDir = Path(),
+    check_config: CheckConfig = False,
 ) -> None:
     """Run control plane and daemon in the foreground; any setting as --Section:Key=value."""
+    from draas.entrypoints import serve
     from draas.entrypoints.up.foreground import Options
     from draas.entrypoints.up.foreground import up as run
 
     options = Options(
         data=data,
-        control_plane_port=control_plane_port,
-        daemon_port=daemon_port,
         config_dir=config_dir,
+        check_only=check_config,
         demo=demo,
         leave_running=leave_running,
-        settings=tuple(context.args),
+        settings=(
+            *context.args,
+            *serve.listening("Api", None, control_plane_port),
+            *serve.listening("Management", None, daemon_port),
+        ),
     )
     raise typer.Exit(run(options))
 

@@ -147,9 +147,12 @@ def _settings(command: str, read: Callable[[], Settings]) -> Settings | int:
 
 
 def _checked(settings: object) -> int:
-    if isinstance(settings, int):
-        return settings
-    for line in effective(settings):
+    return settings if isinstance(settings, int) else shown(settings)
+
+
+def shown(*settings: object) -> int:
+    """Print each setting once, and that they are valid; the exit code."""
+    for line in dict.fromkeys(line for each in settings for line in effective(each)):
         print(line)
     print("settings are valid")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,14 @@ from draas.client.http import HttpClient
 from draas.client.operators import Operators
 from draas.client.port import ControlPlaneError
 from draas.entrypoints.exclusive import AlreadyRunningError, exclusive
-from draas.entrypoints.serve import bad_settings, fault, load_both
+from draas.entrypoints.serve import bad_settings, fault, load_both, shown
 from draas.entrypoints.up import demo
 from draas.entrypoints.up.child import Child
 from draas.entrypoints.up.shutdown import stop_instances
 from draas.entrypoints.up.story import Story
 from draas.entrypoints.up.supervision import StartError, keep, until_ready
 from draas.settings import SettingsError
+from draas.settings.sources import from_arguments
 
 ACTOR = "up"
 CONTROL_PLANE_SECONDS = 15.0
@@ -36,9 +37,8 @@ class Options:
     """What `draas up` was asked for; `settings` are words of the command line for both."""
 
     data: Path
-    control_plane_port: int
-    daemon_port: int
     config_dir: Path
+    check_only: bool
     demo: bool
     leave_running: bool
     settings: tuple[str, ...]
@@ -52,18 +52,36 @@ def up(options: Options) -> int:
     """Run until SIGINT or SIGTERM; the exit code."""
     try:
         plane_settings, daemon_settings = load_both(options.config_dir, options.settings)
+        _require_own_control_plane(options.settings)
     except SettingsError as error:
         return bad_settings("up", error.faults)
+    if options.check_only:
+        return shown(plane_settings, daemon_settings)
     api, management = plane_settings.api, daemon_settings.management
     try:
-        first = _port(api.host, options.control_plane_port, "--control-plane-port")
-        ports = first, _port(management.host, options.daemon_port, "--daemon-port", other=first)
+        first = _port(api.host, api.port, "--control-plane-port")
+        ports = first, _port(management.host, management.port, "--daemon-port", other=first)
         addresses = Addresses(_url(api.host, ports[0]), _url(management.host, ports[1]))
         grace = daemon_settings.reconciliation.shutdown_grace_period.total_seconds()
         with exclusive(options.data, "up.lock"):
             return asyncio.run(_Foreground(options, ports, addresses, grace).run())
     except (PortError, AlreadyRunningError, OSError) as error:
         return fault("up", error)
+
+
+def _require_own_control_plane(arguments: Sequence[str]) -> None:
+    """The daemon follows the control plane that is started here, whatever a file says.
+
+    Raises:
+        SettingsError: the command line names another one.
+    """
+    if any(leaf.folded == ("controlplaneurl",) for leaf in from_arguments(arguments, [])):
+        raise SettingsError(
+            [
+                "ControlPlaneUrl (command line): `draas up` starts a control plane of its own and "
+                "follows that; `draas daemon` follows another one"
+            ]
+        )
 
 
 def _port(host: str, port: int, option: str, other: int = 0) -> int:
@@ -102,15 +120,16 @@ class _Foreground:
         self._story = Story(self._daemon, tell)
         logs = options.data / "logs"
         common = ["--data", str(options.data), "--config-dir", str(options.config_dir)]
+        settings = ["--Logging:Timestamps=true", *options.settings]
         self._plane_child = Child(
             "the control plane",
-            ["control-plane", *common, "--port", str(ports[0]), *options.settings],
+            ["control-plane", *common, "--port", str(ports[0]), *settings],
             logs / "control-plane.log",
         )
         self._daemon_child = Child(
             "the daemon",
             [
-                *("daemon", *common, "--port", str(ports[1]), *options.settings),
+                *("daemon", *common, "--port", str(ports[1]), *settings),
                 f"--ControlPlaneUrl={addresses.control_plane}",
             ],
             logs / "daemon.log",
