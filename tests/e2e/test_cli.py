@@ -252,8 +252,13 @@ async def test_a_bad_port_is_told_as_any_bad_setting(command: str, option: str) 
     ],
 )
 async def test_settings_can_be_checked_without_a_start(command: str, line: str) -> None:
-    done = await draas(command, "--check-config", "--port", "1234", "--Audit:ViewLimit=7")
+    given = ("--check-config", "--port", "1234", "--Audit:ViewLimit=7")
+    done = await draas(command, *given, env={"Proces__FirstPort": "1"})
     assert done.code == Code.OK
+    assert done.err == (
+        f"draas {command}: environment variable Proces__FirstPort is not read; "
+        "did you mean Process__FirstPort?\n"
+    )
     assert line in done.out.splitlines()
     assert done.out.splitlines()[-1] == "settings are valid"
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from draas.settings import InvalidSettingError, require_loopback, setting
 from draas.settings.files import require_folder, require_program
-from draas.settings.store_url import require_store
+from draas.settings.store_url import URLS, require_store
 from draas.telemetry.levels import LoggingSettings
 
 
@@ -44,9 +44,12 @@ class ProcessOptions:
 
     executable_path: str = setting(
         "",
+        form="a path, or the name of a program on PATH",
         help="Program to run for each instance, such as `drasi-server`; empty for the one included",
     )
-    plugins_directory: str = setting("", help="Folder with plugins for the servers; empty for none")
+    plugins_directory: str = setting(
+        "", form="a path", help="Folder with plugins for the servers; empty for none"
+    )
     shutdown_timeout_seconds: int = setting(
         5, minimum=0, maximum=3600, help="Seconds until a server that does not stop is killed"
     )
@@ -81,7 +84,9 @@ class EnvoyOptions:
     """The section `Envoy`: the router in front of slots."""
 
     executable_path: str = setting(
-        "", help="Path of the Envoy to run; empty for the one that is installed with this project"
+        "",
+        form="a path",
+        help="Path of the Envoy to run; empty for the one that is installed with this project",
     )
 
     def __post_init__(self) -> None:
@@ -92,7 +97,9 @@ class EnvoyOptions:
 class HaproxyOptions:
     """The section `Haproxy`: the other router in front of slots."""
 
-    executable_path: str = setting("", help="Path of the HAProxy to run; empty for the one on PATH")
+    executable_path: str = setting(
+        "", form="a path", help="Path of the HAProxy to run; empty for the one on PATH"
+    )
 
     def __post_init__(self) -> None:
         require_program("executable_path", self.executable_path)
@@ -133,9 +140,10 @@ class ControlPlaneSettings:
 
     store: str = setting(
         "",
+        form=URLS,
         secret=True,
-        help="Where the control plane keeps instances and configurations: `sqlite:///PATH` or "
-        "`postgresql://USER@HOST/DATABASE`; empty for a file in the data directory",
+        help="Where the control plane keeps instances and configurations; empty for a file in the "
+        "data directory",
     )
     router: str = setting(
         "envoy",

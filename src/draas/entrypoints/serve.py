@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from draas.control_plane.options import ControlPlaneSettings
 from draas.reconciliation.options import DaemonSettings, load_daemon_settings
 from draas.settings import SettingsError, load
 from draas.settings.convert import show
-from draas.settings.schema import pascal
+from draas.settings.schema import describe, pascal
+from draas.settings.sources import misspelt
 from draas.telemetry.levels import LoggingSettings
 
 FAILED = 1
@@ -57,6 +59,13 @@ def load_both(
     if faults:
         raise SettingsError(list(faults.values()))
     return load_control_plane(directory, arguments), load_daemon(directory, arguments)
+
+
+def warn_of_misspelt(command: str) -> None:
+    """Tell of variables that nobody will read and somebody meant, a line each."""
+    known = (*describe(ControlPlaneSettings), *describe(DaemonSettings))
+    for line in misspelt(os.environ, known):
+        print(f"draas {command}: {line}", file=sys.stderr)
 
 
 def control_plane(data: Path, directory: Path, arguments: Sequence[str], check_only: bool) -> int:
@@ -140,6 +149,7 @@ def _entries(value: Any) -> list[tuple[tuple[str, ...], Any]]:
 
 
 def _settings(command: str, read: Callable[[], Settings]) -> Settings | int:
+    warn_of_misspelt(command)
     try:
         return read()
     except SettingsError as error:

@@ -20,9 +20,11 @@ from draas.reconciliation.slot_options import (
     TwoSlotOptions,
 )
 from draas.settings import InvalidSettingError, load, require_loopback, setting
-from draas.settings.store_url import require_store
+from draas.settings.store_url import URLS, require_store
 from draas.telemetry.levels import LoggingSettings
 
+AVAILABLE = (*STRATEGIES, AUTO)
+"""Every strategy, and the choice of one."""
 _ZERO = timedelta()
 _INSTANT = timedelta(milliseconds=1)
 
@@ -214,13 +216,15 @@ class DaemonSettings:
 
     control_plane_url: str = setting(
         "http://localhost:5000",
+        form="an http or https URL, or several",
         help="Where the control plane listens; several that share a store with commas between",
     )
     store: str = setting(
         "",
+        form=URLS,
         secret=True,
-        help="Where the daemon keeps its audit and open operations: `sqlite:///PATH` or "
-        "`postgresql://USER@HOST/DATABASE`; empty for a file in the data directory",
+        help="Where the daemon keeps its audit and open operations; empty for a file in the data "
+        "directory",
     )
     leases: LeaseKeeper = setting(
         LeaseKeeper.STORE,
@@ -260,7 +264,7 @@ def load_daemon_settings(
     environ: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     *,
-    available_strategies: Sequence[str] = (*STRATEGIES, AUTO),
+    available_strategies: Sequence[str] = AVAILABLE,
     also: Sequence[type] = (),
 ) -> DaemonSettings:
     """`draas.settings.load` for the daemon: only strategies that exist can be the default."""
@@ -270,8 +274,13 @@ def load_daemon_settings(
         environ=environ,
         arguments=arguments,
         also=also,
-        choices={
-            "Reconciliation:DefaultStrategy": (*available_strategies, MANUAL),
-            "Approval:Strategy": available_strategies,
-        },
+        choices=choices(available_strategies),
     )
+
+
+def choices(available_strategies: Sequence[str] = AVAILABLE) -> dict[str, Sequence[str]]:
+    """What may stand where a strategy is named: one that exists."""
+    return {
+        "Reconciliation:DefaultStrategy": (*available_strategies, MANUAL),
+        "Approval:Strategy": available_strategies,
+    }

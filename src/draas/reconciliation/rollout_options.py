@@ -17,9 +17,9 @@ class RolloutOptions:
 
     max_unavailable: str = setting(
         "",
+        form="a count, or a share such as 10%",
         help="How many instances may be brought to the same configuration at once, or not be "
-        "proven yet: a count, or a share of the fleet such as 10%; empty: as many as there are "
-        "places",
+        "proven yet, by number or as a share of the fleet; empty: as many as there are places",
     )
     group_by: str = setting(
         "",

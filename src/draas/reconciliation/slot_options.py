@@ -81,7 +81,9 @@ class BlueGreenOptions:
         help="How long the new slot is watched in service while the old one is kept",
     )
     smoke_tests: str = setting(
-        "", help="A JSON file with the smoke tests that a new slot must pass before it serves"
+        "",
+        form="a path",
+        help="A JSON file with the smoke tests that a new slot must pass before it serves",
     )
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from draas.settings.convert import allowed, convert, show
 from draas.settings.faults import InvalidSettingError, SettingsError
-from draas.settings.schema import Setting, describe, pascal, sections
+from draas.settings.schema import Setting, describe, narrowed, pascal, sections
 from draas.settings.sources import Leaf, fold, gather
 
 S = TypeVar("S")
@@ -38,11 +38,7 @@ def load(
     that only the caller knows. Raises SettingsError with all faults.
     """
     faults: list[str] = []
-    narrowed = {key.casefold(): tuple(names) for key, names in (choices or {}).items()}
-    known = [
-        dataclasses.replace(each, choices=narrowed.get(each.key.casefold(), each.choices))
-        for each in describe(cls)
-    ]
+    known = list(narrowed(describe(cls), choices))
     others = [each for other in also for each in describe(other)]
     leaves = gather(
         directory or Path(),

@@ -48,7 +48,7 @@ def allowed(setting: Setting) -> str:
         bounds = f", at least {low}"
     elif high:
         bounds = f", at most {high}"
-    return _NAMES[setting.kind] + bounds
+    return (setting.form or _NAMES[setting.kind]) + bounds
 
 
 def show(value: Any) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from draas.settings.convert import allowed, show
-from draas.settings.schema import Setting, describe
+from draas.settings.schema import Setting, describe, narrowed
 from draas.settings.timespan import FORM
 
 
@@ -19,9 +20,12 @@ class Row(NamedTuple):
     help: str
 
 
-def reference(cls: type) -> list[Row]:
-    """All settings of the class `cls`, in its order; a map has a row for each default entry."""
-    return [row for each in describe(cls) for row in _rows(each)]
+def reference(cls: type, choices: Mapping[str, Sequence[str]] | None = None) -> list[Row]:
+    """All settings of the class `cls`, in its order; a map has a row for each default entry.
+
+    `choices` are those of `load`.
+    """
+    return [row for each in narrowed(describe(cls), choices) for row in _rows(each)]
 
 
 def _rows(setting: Setting) -> list[Row]:

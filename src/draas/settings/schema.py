@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -18,11 +18,13 @@ def setting(
     minimum: Any = None,
     maximum: Any = None,
     choices: tuple[str, ...] = (),
+    form: str = "",
     secret: bool = False,
     help: str = "",
 ) -> Any:
     """A field of a settings class; bounds include their ends, a `secret` is never shown.
 
+    `form` says in words what a text must be, where the class sees to that itself.
     `default` is the value itself; a mapping is copied for each object. A time span without a
     `maximum` is bounded all the same: a hundred years are for ever.
     """
@@ -32,6 +34,7 @@ def setting(
         "minimum": minimum,
         "maximum": maximum,
         "choices": choices,
+        "form": form,
         "secret": secret,
         "help": help,
     }
@@ -51,6 +54,7 @@ class Setting:
     minimum: Any = None
     maximum: Any = None
     choices: tuple[str, ...] = ()
+    form: str = ""
     secret: bool = False
     help: str = ""
 
@@ -89,6 +93,15 @@ def describe(cls: type, path: tuple[str, ...] = ()) -> Iterator[Setting]:
         if each.default_factory is not dataclasses.MISSING:
             default = each.default_factory()
         yield Setting(here, kind, shape, default, **each.metadata)
+
+
+def narrowed(
+    settings: Iterable[Setting], choices: Mapping[str, Sequence[str]] | None
+) -> Iterator[Setting]:
+    """The same, some of them narrowed to values that only the caller knows, by key."""
+    by_key = {key.casefold(): tuple(names) for key, names in (choices or {}).items()}
+    for each in settings:
+        yield dataclasses.replace(each, choices=by_key.get(each.key.casefold(), each.choices))
 
 
 def _shape(hint: Any) -> tuple[type, Literal["one", "list", "map"]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from draas.settings.jsonc import JsonSyntaxError, read_leaves
 from draas.settings.schema import Setting
 
 ENVIRONMENT_NAMES = ("DRAAS_ENVIRONMENT", "DOTNET_ENVIRONMENT", "ASPNETCORE_ENVIRONMENT")
+ALIKE = 0.8
+"""From where on, between 0 and 1, another word is taken for a misspelt one."""
 _SWITCH = re.compile(r"(?:--|/)(?P<key>[^=\s]+)(?P<value>=.*)?", re.DOTALL)
 
 
@@ -112,6 +115,21 @@ def from_environment(
             faults.append(f"{':'.join(path)}: set by two environment variables, {other} and {name}")
         leaves[folded] = Leaf(path, environ[name], f"environment variable {name}")
     return list(leaves.values())
+
+
+def misspelt(environ: Mapping[str, str], known: Iterable[Setting]) -> list[str]:
+    """A line for each variable whose section is none, but nearly: it would be left out silently."""
+    sections = {each.path[0].casefold(): each.path[0] for each in known if each.path[1:]}
+    lines = []
+    for name in sorted(filter(str.isprintable, environ)):
+        head, _, rest = name.partition("__")
+        if not rest or head.casefold() in sections:
+            continue
+        near = difflib.get_close_matches(head.casefold(), sections, n=1, cutoff=ALIKE)
+        if near:
+            meant = f"{sections[near[0]]}__{rest}"
+            lines.append(f"environment variable {name} is not read; did you mean {meant}?")
+    return lines
 
 
 def from_arguments(arguments: Sequence[str], faults: list[str]) -> list[Leaf]:

@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from draas.settings import InvalidSettingError, SettingsError, load, setting
+from draas.settings.schema import describe
+from draas.settings.sources import misspelt
 
 
 class Colour(Enum):
@@ -319,3 +321,15 @@ def test_any_command_line_loads_or_is_refused(arguments: list[str]) -> None:
 def test_a_section_that_is_null_is_empty(tmp_path: Path) -> None:
     (tmp_path / "appsettings.json").write_text('{"Inner": null}')
     assert load(Outer, directory=tmp_path, environ={}, arguments=[]) == Outer()
+
+
+def test_a_variable_of_a_section_that_is_nearly_one_is_told() -> None:
+    known = list(describe(Outer))
+    for name, meant in (("Iner__Count", "Inner__Count"), ("INNERR__A__B", "Inner__A__B")):
+        said = f"environment variable {name} is not read; did you mean {meant}?"
+        assert misspelt({name: "1"}, known) == [said]
+
+
+@pytest.mark.parametrize("name", ["Inner__Nothing", "Nothing__Count", "Iner", "Iner__", "__Iner"])
+def test_other_variables_are_not_ours(name: str) -> None:
+    assert misspelt({name: "1"}, list(describe(Outer))) == []

@@ -18,7 +18,7 @@ from draas.client.http import HttpClient
 from draas.client.operators import Operators
 from draas.client.port import ControlPlaneError
 from draas.entrypoints.exclusive import AlreadyRunningError, exclusive
-from draas.entrypoints.serve import bad_settings, fault, load_both, shown
+from draas.entrypoints.serve import bad_settings, fault, load_both, shown, warn_of_misspelt
 from draas.entrypoints.up import demo
 from draas.entrypoints.up.child import Child
 from draas.entrypoints.up.shutdown import stop_instances
@@ -50,6 +50,7 @@ class PortError(Exception):
 
 def up(options: Options) -> int:
     """Run until SIGINT or SIGTERM; the exit code."""
+    warn_of_misspelt("up")
     try:
         plane_settings, daemon_settings = load_both(options.config_dir, options.settings)
         _require_own_control_plane(options.settings)
