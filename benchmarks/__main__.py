@@ -102,11 +102,11 @@ def _fleets(extent: Extent, directory: Path, rows: list[Row]) -> None:
         with _server(log, directory / str(size), size) as server:
             _take(rows, startup.measure(server, log, size, extent.spawns, extent.rest, empty))
             _take(rows, cycles.measure(server, log, size, extent.rounds))
-    # On a fleet of its own: an acting daemon would first repair what the cycles left changed.
-    largest = extent.sizes[-1]
-    with _server(log, directory / "latency", largest) as server:
-        single, burst = extent.single, extent.burst
-        _take(rows, latency.measure(server, log, largest, single=single, burst=burst))
+    # On fleets of their own: an acting daemon would first repair what the cycles left changed.
+    for size in extent.sizes:
+        with _server(log, directory / f"latency-{size}", size) as server:
+            single, burst = extent.single, extent.burst
+            _take(rows, latency.measure(server, log, size, single=single, burst=burst))
 
 
 def _hosts(extent: Extent, directory: Path, rows: list[Row]) -> None:

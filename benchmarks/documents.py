@@ -20,19 +20,19 @@ def configuration(number: int) -> dict[str, Any]:
         "host": "127.0.0.1",
         "port": FIRST_PORT + number,
         "logLevel": "info",
-        "sources": [_source(each) for each in sources],
+        "sources": [_source(each, 9000 + n) for n, each in enumerate(sources)],
         "queries": [_query(each, sources[n % 3], number) for n, each in enumerate(queries)],
         "reactions": [_reaction(f"reaction-{n}", queries[n * 3 : n * 3 + 3]) for n in range(2)],
     }
 
 
-def _source(source: str) -> dict[str, Any]:
+def _source(source: str, port: int) -> dict[str, Any]:
     return {
         "id": source,
         "kind": "http",
         "autoStart": True,
         "host": "127.0.0.1",
-        "port": 9000,
+        "port": port,
         "endpoint": f"/sources/{source}/events",
         "timeoutMs": 30_000,
         "adaptiveEnabled": True,

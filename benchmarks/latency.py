@@ -8,7 +8,6 @@ client has its answer, the time is negative; it counts as 0.
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from benchmarks.rows import Row
 
 TARGETS = {"idle": 5, "burst": 50, "resync": 25}
 SECONDS = 5.0
-"""How long the workers are watched after a burst."""
+"""How long the passes are counted after a burst."""
 
 
 def measure(server: Child, log: Path, size: int, *, single: int, burst: int) -> list[Row]:
@@ -34,11 +33,11 @@ def measure(server: Child, log: Path, size: int, *, single: int, burst: int) -> 
         waits = [_single(url, daemon, n, 2_000_002, "resync") for n in range(single)]
         rows += _rows(f"{name}, while a full resync runs", sorted(waits), TARGETS["resync"])
         answered = change(url, range(burst), 2_000_003)
-        time.sleep(SECONDS)
-        noted = daemon.ask("noted")
+        noted = _noted(daemon)
     kind = f"{size:,} instances: burst of {burst:,} PATCHes"
     queued = _since(answered, noted["came"])
     rows += _rows(f"{kind}: answered to queued", queued, TARGETS["burst"])
+    rows += _rows(f"{kind}: answered to worker", _since(answered, noted["began"]))
     end = max(answered.values())
     begun = sum(1 for _, at in noted["began"] if end < at < end + SECONDS)
     rows.append(Row(f"{kind}: passes begun by 5 workers after it", begun / SECONDS, "a second"))
