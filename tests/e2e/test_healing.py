@@ -7,10 +7,13 @@ import os
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.world import World, configuration, world
+from draas.decide.compare import compare_observed
+from draas.model.configuration import canonical, from_snapshot
+from tests.e2e.world import World, world
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 
@@ -218,36 +221,56 @@ async def test_bad_configurations_end_with_the_last_good_ones(tmp_path: Path) ->
 
 async def test_unknown_properties_and_large_documents_survive(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
-        queries = [
+        port, changed = free_port(), free_port()
+        document = _large(port)
+        body = {"id": "big", "name": "big", "configuration": document}
+        await made.ask("POST", "/api/server/instances", body, 201)
+        await made.ask("POST", "/api/server/instances/big/start", None, 200)
+        await made.patch("big", {"op": "replace", "path": "/port", "value": changed})
+        await eventually(lambda: made.settled("big", changed), within=60)
+        await eventually(lambda: _succeeded(made, "big"), within=60)
+        process = await made.process_of("big")
+        stored = await made.configuration("big")
+        for program in (made.daemon, made.control_plane):
+            await program.end(signal.SIGKILL)
+        for program in (made.control_plane, made.daemon):
+            await program.start()
+        await eventually(made.ready, within=30)
+        assert await made.process_of("big") == process
+        assert await made.configuration("big") == stored
+        for spelling in ("servers", "server"):
+            path = f"/api/{spelling}/instances/big"
+            assert (await made.ask("GET", path, None, 200))["status"] == "Running"
+            server = await made.ask("GET", f"{path}/configuration/server", None, 200)
+            assert server["port"] == changed
+        assert canonical({**document, "port": changed, "ServerConfiguration": {}}) == {
+            name: value for name, value in stored.items() if name not in ("host", "logLevel")
+        }
+        url = f"http://127.0.0.1:{changed}/api/v1/instances/big/snapshot"
+        running = from_snapshot(await made._request("GET", url, None, 200))
+        assert compare_observed(running, stored).summary == ()
+        assert await made.outcomes("big") == ["started", "succeeded"]
+
+
+def _large(port: int) -> dict[str, Any]:
+    """Three hundred components in several spellings, each with properties that nobody knows."""
+    odd = {"futureKnob": {"Deep": [1, None]}, "odd_Key": [{"x": 1.5}]}
+    return {
+        "ServerConfiguration": {"Port": port},
+        "Sources": [
+            {"Id": f"s{n}", "kind": "mock", "intervalMs": 60_000, **odd} for n in range(100)
+        ],
+        "queries": [
             {
                 "id": f"q{n}",
-                "query": f"MATCH (c:Counter) WHERE c.value > {n} RETURN c.value AS value",
+                "QueryText": f"MATCH (g:Generic) WHERE g.value > {n} RETURN g.value AS value",
                 "queryLanguage": "Cypher",
-                "sources": [{"sourceId": "s"}],
+                "sources": [{"SourceId": f"s{n}"}],
             }
-            for n in range(200)
-        ]
-        sources = [
-            {"id": f"s{n}", "kind": "mock", "intervalMs": 60000, "futureKnob": {"deep": [n]}}
-            for n in range(98)
-        ]
-        base = configuration()
-        await made.create(
-            "big", queries=queries, sources=[*base["sources"], *sources], reactions=[]
-        )
-        port = free_port()
-        await made.patch("big", {"op": "replace", "path": "/port", "value": port})
-        await eventually(lambda: made.settled("big", port), within=30)
-        for spelling in ("servers", "server"):
-            found = await made.ask("GET", f"/api/{spelling}/instances/big", None, 200)
-            assert found["status"] == "Running"
-        stored = await made.configuration("big")
-        assert len(stored["queries"]) == 200
-        assert [s.get("futureKnob") for s in stored["sources"][1:]] == [
-            {"deep": [n]} for n in range(98)
-        ]
-        url = f"http://127.0.0.1:{port}/api/v1/instances/big/snapshot"
-        snapshot = await made._request("GET", url, None, 200)
-        running = {s["id"]: s["properties"] for s in snapshot["sources"]}
-        assert running["s97"]["futureKnob"] == {"deep": [97]}
-        await eventually(lambda: _succeeded(made, "big"), within=20)
+            for n in range(100)
+        ],
+        "Reactions": [
+            {"id": f"r{n}", "Kind": "log", "Queries": [f"q{n}"], **odd} for n in range(100)
+        ],
+    }
+
