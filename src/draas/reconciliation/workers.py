@@ -20,6 +20,8 @@ from draas.telemetry.logs import emit
 from draas.telemetry.metrics import DaemonMetrics
 
 RETRY = timedelta(seconds=2)
+SHOWN = 20
+"""Instances that a line of the log names at most."""
 CLOCK_SET_SECONDS = 1.0
 """More than this between two clocks is no slewing: somebody set the time of day."""
 RETRY_AFTER_DEFECT = timedelta(seconds=30)
@@ -80,7 +82,9 @@ class Workers:
                     self._passed.clear()
                     await self._passed.wait()
         except TimeoutError:
-            pass
+            left = sorted(self._queue.worked_on.union(self._under_way()))
+            shown = ", ".join(left[:SHOWN]) + (", …" if len(left) > SHOWN else "")
+            emit(messages.LEFT_OPEN, count=len(left), instances=shown)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -46,6 +46,12 @@ APPLICATION_STOPPING = Message(_LIFETIME, _INFO, "Application is shutting down..
 # The daemon's loops
 STARTING = Message(_LOOP, _INFO, "Reconciliation Background Service starting...")
 STOPPING = Message(_LOOP, _INFO, "Reconciliation Background Service stopping...")
+LEFT_OPEN = Message(
+    _LOOP,
+    _WARNING,
+    "Leaving {count} reconciliations unfinished, as ShutdownGracePeriod is over; the next start "
+    "finishes them: {instances}",
+)
 EVENT_DRIVEN_ENABLED = Message(_LOOP, _INFO, "Event-driven reconciliation enabled")
 EVENT_DRIVEN_BY_POLLING = Message(
     _LOOP, _INFO, "Event-driven reconciliation enabled (API polling mode)"

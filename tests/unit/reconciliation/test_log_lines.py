@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -167,6 +168,19 @@ def test_an_outage_is_told_once_and_a_cycle_in_it_is_no_success() -> None:
     assert lines.count("Failed to get all instances from ControlPlane") == 1
     assert len([text for text in lines if "cycle complete" in text]) == 1
     assert lines.count("Starting periodic reconciliation cycle") >= 4
+
+
+def test_what_a_shutdown_leaves_unfinished_is_named() -> None:
+    async def scenario() -> None:
+        world = World(shutdown_grace_period=timedelta(seconds=0.2))
+        await world.running("a", "b")
+        async with world.daemon():
+            await world.control_plane.configure("a", configuration(9090))
+            await world.until(lambda: ("stop", "a") in world.control_plane.log)
+
+    [left] = [text for _, _, text in said(scenario) if text.startswith("Leaving ")]
+    assert left.startswith("Leaving 1 reconciliations unfinished")
+    assert left.endswith(": a")
 
 
 def test_both_loops_off_is_said_clearly() -> None:
