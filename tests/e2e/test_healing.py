@@ -110,6 +110,17 @@ async def _again(made: World, killed: int) -> bool:
     return found["processId"] not in (None, str(killed)) and await made.settled("test")
 
 
+async def test_a_port_of_another_instance_is_refused_with_its_name(tmp_path: Path) -> None:
+    async with world(tmp_path, daemon=False) as made:
+        await made.create("first")
+        port = (await made.configuration("first"))["port"]
+        body = {"id": "late", "name": "late", "configuration": {"port": port}}
+        await made.ask("POST", "/api/servers/instances", body, 201)
+        refused = await made.ask("POST", "/api/servers/instances/late/start", None, 500)
+        assert "instance 'first' has port" in refused["detail"]
+        assert refused["detail"].count("'late'") == 1
+
+
 async def test_a_kind_that_no_server_has_is_refused_before_anything_is_stopped(
     tmp_path: Path,
 ) -> None:

@@ -20,7 +20,7 @@ from draas.control_plane.outcome import Outcome, outcome, start_failed
 from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Launch, LaunchError, Platform, Running
-from draas.control_plane.records import Cause, Record, Slot
+from draas.control_plane.records import Cause, Record, Slot, address
 from draas.control_plane.status import transition
 from draas.control_plane.traffic import Traffic
 from draas.model.configuration import Configuration, for_launch
@@ -181,8 +181,9 @@ class Lifecycle:
                 )
                 running = await self._up(platform, begun, configuration)
         except LaunchError as error:
-            await self._failed(instance_id, mine, f"did not start: {error}")
-            raise start_failed(instance_id, error) from None
+            told = self._with_holder(begun, error)
+            await self._failed(instance_id, mine, f"did not start: {told}")
+            raise start_failed(instance_id, told) from None
         except Exception:
             await self._failed(instance_id, mine, "did not start: the platform failed")
             raise
@@ -236,7 +237,21 @@ class Lifecycle:
         except ProblemError as error:
             await platform.stop(running.instance_id, running.slot)
             await self._traffic.withdraw(running.instance_id)
-            raise LaunchError(error.detail) from None
+            of_instance = f"instance {running.instance_id!r}: "
+            raise LaunchError(error.detail.removeprefix(of_instance)) from None
+
+    def _with_holder(self, begun: Record, error: LaunchError) -> LaunchError:
+        """The error with the instance that has the port of this one, where it is one of ours."""
+        port = address(begun.slot)[1] if begun.slot else 0
+        if not port or str(port) not in str(error):
+            return error
+        for other_one in self._fleet:
+            if other_one.instance.id == begun.instance.id or other_one.slot is None:
+                continue
+            if address(other_one.slot)[1] == port:
+                text = f"{error}; instance {other_one.instance.id!r} has port {port}"
+                return LaunchError(text, exit_code=error.exit_code, log=error.log)
+        return error
 
     async def _failed(self, instance_id: str, mine: OperationInFlight, reason: str) -> None:
         now = self._calls.cause(mine)
