@@ -284,4 +284,3 @@ def _large(port: int) -> dict[str, Any]:
             {"id": f"r{n}", "Kind": "log", "Queries": [f"q{n}"], **odd} for n in range(100)
         ],
     }
-
