@@ -19,9 +19,9 @@ from drasi import Drasi, DrasiError
 from draas.contract.drasi_server import ERROR, QUERY_DEFAULTS
 from draas.instance_host.elements import Change
 from draas.instance_host.errors import StartError, invalid
-from draas.instance_host.feed import REFUSALS, Feed, push_to
+from draas.instance_host.feed import REFUSALS, Deliver, Feed, noting_causes, push_to
+from draas.model.clock import Clock
 
-Deliver = Callable[[dict[str, Any]], None]
 Fail = Callable[[str], None]
 Rows = list[dict[str, Any]]
 
@@ -42,16 +42,19 @@ class Run:
 class Engine:
     """One running engine; made by `Engine.start`."""
 
-    def __init__(self, drasi: Drasi, instance_id: str, kinds: dict[str, list[str]]) -> None:
+    def __init__(
+        self, drasi: Drasi, instance_id: str, kinds: dict[str, list[str]], clock: Clock
+    ) -> None:
         self._drasi = drasi
+        self._clock = clock
         self._used = {instance_id, UNREAD}
         self._outlets: dict[str, str] = {}
-        self._unread = Feed(drasi, UNREAD)
+        self._unread = Feed(drasi, UNREAD, clock)
         self.source_kinds = kinds["sources"]
         self.reaction_kinds = kinds["reactions"]
 
     @classmethod
-    async def start(cls, instance_id: str, plugins_dir: str | None) -> Engine:
+    async def start(cls, instance_id: str, plugins_dir: str | None, clock: Clock) -> Engine:
         """Create and start the engine; `StartError` when its plugins cannot be loaded."""
         drasi = await Drasi.create(instance_id)
         kinds: dict[str, list[str]] = {"sources": [], "reactions": []}
@@ -64,7 +67,7 @@ class Engine:
             kinds = cast("dict[str, list[str]]", await drasi.plugin_kinds())
         await drasi.start()
         await drasi.add_python_source(UNREAD)
-        return cls(drasi, instance_id, kinds)
+        return cls(drasi, instance_id, kinds, clock)
 
     async def close(self) -> None:
         """End the engine; without this the interpreter crashes at its exit."""
@@ -115,7 +118,7 @@ class Engine:
                 if source_id not in engine_sources:
                     engine_sources[source_id] = self._fresh(f"{source_id}/{engine_id}")
                     await self._drasi.add_python_source(engine_sources[source_id])
-                    feeds[source_id] = Feed(self._drasi, engine_sources[source_id])
+                    feeds[source_id] = Feed(self._drasi, engine_sources[source_id], self._clock)
             await self._drasi.add_query(
                 engine_id,
                 query["query"].replace("\r\n", "\n"),
@@ -126,7 +129,8 @@ class Engine:
             await self._drasi.wait_for_query(engine_id)
             await self._drasi.on_query_events(engine_id, _when_failed(fail))
             outlet = self._fresh(f"{engine_id}/out")
-            await self._drasi.add_python_reaction(outlet, [engine_id], cast(Any, deliver))
+            noting = noting_causes(feeds.values(), deliver)
+            await self._drasi.add_python_reaction(outlet, [engine_id], cast(Any, noting))
             self._outlets[engine_id] = outlet
         except REFUSALS as error:
             await self.remove_query(Run(engine_id, feeds))

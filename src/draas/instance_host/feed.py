@@ -8,19 +8,25 @@ its own a failed query holds up nobody, and what waits for it is given up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from drasi import Drasi, DrasiError
 
 from draas.instance_host.elements import Change
 from draas.instance_host.errors import invalid
+from draas.model.clock import Clock, nanoseconds
 
 SUBSCRIBER_BUFFER = 1000
 """Changes that the engine keeps for a query between a source and the query's own queue."""
 MARKER: Change = {"op": "delete", "id": "__draas/settled", "labels": ["__draas"]}
 """The deletion of an element that never was: it passes through a query and changes nothing."""
 MARKERS_AT_ONCE = 64
+CLOCK_WAS_SET_BACK = sys.maxsize
+"""In place of the time of a push: no result can be told to be of it or of a later one."""
+
+Deliver = Callable[[dict[str, Any]], None]
 
 REFUSALS = (DrasiError, TypeError, ValueError, OverflowError, KeyError)
 """What the binding raises for what it cannot take."""
@@ -29,17 +35,23 @@ REFUSALS = (DrasiError, TypeError, ValueError, OverflowError, KeyError)
 class Feed:
     """An engine source that at most one query reads."""
 
-    def __init__(self, drasi: Drasi, engine_id: str) -> None:
+    def __init__(self, drasi: Drasi, engine_id: str, clock: Clock) -> None:
         self.engine_id = engine_id
         self.is_closed = False
         self._drasi = drasi
-        self._pushed = self._settled = 0
+        self._clock = clock
+        self._pushed_ns = self._processed_ns = 0
         self._waiting: set[asyncio.Future[None]] = set()
 
     def push(self, change: Change) -> asyncio.Future[None]:
         """Begin to hand a change to the query; cancelled when the feed is closed meanwhile."""
-        self._pushed += 1
+        now_ns = nanoseconds(self._clock.now())
+        self._pushed_ns = now_ns if now_ns > self._pushed_ns else CLOCK_WAS_SET_BACK
         return self._handed(change)
+
+    def processed(self, sent_ns: int) -> None:
+        """A result came of the change that entered the engine then; called from its threads."""
+        self._processed_ns = max(self._processed_ns, sent_ns)
 
     def _handed(self, change: Change) -> asyncio.Future[None]:
         pushed = self._drasi.push_change(self.engine_id, cast(Any, change))
@@ -51,18 +63,20 @@ class Feed:
     async def settle(self, capacity: int) -> None:
         """Return when the query, whose queue holds `capacity`, is through with what was pushed.
 
-        The engine says of no query how far it is, but its queues are bounded, in order, and never
-        drop: once as many markers were taken as fit between the source and the query, all that came
-        before the first of them is through. One more is with the task that forwards, one with the
-        query, and one makes it certain.
+        A result of the last change says so. A change without a result needs markers, some 0.1 s of
+        a core: the engine says of no query how far it is, but its queues are bounded, in order, and
+        never drop, so once as many were taken as fit between the source and the query, all that
+        came before the first of them is through. One more is with the task that forwards, one with
+        the query, and one makes it certain.
         """
-        pushed = self._pushed
-        left = 0 if self._settled == pushed else SUBSCRIBER_BUFFER + capacity + 3
-        while left > 0 and not self.is_closed:
+        pushed_ns = self._pushed_ns
+        left = SUBSCRIBER_BUFFER + capacity + 3
+        while left > 0 and self._processed_ns < pushed_ns and not self.is_closed:
             markers = [self._handed(MARKER) for _ in range(min(left, MARKERS_AT_ONCE))]
             await asyncio.gather(*markers, return_exceptions=True)
             left -= len(markers)
-        self._settled = pushed
+        if self._pushed_ns == pushed_ns:
+            self._pushed_ns = self._processed_ns = 0
 
     def close(self) -> None:
         """The query takes nothing any more; who waits for it goes on."""
@@ -83,3 +97,17 @@ async def push_to(feeds: Iterable[Feed], change: Change) -> None:
                 raise outcome
     except REFUSALS as error:
         raise invalid("the engine refused the change", str(error)) from error
+
+
+def noting_causes(feeds: Iterable[Feed], deliver: Deliver) -> Deliver:
+    """Delivers results, and tells each feed how far the query is with it."""
+    by_id = {feed.engine_id: feed for feed in feeds}
+
+    def take(event: dict[str, Any]) -> None:
+        feed = by_id.get((event.get("metadata") or {}).get("source_id", ""))
+        sent_ns = (event.get("profiling") or {}).get("source_send_ns")
+        if feed is not None and sent_ns is not None:  # time alone causes results too
+            feed.processed(sent_ns)
+        deliver(event)
+
+    return take

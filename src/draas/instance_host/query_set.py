@@ -24,6 +24,7 @@ from draas.instance_host.reactions import Result
 from draas.instance_host.registry import Consumer, Outlet, Query
 from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import resolve
+from draas.model.clock import nanoseconds
 
 ATTACHED_BACKLOG = 1000
 UNEXPLAINED = "the engine failed to process a change"
@@ -245,4 +246,4 @@ class QuerySet:
         self._journal.event(QUERY, query.id, status, message)
 
     def _now_ns(self) -> int:
-        return int(self._clock.now().timestamp() * 1_000_000) * 1000
+        return nanoseconds(self._clock.now())

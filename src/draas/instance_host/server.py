@@ -60,7 +60,7 @@ async def serve(options: Options, clock: Clock, environment: Mapping[str, str]) 
     except OSError as error:
         raise StartError(error.strerror or str(error)) from error
     instance_id = str(resolve(settings["id"], environment, "id"))
-    engine = await Engine.start(instance_id, options.plugins_dir)
+    engine = await Engine.start(instance_id, options.plugins_dir, clock)
     instance = Instance(instance_id, engine, file, settings, clock=clock, environment=environment)
     server = HttpServer(Api(instance).router)
     try:

@@ -13,8 +13,12 @@ from draas.instance_host.registry import Registry
 
 SETTLE_SECONDS = 8.0
 SETTLE_SECONDS_A_QUERY = 0.25
-"""To be certain that a query is through takes 0.05 to 0.1 s of a core, each for itself."""
+"""To be certain of a query without a recent row takes 0.05 to 0.1 s of a core, each for itself."""
 SETTLE_SECONDS_AT_MOST = 20.0
+LAST_WORDS_SECONDS = 4.0
+"""How long a host that is about to end waits for reactions to deliver."""
+CERTAINTY_SECONDS = 2.0
+"""How much of it goes into being certain of queries: most are through anyhow."""
 ROWS_SECONDS = 1.0
 """How long a host waits at its start until queries have the rows of the elements given to it."""
 
@@ -66,9 +70,18 @@ class Settling:
 
     async def last_words(self) -> None:
         """Have results delivered before the host ends; the log tells if some are lost."""
+        end = asyncio.get_running_loop().time() + LAST_WORDS_SECONDS
         try:
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout(CERTAINTY_SECONDS):
                 await self._queries.settle(self._queries.heard())
+        except Exception as error:
+            _log.warning(
+                "it is not certain that all queries are through before the end of this host (%s): "
+                "results of the last changes may be lost, elements are not",
+                type(error).__name__,
+            )
+        try:
+            async with asyncio.timeout_at(end):
                 await self._reactions.settle()
         except Exception as error:
             _log.warning(

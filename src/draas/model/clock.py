@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -29,3 +31,8 @@ class Clock(Protocol):
 def timestamp(moment: datetime) -> str:
     """The instant as API and audit write it: UTC, microseconds, `Z`; texts sort as the instants."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def nanoseconds(moment: datetime) -> int:
+    """The instant as nanoseconds since the epoch, exact to the microsecond."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

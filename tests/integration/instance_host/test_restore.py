@@ -80,6 +80,31 @@ async def test_two_hundred_queries_begin_with_what_was_there(tmp_path: Path) -> 
         await eventually(lambda: _has_calls(receiver, calls + 2))
 
 
+@pytest.mark.parametrize(
+    ("price", "is_certain"),
+    [pytest.param(101, True, id="with a row"), pytest.param(1, False, id="without a row")],
+)
+async def test_a_restart_does_not_wait_for_certainty_about_many_queries(
+    tmp_path: Path, price: int, is_certain: bool
+) -> None:
+    """A row tells that a query is through; without one only time does that nobody has."""
+    async with hosts_in(tmp_path) as hosts:
+        document = shop()
+        numbers = range(300)
+        document["queries"] += [query(f"q{number}", DEAR) for number in numbers]
+        document["reactions"] += [
+            {"kind": "log", "id": f"r{number}", "queries": [f"q{number}"]} for number in numbers
+        ]
+        a = await hosts.start(document)
+        await a.push(order("a", price))
+        b = await _restarted(hosts, a, document, tmp_path)
+        is_unsure = "it is not certain that all queries are through" in a.output.read_text()
+        assert is_unsure != is_certain
+        await b.has_rows("count", {"orders": 1, "total": float(price)})
+        await b.push(order("b", 101))
+        await b.has_output('[r299] [q299] ADD {"id": "b"}')
+
+
 async def _has_calls(receiver: Receiver, count: int) -> bool:
     return len(receiver.calls) == count
 
@@ -95,6 +120,7 @@ async def test_a_webhook_that_hangs_costs_no_element(tmp_path: Path) -> None:
         await b.has_rows("count", {"orders": 1, "total": 1.0})
 
 
+DEAR = "MATCH (o:Order) WHERE o.price > 100 RETURN o.id AS id"
 HEAD = '{"sequence": 1, "terms": [["t", 0]]}\n'
 ELEMENT = '{"source": "orders", "element": {"id": "a", "labels": ["Order"], "properties": {}}}\n'
 

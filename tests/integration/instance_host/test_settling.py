@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from draas.adapters.clock import SystemClock
 from draas.instance_host.engine import QUEUE_CAPACITY, Engine, Run
 from draas.instance_host.feed import Feed
 from tests.integration.instance_host.hosts import query
@@ -30,7 +31,7 @@ def _query(query_id: str, text: str) -> dict[str, Any]:
 
 @pytest.fixture
 async def engine() -> AsyncIterator[Engine]:
-    engine = await Engine.start("settling", None)
+    engine = await Engine.start("settling", None, SystemClock())
     yield engine
     await engine.close()
 
