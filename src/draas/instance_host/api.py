@@ -25,6 +25,7 @@ from draas.instance_host.handover_api import HandoverApi
 from draas.instance_host.http_server import TEXT, Request, Response, json_response
 from draas.instance_host.instance import Instance
 from draas.instance_host.journal import EVENTS, KEPT, LOGS
+from draas.instance_host.pages import refuse_orders_of_pages
 from draas.instance_host.registry import Query
 from draas.instance_host.routing import Router, document_of, event_stream, parameter
 
@@ -36,7 +37,7 @@ class Api:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self.router = Router()
+        self.router = Router(refuse_orders_of_pages)
         self.router.add("GET", HEALTH_PATH, self._health)
         self.router.add("GET", VERSIONS_PATH, self._versions)
         self.router.add("GET", f"{API_PREFIX}/instances", self._instances)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any
 
-from draas.contract.drasi_server import CROSS_SITE, FOLLOWER, HANDOVER
+from draas.contract.drasi_server import FOLLOWER, HANDOVER
 from draas.instance_host.change_log import line_of
 from draas.instance_host.elements import Change
 from draas.instance_host.errors import ApiError, invalid, wrong_role
 from draas.instance_host.handover import Handover
 from draas.instance_host.http_server import Request, Response, json_response
+from draas.instance_host.pages import refuse_pages
 from draas.instance_host.peers import base_url
 from draas.instance_host.registry import Registry
 from draas.instance_host.routing import document_of, parameter
@@ -20,8 +20,6 @@ from draas.instance_host.values import text_of, whole_of
 
 NDJSON = "application/x-ndjson"
 HEARTBEAT_SECONDS = 1.0
-
-_LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 
 Act = Callable[..., Awaitable[Response]]
 Add = Callable[[str, str, Act], None]
@@ -130,19 +128,10 @@ class HandoverApi:
 
 def _guarded(act: Act) -> Act:
     async def guarded(request: Request, **values: str) -> Response:
-        _refuse_pages(request)
+        refuse_pages(request)
         return await act(request, **values)
 
     return guarded
-
-
-def _refuse_pages(request: Request) -> None:
-    """403 for what a browser sends: these routes hand out data and stop an instance."""
-    headers = request.headers
-    is_page = "origin" in headers or headers.get("sec-fetch-site", "none") != "none"
-    is_here = _LOOPBACK.fullmatch(headers.get("host", "")) is not None
-    if is_page or not is_here:
-        raise ApiError(CROSS_SITE, "the hand-over is not for web pages, and only for this machine")
 
 
 def _url(document: Any, name: str) -> str:

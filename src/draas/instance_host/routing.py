@@ -21,9 +21,13 @@ YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yam
 
 
 class Router:
-    """Routes such as `/queries/{id}/start`; callable as an `http_server.Handler`."""
+    """Routes such as `/queries/{id}/start`; callable as an `http_server.Handler`.
 
-    def __init__(self) -> None:
+    `guard` raises an `ApiError` for a request that is refused whatever it asks.
+    """
+
+    def __init__(self, guard: Callable[[Request], None] = lambda request: None) -> None:
+        self._guard = guard
         self._routes: dict[int, list[tuple[list[str], dict[str, RouteHandler]]]] = {}
 
     def add(self, method: str, path: str, handler: RouteHandler) -> None:
@@ -39,6 +43,7 @@ class Router:
     async def __call__(self, request: Request) -> Response:
         """The answer of the route; 404, 405 and every `ApiError` as the error envelope."""
         try:
+            self._guard(request)
             return await self._dispatch(request)
         except ApiError as error:
             return json_response(error.document(), error.status)

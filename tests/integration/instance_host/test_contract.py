@@ -56,6 +56,35 @@ async def test_health_versions_and_instances(host: Host) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Origin": "http://evil.example"}, id="page"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, id="browser without an origin"),
+    ],
+)
+async def test_a_web_page_changes_nothing(host: Host, headers: dict[str, str]) -> None:
+    mock = json.dumps({"kind": "mock", "id": "evil"}).encode()
+    headers = {**headers, "Content-Type": "text/plain"}
+    for method, path, body in [
+        ("POST", "/sources", mock),
+        ("PUT", "/sources/evil", mock),
+        ("POST", "/sources/orders/push", json.dumps(order("a", 1)).encode()),
+        ("POST", "/queries/all/stop", b""),
+        ("DELETE", "/reactions/log", b""),
+    ]:
+        url = f"{host.url}/api/v1{path}"
+        async with host.session.request(method, url, data=body, headers=headers) as response:
+            assert response.status == 403
+            assert (await response.json())["code"] == "CROSS_SITE"
+    _, snapshot = await host.call("GET", "/snapshot")
+    assert [part["id"] for part in snapshot["sources"]] == ["orders"]
+    assert [part["status"] for part in snapshot["queries"]] == ["Running"]
+    assert [part["id"] for part in snapshot["reactions"]] == ["log"]
+    async with host.session.get(f"{host.url}/health", headers=headers) as response:
+        assert response.status == 200
+
+
 @pytest.mark.parametrize("kind", ["sources", "queries", "reactions"])
 async def test_lists_have_no_configuration_and_full_views_do(host: Host, kind: str) -> None:
     (item,) = await host.do("GET", f"/{kind}")
