@@ -31,7 +31,7 @@ class ConfigFile:
         """The checked file.
 
         `StartError` when it is missing (drasi-server would create it and serve an empty
-        configuration to everybody), unreadable, malformed or has an unknown key.
+        configuration to everybody), empty, unreadable, malformed or has an unknown key.
         """
         try:
             text = path.read_bytes()
@@ -41,7 +41,9 @@ class ConfigFile:
             ) from error
         try:
             document, is_json = _parse(text)
-            return cls(path, check_root({} if document is None else document), is_json)
+            if document is None:
+                raise StartError(f"--config {path}: it is empty; write {{}} for an empty server")
+            return cls(path, check_root(document), is_json)
         except ValueError as error:
             raise StartError(f"--config {path}: neither JSON nor YAML: {error}") from error
         except ApiError as error:

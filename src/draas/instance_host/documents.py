@@ -26,6 +26,9 @@ from draas.instance_host.values import text_of, whole_of
 
 Document = dict[str, Any]
 
+ID_LIMIT = 1000
+"""Characters of an id: every list and every link carries it."""
+
 _COMMON = frozenset({"kind", "id", "autoStart", "bootstrapProvider", "identityProvider"})
 _NOT_PROPERTIES = {SOURCE: _COMMON, REACTION: _COMMON | {"queries"}}
 _FLAGS = ("autoStart", "enableBootstrap")
@@ -58,8 +61,11 @@ def check_root(document: Any) -> Document:
 def check_component(kind: str, document: Any, path: str) -> Document:
     """The document of one source, query or reaction, else `ApiError` (400)."""
     component = _object(document, path)
-    if text_of(component.get("id"), f"{path}.id").startswith(INTERNAL_PREFIX):
+    component_id = text_of(component.get("id"), f"{path}.id")
+    if component_id.startswith(INTERNAL_PREFIX):
         raise invalid(f"{path}.id: ids that begin with {INTERNAL_PREFIX} are internal")
+    if len(component_id) > ID_LIMIT:
+        raise invalid(f"{path}.id: has {len(component_id)} characters; use at most {ID_LIMIT}")
     for flag in _FLAGS:
         if not isinstance(component.get(flag, True), bool):
             raise invalid(f"{path}.{flag}: must be true or false")

@@ -6,6 +6,7 @@ What comes out can always be shown again: no NaN, no dates, no bytes, no cycles.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -16,10 +17,13 @@ _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 def parse_json(text: bytes | str) -> Any:
-    """RFC 8259 JSON; NaN, Infinity and halves of characters are no part of it."""
+    """RFC 8259 JSON; NaN, Infinity and halves of characters are no part of it.
+
+    A number beyond what a double holds is refused: it would come out as Infinity.
+    """
     try:
         text = text if isinstance(text, str) else text.decode("utf-8-sig")
-        found = json.loads(text, parse_constant=_refuse_constant)
+        found = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         if _SURROGATE.search(text):
             json.dumps(found, ensure_ascii=False).encode()
         return found
@@ -58,6 +62,13 @@ def _plain(value: Any) -> Any:
         if size > EXPANDED_LIMIT:
             raise ValueError(f"above {EXPANDED_LIMIT} bytes with its anchors expanded")
     return parse_json("".join(chunks))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:50]} is too large for a number: use at most 1.7e308")
+    return number
 
 
 def _refuse_constant(name: str) -> Any:

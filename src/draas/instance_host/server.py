@@ -121,8 +121,10 @@ def run(options: Options, clock: Clock, environment: Mapping[str, str]) -> int:
     except StartError as error:
         sys.stderr.write(f"draas-instance: {error}\n")
         return 1
-    except Exception:
+    except Exception as error:
         _log.exception("unexpected failure")
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        sys.stderr.write(f"draas-instance: unexpected failure: {reason}\n")
         return 1
     return 0
 

@@ -25,7 +25,7 @@ from draas.instance_host.engine import PluginError
 from draas.instance_host.errors import ApiError, NotLeadingError, invalid
 from draas.instance_host.http_client import Target, send
 from draas.instance_host.registry import Source
-from draas.instance_host.sources.changes import change_of
+from draas.instance_host.sources.changes import changes_of
 from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import resolve, whole_of, without_values
 
@@ -152,8 +152,7 @@ class SourceSet:
         if source is not None and source.feeder is None:
             await self._proxy(source, document)
             return
-        batch = document.get("events") if isinstance(document, dict) else None
-        for change in [change_of(item) for item in (batch if batch is not None else [document])]:
+        for change in changes_of(document):
             await self.intake(source_id, change)
 
     async def feed(self, source: Source, change: Change) -> None:

@@ -71,6 +71,8 @@ def without_values(text: str, properties: Any) -> str:
 
 
 def _kind_of(value: Any) -> str:
+    if value == "":
+        return "an empty one"
     if isinstance(value, bool) or value is None:
         return repr(value).lower().replace("none", "null")
     return f"{value}" if isinstance(value, int) else type(value).__name__

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from draas.instance_host.errors import ApiError
-from draas.instance_host.sources.changes import change_of
+from draas.instance_host.sources.changes import change_of, changes_of
 
 NODE = {"type": "node", "id": "a", "labels": ["L"], "properties": {"x": 1}}
 RELATION = {"type": "relation", "id": "r", "labels": ["R"], "from": "a", "to": "b"}
@@ -81,3 +81,16 @@ def test_bad_changes_name_their_fault(document: Any, named: str) -> None:
     with pytest.raises(ApiError) as caught:
         change_of(document)
     assert named in caught.value.message
+
+
+def test_a_document_is_one_change_or_a_batch() -> None:
+    deletion = {"operation": "delete", "id": "a"}
+    change = {"op": "delete", "id": "a"}
+    assert changes_of(deletion) == [change]
+    assert changes_of({"events": [deletion, deletion]}) == [change, change]
+
+
+@pytest.mark.parametrize("events", [5, None, {"operation": "delete", "id": "a"}])
+def test_a_batch_must_be_a_list(events: Any) -> None:
+    with pytest.raises(ApiError, match="events: must be a list of changes"):
+        changes_of({"events": events})

@@ -53,6 +53,13 @@ COMPONENTS = [
     pytest.param(QUERY, {"id": "q"}, "query.query", id="no text"),
     pytest.param(QUERY, _query(id=5), "query.id", id="id is a number"),
     pytest.param(QUERY, _query(id="__q"), "internal", id="internal id"),
+    pytest.param(
+        QUERY,
+        _query(id=""),
+        "query.id: must be a non-empty string, not an empty one",
+        id="empty id",
+    ),
+    pytest.param(SOURCE, {"id": "s" * 1001, "kind": "mock"}, "source.id: has 1001", id="long id"),
     pytest.param(QUERY, _query(queryText="x"), "queryText", id="queryText"),
     pytest.param(QUERY, _query(autoStart="yes"), "query.autoStart", id="flag"),
     pytest.param(QUERY, _query(queryLanguage="cypher"), "GQL, Cypher", id="language in lower case"),

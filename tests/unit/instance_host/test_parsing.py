@@ -31,6 +31,8 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     [
         pytest.param("a: [", id="truncated"),
         pytest.param("a: .nan", id="not a number"),
+        pytest.param("a: .inf", id="infinite"),
+        pytest.param("a: 1.0e+400", id="too large"),
         pytest.param("a: !!binary aGk=", id="bytes"),
         pytest.param("a: !!python/object/apply:os.getcwd []", id="code"),
         pytest.param("a: &x [*x]", id="cycle"),
@@ -48,6 +50,8 @@ def test_other_yaml_is_refused(text: str) -> None:
     [
         pytest.param(b"", id="empty"),
         pytest.param(b'{"a": NaN}', id="not a number"),
+        pytest.param(b'{"a": 1e400}', id="too large"),
+        pytest.param(b'{"a": -1.5E+309}', id="too small"),
         pytest.param(b'{"a": ', id="truncated"),
         pytest.param(b"\xff\xfe\x00", id="not text"),
         pytest.param(b"[" * 100_000, id="nesting"),

@@ -28,6 +28,8 @@ from draas.model.clock import Clock
 
 DEFAULT_PORT = 8080
 DEFAULT_PATH = "/events"
+NO_PATH = frozenset("{?#%")
+"""Of these a path would never match: it is compared without parameters, and decoded."""
 DEFAULT_HEARTBEAT_MS = 30_000
 CLIENT_BACKLOG = 1024
 SETTLE_SECONDS = 1.0
@@ -48,8 +50,8 @@ class SseSink:
         self._host = text_of(properties.get("host", "0.0.0.0"), "host")
         self._port = whole_of(properties.get("port", DEFAULT_PORT), "port", 1, 65535)
         path = text_of(properties.get("ssePath", DEFAULT_PATH), "ssePath")
-        if not path.startswith("/") or "{" in path:
-            raise invalid("ssePath: must begin with / and have no braces")
+        if not path.startswith("/") or not NO_PATH.isdisjoint(path):
+            raise invalid("ssePath: must begin with / and have none of { ? # %")
         heartbeat = properties.get("heartbeatIntervalMs", DEFAULT_HEARTBEAT_MS)
         self._heartbeat = whole_of(heartbeat, "heartbeatIntervalMs", least=1) / 1000
         self._templates = _templates(properties.get("routes"))

@@ -11,6 +11,15 @@ from draas.instance_host.values import text_of, whole_of
 NANOSECONDS_A_MILLISECOND = 1_000_000
 
 
+def changes_of(document: Any) -> list[Change]:
+    """One change, or those of a batch `{"events": […]}`; `ApiError` (400) as in `change_of`."""
+    if not isinstance(document, dict) or "events" not in document:
+        return [change_of(document)]
+    if not isinstance(document["events"], list):
+        raise invalid("events: must be a list of changes")
+    return [change_of(item) for item in document["events"]]
+
+
 def change_of(document: Any) -> Change:
     """The engine's change for `{"operation", "element" | "id", "timestamp"?}`.
 

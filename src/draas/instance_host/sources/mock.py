@@ -37,7 +37,7 @@ class MockFeeder:
             "generic": self._generic,
         }
         kind = data_type.get("type", "generic") if isinstance(data_type, dict) else None
-        if kind not in makers:
+        if not isinstance(kind, str) or kind not in makers:
             raise invalid(f"dataType.type: must be one of {', '.join(makers)}")
         sensors = data_type.get("sensorCount", DEFAULT_SENSORS)
         self._sensors = whole_of(sensors, "dataType.sensorCount", least=1)
