@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from draas.contract.drasi_server import (
@@ -22,7 +22,8 @@ from draas.contract.drasi_server import (
     SUBSCRIPTION_KEYS,
 )
 from draas.instance_host.errors import invalid
-from draas.instance_host.values import text_of, whole_of
+from draas.instance_host.values import flag_of, resolve, text_of, whole_of
+from draas.model.references import reference
 
 Document = dict[str, Any]
 
@@ -31,6 +32,8 @@ ID_LIMIT = 1000
 
 _COMMON = frozenset({"kind", "id", "autoStart", "bootstrapProvider", "identityProvider"})
 _NOT_PROPERTIES = {SOURCE: _COMMON, REACTION: _COMMON | {"queries"}}
+_AS_WRITTEN = ("id", "identityProvider")
+"""What is no reference, and what has no effect here."""
 _FLAGS = ("autoStart", "enableBootstrap")
 _COUNTS = (
     "bootstrapBufferSize",
@@ -59,7 +62,10 @@ def check_root(document: Any) -> Document:
 
 
 def check_component(kind: str, document: Any, path: str) -> Document:
-    """The document of one source, query or reaction, else `ApiError` (400)."""
+    """The document of one source, query or reaction, else `ApiError` (400).
+
+    A reference may stand for a value; what it stands for is checked by `resolved_component`.
+    """
     component = _object(document, path)
     component_id = text_of(component.get("id"), f"{path}.id")
     if component_id.startswith(INTERNAL_PREFIX):
@@ -67,16 +73,37 @@ def check_component(kind: str, document: Any, path: str) -> Document:
     if len(component_id) > ID_LIMIT:
         raise invalid(f"{path}.id: has {len(component_id)} characters; use at most {ID_LIMIT}")
     for flag in _FLAGS:
-        if not isinstance(component.get(flag, True), bool):
+        value = component.get(flag, True)
+        if not isinstance(value, bool) and reference(value) is None:
             raise invalid(f"{path}.{flag}: must be true or false")
     if kind == QUERY:
         _check_query(component, path)
         return component
-    text_of(component.get("kind"), f"{path}.kind")
+    _text_or_reference(component.get("kind"), f"{path}.kind")
     if kind == REACTION:
         for index, name in enumerate(_list(component, "queries", path)):
             text_of(name, f"{path}.queries[{index}]")
     return component
+
+
+def resolved_component(
+    kind: str, document: Document, environment: Mapping[str, str], path: str
+) -> Document:
+    """A checked document as it is used: values for references, true and false, numbers.
+
+    `ApiError` (400) names what cannot be resolved, or makes no sense once it is.
+    """
+    resolved = {
+        key: value if key in _AS_WRITTEN else resolve(value, environment, f"{path}.{key}")
+        for key, value in document.items()
+    }
+    for flag in _FLAGS:
+        if flag in resolved:
+            resolved[flag] = flag_of(resolved[flag], f"{path}.{flag}")
+    for count in _COUNTS if kind == QUERY else ():
+        if resolved.get(count) is not None:
+            resolved[count] = whole_of(resolved[count], f"{path}.{count}")
+    return check_component(kind, resolved, path)
 
 
 def properties(kind: str, component: Document) -> Document:
@@ -102,12 +129,11 @@ def _check_query(query: Document, path: str) -> None:
     if "queryText" in query:
         raise invalid(f"{path}: unknown field `queryText`; the query's text is `query`")
     _only(query, QUERY_KEYS, path)
-    if not isinstance(query.get("query"), (str, dict)) or not query["query"]:
-        raise invalid(f"{path}.query: must be a non-empty string")
+    _text_or_reference(query.get("query"), f"{path}.query")
     _one_of(query, "queryLanguage", QUERY_LANGUAGES, path)
     _one_of(query, "dispatchMode", DISPATCH_MODES, path)
     for key in _COUNTS:
-        if isinstance(query.get(key), (int, float, list)):
+        if query.get(key) is not None and reference(query[key]) is None:
             whole_of(query[key], f"{path}.{key}")
     if query.get("storageBackend") is not None:
         raise invalid(f"{path}.storageBackend: this host keeps indexes in memory; leave it out")
@@ -117,13 +143,17 @@ def _check_query(query: Document, path: str) -> None:
     for index, entry in enumerate(_list(query, "sources", path)):
         where = f"{path}.sources[{index}]"
         _only(_object(entry, where), SUBSCRIPTION_KEYS, where)
-        if not isinstance(entry.get("sourceId"), (str, dict)):
-            raise invalid(f"{where}.sourceId: must be a string")
+        _text_or_reference(entry.get("sourceId"), f"{where}.sourceId")
+
+
+def _text_or_reference(value: Any, path: str) -> None:
+    if reference(value) is None:
+        text_of(value, path)
 
 
 def _one_of(document: Document, key: str, allowed: Iterable[str], path: str) -> None:
     value = document.get(key)
-    if value is None or isinstance(value, dict) or str(value).startswith("${"):
+    if value is None or reference(value) is not None:
         return
     if value not in allowed:
         raise invalid(f"{path}.{key}: must be one of {', '.join(allowed)}")

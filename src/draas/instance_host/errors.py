@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from draas.contract.drasi_server import INVALID_REQUEST, NOT_NOW, WRONG_ROLE, http_status
 
 
@@ -44,6 +47,15 @@ def not_now(message: str) -> ApiError:
 def wrong_role(message: str) -> ApiError:
     """A `WRONG_ROLE` (409)."""
     return ApiError(WRONG_ROLE, message)
+
+
+@contextmanager
+def naming(component: str) -> Iterator[None]:
+    """Begins the message of an `ApiError` about a property with the component that has it."""
+    try:
+        yield
+    except ApiError as error:
+        raise ApiError(error.code, f"{component}.{error.message}", error.technical) from error
 
 
 class NotLeadingError(ApiError):

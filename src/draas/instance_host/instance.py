@@ -9,6 +9,7 @@ from typing import Any
 
 from draas.contract.drasi_server import (
     COLLECTIONS,
+    COMPONENT_AUTO_START,
     CONFIG_READ_ONLY,
     LEADER,
     QUERY,
@@ -32,14 +33,17 @@ from draas.model.clock import Clock
 
 
 class Instance:
-    """What the API acts on; empty until `load`."""
+    """What the API acts on; empty until `load`.
+
+    `settings` are the file's root as it is written after each change; None if it is not.
+    """
 
     def __init__(
         self,
         instance_id: str,
         engine: Engine,
         file: ConfigFile,
-        settings: dict[str, Any],
+        settings: dict[str, Any] | None,
         *,
         clock: Clock,
         environment: Mapping[str, str],
@@ -186,7 +190,7 @@ class Instance:
             )
         async with self._changes:
             yield
-            if self._settings["persistConfig"]:
+            if self._settings is not None:
                 self._file.save(self._settings, self._components())
 
     def _components(self) -> dict[str, list[Document]]:
@@ -198,4 +202,4 @@ class Instance:
 
 
 def _written(component: Source | Reaction) -> Document:
-    return {**component.config, "autoStart": component.auto_start}
+    return {"autoStart": COMPONENT_AUTO_START, **component.config}

@@ -17,13 +17,12 @@ from draas.contract.drasi_server import (
     STOPPED,
     failed,
 )
-from draas.instance_host.documents import Document, check_component, complete_query
+from draas.instance_host.documents import Document, complete_query
 from draas.instance_host.engine import QueryError, queue_capacity
 from draas.instance_host.errors import ApiError
 from draas.instance_host.reactions import Result
 from draas.instance_host.registry import Consumer, Outlet, Query
 from draas.instance_host.surroundings import Surroundings
-from draas.instance_host.values import resolve
 from draas.model.clock import nanoseconds
 
 ATTACHED_BACKLOG = 1000
@@ -41,11 +40,11 @@ class QuerySet:
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
         self._engine = surroundings.engine
         self._registry = surroundings.registry
         self._journal = surroundings.journal
         self._clock = surroundings.clock
-        self._environment = surroundings.environment
         self._loop = asyncio.get_running_loop()
 
     async def add(self, document: Document) -> None:
@@ -55,8 +54,7 @@ class QuerySet:
         drasi-server does: it must be deleted before its source can be.
         """
         self._registry.refuse_duplicate(QUERY, document["id"])
-        where = f"query '{document['id']}'"
-        resolved = check_component(QUERY, resolve(document, self._environment, where), where)
+        resolved = self._surroundings.resolved(QUERY, document)
         query = Query(document["id"], document, complete_query(resolved))
         for source_id in query.source_ids:
             if source_id not in self._registry.sources:

@@ -17,13 +17,13 @@ from draas.contract.drasi_server import (
 from draas.instance_host import reactions
 from draas.instance_host.documents import Document, properties
 from draas.instance_host.engine import PluginError
-from draas.instance_host.errors import ApiError
+from draas.instance_host.errors import ApiError, naming
 from draas.instance_host.query_set import QuerySet
 from draas.instance_host.reactions import Result
 from draas.instance_host.registry import Consumer, Reaction
 from draas.instance_host.source_set import unknown_kind
 from draas.instance_host.surroundings import Surroundings
-from draas.instance_host.values import resolve, without_values
+from draas.instance_host.values import without_values
 
 HELD = "reaction is held: another host of the instance leads, whose reactions deliver"
 
@@ -40,17 +40,18 @@ class ReactionSet:
     def __init__(self, surroundings: Surroundings, queries: QuerySet) -> None:
         self.held = False
         self.loading = False
+        self._surroundings = surroundings
         self._engine = surroundings.engine
         self._registry = surroundings.registry
         self._queries = queries
         self._journal = surroundings.journal
         self._clock = surroundings.clock
-        self._environment = surroundings.environment
 
     async def add(self, document: Document) -> Reaction:
         """Register a reaction without starting it; `ApiError` when something in it is bad."""
         self._registry.refuse_duplicate(REACTION, document["id"])
-        reaction = Reaction(document["id"], document, self._sink(document))
+        resolved = self._surroundings.resolved(REACTION, document)
+        reaction = Reaction(document["id"], document, resolved, self._sink(resolved))
         self._registry.reactions[reaction.id] = reaction
         self._journal.event(REACTION, reaction.id, reaction.status, "reaction added")
         return reaction
@@ -58,16 +59,17 @@ class ReactionSet:
     async def replace(self, document: Document) -> None:
         """Give a reaction a new configuration; `ApiError` leaves the old one in force."""
         reaction = self._registry.reactions[document["id"]]
-        sink = self._sink(document)
-        old = (reaction.config, reaction.sink)
+        resolved = self._surroundings.resolved(REACTION, document)
+        sink = self._sink(resolved)
+        old = (reaction.config, reaction.resolved, reaction.sink)
         was_running = reaction.status == RUNNING
         self._status(reaction, RECONFIGURING, "reaction reconfiguring")
-        await self._end(reaction, keep=set(document.get("queries") or ()))
-        reaction.config, reaction.sink = document, sink
+        await self._end(reaction, keep=set(resolved.get("queries") or ()))
+        reaction.config, reaction.resolved, reaction.sink = document, resolved, sink
         try:
             await self.start(reaction, wanted=was_running or reaction.auto_start)
         except ApiError:
-            reaction.config, reaction.sink = old
+            reaction.config, reaction.resolved, reaction.sink = old
             await self.start(reaction, wanted=was_running)
             raise
 
@@ -88,7 +90,7 @@ class ReactionSet:
         except (OSError, PluginError) as error:
             reason = str(error)
             if isinstance(error, PluginError):
-                reason = without_values(reason, self._resolved(reaction.config))
+                reason = without_values(reason, properties(REACTION, reaction.resolved))
             reaction.error = reason
             self._status(reaction, ERROR, f"reaction did not start: {reason}")
             message = f"reaction '{reaction.id}' did not start: {reason}"
@@ -137,7 +139,8 @@ class ReactionSet:
                 try:
                     await self._start_plugin(reaction)
                 except PluginError as error:
-                    reaction.error = without_values(str(error), self._resolved(reaction.config))
+                    config = properties(REACTION, reaction.resolved)
+                    reaction.error = without_values(str(error), config)
                     message = f"reaction did not start: {reaction.error}"
                     self._status(reaction, ERROR, message)
 
@@ -155,10 +158,10 @@ class ReactionSet:
         del self._registry.reactions[reaction.id]
         self._journal.forget(REACTION, reaction.id)
 
-    def _sink(self, document: Document) -> reactions.Sink | None:
+    def _sink(self, resolved: Document) -> reactions.Sink | None:
         """The sink of a built-in kind, None for a plugin's; checks everything it can."""
-        kind, reaction_id = document["kind"], document["id"]
-        for query_id in document.get("queries") or ():
+        kind, reaction_id = resolved["kind"], resolved["id"]
+        for query_id in resolved.get("queries") or ():
             if query_id not in self._registry.queries:
                 raise ApiError(
                     failed(REACTION, "CREATE"),
@@ -170,7 +173,9 @@ class ReactionSet:
         if kind in self._engine.reaction_kinds:
             return None
         warn = partial(self._journal.log, REACTION, reaction_id, "Warn")
-        return reactions.make_sink(kind, reaction_id, self._resolved(document), self._clock, warn)
+        config = properties(REACTION, resolved)
+        with naming(f"reaction '{reaction_id}'"):
+            return reactions.make_sink(kind, reaction_id, config, self._clock, warn)
 
     def _consumer(self, reaction: Reaction) -> Consumer:
         def take(result: Result | None) -> None:
@@ -190,9 +195,9 @@ class ReactionSet:
         engine_ids = [q.run.engine_id for q in queries if q.run and q.status == RUNNING]
         if len(engine_ids) < len(queries):
             raise PluginError("one of its queries is not running")
-        kind, resolved = reaction.config["kind"], self._resolved(reaction.config)
+        config = properties(REACTION, reaction.resolved)
         reaction.engine_id = await self._engine.add_plugin_reaction(
-            kind, reaction.id, engine_ids, resolved
+            reaction.resolved["kind"], reaction.id, engine_ids, config
         )
 
     async def _end(self, reaction: Reaction, keep: set[str] | None = None) -> None:
@@ -205,11 +210,6 @@ class ReactionSet:
             reaction.engine_id = None
         if reaction.sink is not None:
             await reaction.sink.stop()
-
-    def _resolved(self, document: Document) -> Document:
-        where = f"reaction '{document['id']}'"
-        resolved: Document = resolve(properties(REACTION, document), self._environment, where)
-        return resolved
 
     def _status(self, reaction: Reaction, status: str, message: str) -> None:
         reaction.status = status

@@ -35,10 +35,14 @@ Consumer = Callable[[Result | None], None]
 
 @dataclass(slots=True, eq=False)
 class Source:
-    """A source as configured: with a `feeder`, or with an `engine_id` where a plugin runs it."""
+    """A source: with a `feeder`, or with an `engine_id` where a plugin runs it.
+
+    Here and below `config` is what was written, for those who look, and `resolved` what is used.
+    """
 
     id: str
     config: Document
+    resolved: Document
     engine_id: str | None = None
     feeder: Feeder | None = None
     elements: Elements = field(default_factory=Elements)
@@ -49,7 +53,7 @@ class Source:
     @property
     def auto_start(self) -> bool:
         """Whether it starts with the host."""
-        return bool(self.config.get("autoStart", COMPONENT_AUTO_START))
+        return bool(self.resolved.get("autoStart", COMPONENT_AUTO_START))
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +79,7 @@ class Outlet:
 
 @dataclass(slots=True, eq=False)
 class Query:
-    """A query as configured; `run` from its start until its end, also when it failed meanwhile."""
+    """A query; `run` from its start until its end, also when it failed meanwhile."""
 
     id: str
     config: Document
@@ -89,7 +93,7 @@ class Query:
     @property
     def auto_start(self) -> bool:
         """Whether it starts with the host."""
-        return bool(self.config.get("autoStart", QUERY_DEFAULTS["autoStart"]))
+        return bool(self.resolved.get("autoStart", QUERY_DEFAULTS["autoStart"]))
 
     @property
     def source_ids(self) -> list[str]:
@@ -99,10 +103,11 @@ class Query:
 
 @dataclass(slots=True, eq=False)
 class Reaction:
-    """A reaction as configured: a `sink` of the host, or an `engine_id` of a plugin's."""
+    """A reaction: a `sink` of the host, or an `engine_id` of a plugin's."""
 
     id: str
     config: Document
+    resolved: Document
     sink: Sink | None
     engine_id: str | None = None
     consumer: Consumer | None = None
@@ -112,12 +117,12 @@ class Reaction:
     @property
     def auto_start(self) -> bool:
         """Whether it starts with the host."""
-        return bool(self.config.get("autoStart", COMPONENT_AUTO_START))
+        return bool(self.resolved.get("autoStart", COMPONENT_AUTO_START))
 
     @property
     def query_ids(self) -> list[str]:
         """The queries whose results it takes."""
-        return list(self.config.get("queries") or ())
+        return list(self.resolved.get("queries") or ())
 
 
 Component = Source | Query | Reaction

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from draas.contract.drasi_server import LOG_LEVELS, ROOT_DEFAULTS
 from draas.instance_host.config_file import ConfigFile
-from draas.instance_host.errors import ApiError, StartError
-from draas.instance_host.values import resolve, text_of, whole_of
+from draas.instance_host.errors import ApiError, StartError, invalid
+from draas.instance_host.values import flag_of, resolve, text_of, whole_of
 from draas.model.clock import Clock
 
 if TYPE_CHECKING:
     from draas.instance_host.instance import Instance
 
+_OBEYED = ("id", "host", "port", "logLevel", "persistConfig")
 _log = logging.getLogger("draas.instance")
 
 
@@ -36,6 +37,18 @@ class Options:
     restore: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """What the file's root says: `settings` as they would be written again, the rest as used."""
+
+    settings: dict[str, Any]
+    id: str
+    host: str
+    port: int
+    log_level: str
+    persists: bool
+
+
 async def serve(options: Options, clock: Clock, environment: Mapping[str, str]) -> None:
     """Serve until SIGINT or SIGTERM; `StartError` when that cannot begin.
 
@@ -43,8 +56,8 @@ async def serve(options: Options, clock: Clock, environment: Mapping[str, str]) 
     and answers last, so that a healthy answer means that engine and components run.
     """
     file = ConfigFile.read(options.config)
-    settings, host, port = _settings(file, options, clock, environment)
-    _set_up_logs(str(resolve(settings["logLevel"], environment, "logLevel")).lower())
+    root = _root(file, options, clock, environment)
+    _set_up_logs(root.log_level)
 
     from draas.instance_host.api import Api  # noqa: PLC0415 - after RUST_LOG is set
     from draas.instance_host.engine import Engine  # noqa: PLC0415
@@ -56,12 +69,18 @@ async def serve(options: Options, clock: Clock, environment: Mapping[str, str]) 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        sock = bind(host, port)
+        sock = bind(root.host, root.port)
     except OSError as error:
         raise StartError(error.strerror or str(error)) from error
-    instance_id = str(resolve(settings["id"], environment, "id"))
-    engine = await Engine.start(instance_id, options.plugins_dir, clock)
-    instance = Instance(instance_id, engine, file, settings, clock=clock, environment=environment)
+    engine = await Engine.start(root.id, options.plugins_dir, clock)
+    instance = Instance(
+        root.id,
+        engine,
+        file,
+        root.settings if root.persists else None,
+        clock=clock,
+        environment=environment,
+    )
     server = HttpServer(Api(instance).router)
     try:
         if await _unless(stop, _load(instance, options)):
@@ -72,9 +91,9 @@ async def serve(options: Options, clock: Clock, environment: Mapping[str, str]) 
             raise StartError(error.strerror or str(error)) from error
         gc.collect()
         gc.freeze()
-        _log.info("instance '%s' serves on %s:%s", instance_id, host, port)
+        _log.info("instance '%s' serves on %s:%s", root.id, root.host, root.port)
         await stop.wait()
-        _log.info("instance '%s' stops", instance_id)
+        _log.info("instance '%s' stops", root.id)
     finally:
         await server.close()
         await instance.close()
@@ -129,27 +148,29 @@ def run(options: Options, clock: Clock, environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _settings(
+def _root(
     file: ConfigFile, options: Options, clock: Clock, environment: Mapping[str, str]
-) -> tuple[dict[str, Any], str, int]:
-    """What the file's root says, as it would be written again; and the address to serve on."""
+) -> _Root:
+    """What the file's root says; `StartError` names the key at fault."""
     settings = {key: file.document.get(key, value) for key, value in ROOT_DEFAULTS.items()}
     settings["id"] = file.document.get("id") or clock.new_id()
     if options.port is not None:
         settings["port"] = options.port
     try:
-        host = text_of(resolve(settings["host"], environment, "host"), "host")
-        port = whole_of(resolve(settings["port"], environment, "port"), "port", 1, 65535)
-        text_of(resolve(settings["id"], environment, "id"), "id")
-        level = resolve(settings["logLevel"], environment, "logLevel")
+        used = {key: resolve(settings[key], environment, key) for key in _OBEYED}
+        level = used["logLevel"]
+        if not isinstance(level, str) or level.lower() not in LOG_LEVELS:
+            raise invalid(f"logLevel: must be one of {', '.join(LOG_LEVELS)}")
+        return _Root(
+            settings=settings,
+            id=text_of(used["id"], "id"),
+            host=text_of(used["host"], "host"),
+            port=whole_of(used["port"], "port", 1, 65535),
+            log_level=level.lower(),
+            persists=flag_of(used["persistConfig"], "persistConfig"),
+        )
     except ApiError as error:
         raise StartError(f"--config {file.path}: {error.message}") from error
-    if not isinstance(level, str) or level.lower() not in LOG_LEVELS:
-        allowed = ", ".join(LOG_LEVELS)
-        raise StartError(f"--config {file.path}: logLevel: must be one of {allowed}")
-    if not isinstance(settings["persistConfig"], bool):
-        raise StartError(f"--config {file.path}: persistConfig: must be true or false")
-    return settings, host, port
 
 
 def _set_up_logs(level: str) -> None:

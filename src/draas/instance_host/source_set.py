@@ -22,12 +22,12 @@ from draas.instance_host.change_log import FORGET, ChangeLog
 from draas.instance_host.documents import Document, properties
 from draas.instance_host.elements import Change
 from draas.instance_host.engine import PluginError
-from draas.instance_host.errors import ApiError, NotLeadingError, invalid
+from draas.instance_host.errors import ApiError, NotLeadingError, invalid, naming
 from draas.instance_host.http_client import Target, send
 from draas.instance_host.registry import Source
 from draas.instance_host.sources.changes import changes_of
 from draas.instance_host.surroundings import Surroundings
-from draas.instance_host.values import resolve, whole_of, without_values
+from draas.instance_host.values import whole_of, without_values
 
 BUILT_IN_BOOTSTRAP = ("noop", "application")
 
@@ -45,25 +45,23 @@ class SourceSet:
         self.leads = True
         self.intake: Callable[[str, Change], Awaitable[None]]
         self._log = log
+        self._surroundings = surroundings
         self._engine = surroundings.engine
         self._registry = surroundings.registry
         self._journal = surroundings.journal
         self._clock = surroundings.clock
-        self._environment = surroundings.environment
 
     async def add(self, document: Document) -> Source:
         """Register a source without starting it; `ApiError` when its kind or a key is bad."""
-        source_id, kind = document["id"], document["kind"]
+        source_id = document["id"]
         self._registry.refuse_duplicate(SOURCE, source_id)
-        self._check_kind(document)
-        resolved = self._resolved(document)
-        if kind in self._engine.source_kinds:
-            bootstrap = document.get("bootstrapProvider")
-            engine_id = await self._add_to_engine(kind, source_id, resolved, bootstrap)
-            source = Source(source_id, document, engine_id)
+        resolved = self._surroundings.resolved(SOURCE, document)
+        self._check_kind(resolved)
+        source = Source(source_id, document, resolved)
+        if resolved["kind"] in self._engine.source_kinds:
+            source.engine_id = await self._add_to_engine(resolved)
         else:
-            source = Source(source_id, document)
-            source.feeder = self._feeder(source, document)
+            source.feeder = self._feeder(source, resolved)
         self._registry.sources[source_id] = source
         self._journal.event(SOURCE, source_id, source.status, "source added")
         return source
@@ -74,24 +72,25 @@ class SourceSet:
         `ApiError` leaves the old configuration in force.
         """
         source = self._registry.sources[document["id"]]
-        self._check_kind(document)
-        if source.feeder is None or document["kind"] in self._engine.source_kinds:
+        resolved = self._surroundings.resolved(SOURCE, document)
+        self._check_kind(resolved)
+        if source.feeder is None or resolved["kind"] in self._engine.source_kinds:
             raise ApiError(
                 failed(SOURCE, "CREATE"),
                 f"source '{source.id}' is run by a plugin: delete it and its queries, then add it",
             )
-        feeder = self._feeder(source, document)
+        feeder = self._feeder(source, resolved)
         old, was_running = source.feeder, source.status == RUNNING
         self._status(source, RECONFIGURING, "source reconfiguring")
         await old.stop()
         source.feeder = feeder
         try:
-            await self.start(source, wanted=was_running or bool(document.get("autoStart", True)))
+            await self.start(source, wanted=was_running or resolved.get("autoStart", True))
         except ApiError:
             source.feeder = old
             await self.start(source, wanted=was_running)
             raise
-        source.config = document
+        source.config, source.resolved = document, resolved
 
     async def start(self, source: Source, wanted: bool = True) -> None:
         """Start feeding; nothing if it runs. `ApiError` (500) leaves it in Error."""
@@ -109,7 +108,7 @@ class SourceSet:
         except (OSError, PluginError) as error:
             reason = str(error)
             if isinstance(error, PluginError):
-                reason = without_values(reason, self._resolved(source.config))
+                reason = without_values(reason, properties(SOURCE, source.resolved))
             source.error = reason
             self._status(source, ERROR, f"source did not start: {reason}")
             raise ApiError(
@@ -204,19 +203,20 @@ class SourceSet:
         source.elements.note(safe)
         return safe
 
-    async def _add_to_engine(
-        self, kind: str, source_id: str, resolved: Document, bootstrap: Document | None
-    ) -> str:
+    async def _add_to_engine(self, resolved: Document) -> str:
+        config, bootstrap = properties(SOURCE, resolved), resolved.get("bootstrapProvider")
         try:
-            return await self._engine.add_plugin_source(kind, source_id, resolved, bootstrap)
+            return await self._engine.add_plugin_source(
+                resolved["kind"], resolved["id"], config, bootstrap
+            )
         except PluginError as error:
-            reason = without_values(str(error), resolved)
-            message = f"source '{source_id}' was refused by its plugin: {reason}"
+            reason = without_values(without_values(str(error), config), bootstrap)
+            message = f"source '{resolved['id']}' was refused by its plugin: {reason}"
             raise ApiError(failed(SOURCE, "CREATE"), message) from error
 
     async def _proxy(self, source: Source, document: object) -> None:
-        resolved = self._resolved(source.config)
-        if source.config["kind"] != "http":
+        resolved = source.resolved
+        if resolved["kind"] != "http":
             raise invalid(f"source '{source.id}' takes no pushes: it is run by a plugin")
         host = str(resolved.get("host", "127.0.0.1")).replace("0.0.0.0", "127.0.0.1")
         port = whole_of(resolved.get("port", 8080), "port", 1, 65535)
@@ -229,21 +229,16 @@ class SourceSet:
         if status >= 400:
             raise invalid(f"source '{source.id}' answered {status}")
 
-    def _feeder(self, source: Source, document: Document) -> sources.Feeder:
-        resolved = self._resolved(document)
-        return sources.make_feeder(
-            document["kind"],
-            source.id,
-            resolved,
-            own=partial(self.feed, source),
-            taken=lambda change: self.intake(source.id, change),
-            clock=self._clock,
-        )
-
-    def _resolved(self, document: Document) -> Document:
-        where = f"source '{document['id']}'"
-        resolved: Document = resolve(properties(SOURCE, document), self._environment, where)
-        return resolved
+    def _feeder(self, source: Source, resolved: Document) -> sources.Feeder:
+        with naming(f"source '{source.id}'"):
+            return sources.make_feeder(
+                resolved["kind"],
+                source.id,
+                properties(SOURCE, resolved),
+                own=partial(self.feed, source),
+                taken=lambda change: self.intake(source.id, change),
+                clock=self._clock,
+            )
 
     def _check_kind(self, document: Document) -> None:
         kind, known = document["kind"], {*sources.KINDS, *self._engine.source_kinds}

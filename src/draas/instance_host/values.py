@@ -60,6 +60,15 @@ def whole_of(value: Any, path: str, least: int = 0, most: int = 2**53) -> int:
     raise invalid(f"{path}: must be a whole number from {least} to {most}, not {_kind_of(value)}")
 
 
+def flag_of(value: Any, path: str) -> bool:
+    """True or false; the words in a string count, as the environment has only strings."""
+    if value in ("true", "false"):
+        return bool(value == "true")
+    if isinstance(value, bool):
+        return value
+    raise invalid(f"{path}: must be true or false, not {_kind_of(value)}")
+
+
 def without_values(text: str, properties: Any) -> str:
     """`text` of a plugin with every string of `properties` blanked: it may hold a secret."""
     if isinstance(properties, str):

@@ -6,6 +6,7 @@ from typing import Any
 
 from draas.contract.drasi_server import (
     COLLECTIONS,
+    COMPONENT_AUTO_START,
     ERROR,
     QUERY,
     REACTION,
@@ -98,7 +99,8 @@ def _full(component: Source | Query | Reaction) -> View:
     view = {"kind": component.config["kind"], "id": component.id}
     if isinstance(component, Source):
         return {**view, **properties(SOURCE, component.config)}
-    return {**view, "queries": component.query_ids, **properties(REACTION, component.config)}
+    queries = component.config.get("queries") or []
+    return {**view, "queries": queries, **properties(REACTION, component.config)}
 
 
 def _snapshot_source(source: Source) -> View:
@@ -106,7 +108,7 @@ def _snapshot_source(source: Source) -> View:
         "id": source.id,
         f"{SOURCE}_type": source.config["kind"],
         "status": source.status,
-        "auto_start": source.auto_start,
+        "auto_start": source.config.get("autoStart", COMPONENT_AUTO_START),
         "properties": properties(SOURCE, source.config),
         "bootstrap_provider": source.config.get("bootstrapProvider"),
     }
@@ -117,7 +119,7 @@ def _snapshot_reaction(reaction: Reaction) -> View:
         "id": reaction.id,
         f"{REACTION}_type": reaction.config["kind"],
         "status": reaction.status,
-        "auto_start": reaction.auto_start,
-        "queries": reaction.query_ids,
+        "auto_start": reaction.config.get("autoStart", COMPONENT_AUTO_START),
+        "queries": reaction.config.get("queries") or [],
         "properties": properties(REACTION, reaction.config),
     }

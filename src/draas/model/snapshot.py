@@ -8,6 +8,7 @@ from typing import Any
 from draas.model import names
 from draas.model.canonical import Configuration, canonical
 from draas.model.faults import ConfigurationError, Fault, Faults
+from draas.model.references import reference
 
 INTERNAL_PREFIX = "__"
 """Ids that begin so belong to the server itself, never to a document."""
@@ -89,7 +90,7 @@ def _plugin(
 
 def _auto_start(entry: Mapping[str, Any], path: str, faults: list[Fault]) -> Any:
     value = entry.get("autostart", True)
-    if not isinstance(value, bool):
+    if not isinstance(value, bool) and reference(value) is None:
         faults.append(Fault(f"{path}.autoStart", type(value).__name__, "must be true or false"))
     return value
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from draas.model.configuration import from_snapshot, observable_digest
 from tests.integration.instance_host.hosts import (
     ALL,
     Host,
@@ -142,6 +143,46 @@ async def test_the_environment_is_used_but_not_shown(tmp_path: Path) -> None:
         assert shown["port"] == "${SHOP_SOURCE_PORT:-1}"
         assert shown["token"] == secret["token"]
     assert "tok-123" not in host.output.read_text()
+
+
+async def test_references_stand_for_values_of_every_type(tmp_path: Path) -> None:
+    resting = source("resting", autoStart="${UNSET_FOR_SURE:-false}")
+    capacities = {"priorityQueueCapacity": "${SHOP_FIVE}", "outboxCapacity": "${SHOP_FIVE}"}
+    waiting = query("waiting", ALL, "${SHOP_SOURCE}", autoStart="${UNSET_FOR_SURE:-false}")
+    document = configuration(
+        persistConfig="${SHOP_PERSISTS}",
+        sources=[source(autoStart="${SHOP_YES}"), resting],
+        queries=[query("all", ALL, enableBootstrap="${SHOP_YES}", **capacities), waiting],
+        reactions=[
+            {"kind": "${SHOP_KIND}", "id": "r", "queries": ["${SHOP_QUERY}"], "autoStart": True}
+        ],
+    )
+    env: dict[str, Any] = {
+        "SHOP_PERSISTS": "true",
+        "SHOP_YES": "true",
+        "SHOP_FIVE": "5",
+        "SHOP_SOURCE": "orders",
+        "SHOP_KIND": "log",
+        "SHOP_QUERY": "all",
+    }
+    config = tmp_path / "server.json"
+    async with running(tmp_path, document, **env) as host:
+        await host.push(order("a", 1))
+        await host.has_output('[r] [all] ADD {"id": "a", "price": 1}')
+        await host.do("PUT", "/sources/resting", resting)
+        _, snapshot = await host.call("GET", "/snapshot")
+    assert {part["id"]: part["status"] for part in snapshot["sources"] + snapshot["queries"]} == {
+        "orders": "Running",
+        "resting": "Stopped",
+        "all": "Running",
+        "waiting": "Added",
+    }
+    assert {"from": "all", "to": "r"} in snapshot["edges"]
+    assert observable_digest(from_snapshot(snapshot)) == observable_digest(document)
+    written = json.loads(config.read_text())
+    assert [written[key] for key in ("persistConfig", "sources", "reactions")] == [
+        document[key] for key in ("persistConfig", "sources", "reactions")
+    ]
 
 
 async def test_literal_secrets_are_echoed_but_never_logged(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from draas.instance_host.documents import (
     check_root,
     complete_query,
     properties,
+    resolved_component,
     snapshot_query,
 )
 from draas.instance_host.errors import ApiError
@@ -71,6 +72,11 @@ COMPONENTS = [
     pytest.param(QUERY, _query(sources=["s"]), "sources[0]", id="subscription is a string"),
     pytest.param(QUERY, _query(sources=[{"id": "s"}]), "unknown field `id`", id="subscription key"),
     pytest.param(QUERY, _query(sources=[{}]), "sourceId", id="no sourceId"),
+    pytest.param(
+        QUERY, _query(sources=[{"sourceId": {"a": 1}}]), "sourceId", id="sourceId is an object"
+    ),
+    pytest.param(QUERY, _query(query={"a": 1}), "query.query", id="text is an object"),
+    pytest.param(QUERY, _query(outboxCapacity={}), "outboxCapacity", id="capacity is an object"),
     pytest.param(SOURCE, {"id": "s"}, "source.kind", id="no kind"),
     pytest.param(REACTION, {"id": "r", "kind": "log", "queries": "q"}, "list", id="queries"),
     pytest.param(REACTION, {"id": "r", "kind": "log", "queries": [5]}, "queries[0]", id="query id"),
@@ -82,6 +88,55 @@ def test_bad_components_are_refused(kind: str, document: Any, named: str) -> Non
     with pytest.raises(ApiError) as caught:
         check_component(kind, document, kind)
     assert named in caught.value.message
+
+
+ENVIRONMENT = {"YES": "true", "FIVE": "5", "TEXT": "some text", "EMPTY": "", "S": "s"}
+
+RESOLVED = [
+    pytest.param(QUERY, "autoStart", "${YES}", True, id="true"),
+    pytest.param(QUERY, "enableBootstrap", "${NO:-false}", False, id="false"),
+    pytest.param(QUERY, "outboxCapacity", "${FIVE}", 5, id="capacity"),
+    pytest.param(QUERY, "priorityQueueCapacity", "${NO:-6}", 6, id="default"),
+    pytest.param(QUERY, "sources", [{"sourceId": "${S}"}], [{"sourceId": "s"}], id="source id"),
+    pytest.param(SOURCE, "autoStart", "${NO:-false}", False, id="source"),
+    pytest.param(SOURCE, "kind", "${TEXT}", "some text", id="kind"),
+    pytest.param(REACTION, "queries", ["a", "${S}"], ["a", "s"], id="queries"),
+    pytest.param(SOURCE, "port", "${FIVE}", "5", id="the kind's own are left to the kind"),
+    pytest.param(SOURCE, "identityProvider", "${UNSET}", "${UNSET}", id="without an effect"),
+]
+
+
+@pytest.mark.parametrize(("kind", "key", "value", "used"), RESOLVED)
+def test_references_become_values_of_the_right_type(
+    kind: str, key: str, value: Any, used: Any
+) -> None:
+    document = {**(QUERY_DOCUMENT if kind == QUERY else {"id": "x", "kind": "k"}), key: value}
+    resolved = resolved_component(kind, check_component(kind, document, kind), ENVIRONMENT, "it")
+    assert resolved == {**document, key: used}
+    assert type(resolved[key]) is type(used)
+
+
+SENSELESS = [
+    pytest.param(QUERY, "autoStart", "${TEXT}", "must be true or false", id="flag"),
+    pytest.param(QUERY, "outboxCapacity", "${TEXT}", "must be a whole number", id="capacity"),
+    pytest.param(QUERY, "query", "${EMPTY}", "must be a non-empty string", id="text"),
+    pytest.param(QUERY, "queryLanguage", "${TEXT}", "must be one of", id="language"),
+    pytest.param(SOURCE, "kind", "${EMPTY}", "must be a non-empty string", id="kind"),
+    pytest.param(SOURCE, "autoStart", "${UNSET}", "UNSET is not set", id="unset"),
+]
+
+
+@pytest.mark.parametrize(("kind", "key", "value", "said"), SENSELESS)
+def test_what_makes_no_sense_once_resolved_is_named(
+    kind: str, key: str, value: str, said: str
+) -> None:
+    document = {**(QUERY_DOCUMENT if kind == QUERY else {"id": "x", "kind": "k"}), key: value}
+    with pytest.raises(ApiError) as caught:
+        resolved_component(kind, check_component(kind, document, kind), ENVIRONMENT, "it")
+    assert caught.value.status == 400
+    assert f"it.{key}: " in caught.value.message
+    assert said in caught.value.message
+    assert "some text" not in caught.value.message
 
 
 def test_references_are_left_for_later() -> None:

@@ -23,7 +23,7 @@ ELEMENTS = st.dictionaries(
 
 def _registry(elements: dict[str, dict[str, Any]]) -> Registry:
     registry = Registry()
-    source = Source("orders", {}, "orders", None)
+    source = Source("orders", {}, {}, "orders", None)
     for element_id, properties in elements.items():
         change = {"op": "insert", "id": element_id, "labels": ["L"], "properties": properties}
         source.elements.note(change)
