@@ -134,7 +134,7 @@ class Engine:
             self._outlets[engine_id] = outlet
         except REFUSALS as error:
             await self.remove_query(Run(engine_id, feeds))
-            raise QueryError(str(error)) from error
+            raise QueryError(named(query["id"], engine_id, error)) from error
         return Run(engine_id, feeds)
 
     async def push(self, feeds: Iterable[Feed], change: Change) -> None:
@@ -201,6 +201,11 @@ class QueryError(Exception):
 
 class PluginError(Exception):
     """A plugin refused to make or start a component; the text is its reason."""
+
+
+def named(query_id: str, engine_id: str, reason: object) -> str:
+    """What the engine says, of a query by the id that people know."""
+    return str(reason).replace(f"'{engine_id}'", f"'{query_id}'")
 
 
 def queue_capacity(query: dict[str, Any]) -> int:

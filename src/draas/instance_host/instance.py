@@ -196,7 +196,11 @@ class Instance:
     def _components(self) -> dict[str, list[Document]]:
         return {
             COLLECTIONS[SOURCE]: [_written(s) for s in self.registry.sources.values()],
-            COLLECTIONS[QUERY]: [complete_query(q.config) for q in self.registry.queries.values()],
+            COLLECTIONS[QUERY]: [
+                complete_query(query.config)
+                for query in self.registry.queries.values()
+                if query.has_run  # the next start would end with any other
+            ],
             COLLECTIONS[REACTION]: [_written(r) for r in self.registry.reactions.values()],
         }
 

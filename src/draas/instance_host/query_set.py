@@ -18,8 +18,8 @@ from draas.contract.drasi_server import (
     failed,
 )
 from draas.instance_host.documents import Document, complete_query
-from draas.instance_host.engine import QueryError, queue_capacity
-from draas.instance_host.errors import ApiError
+from draas.instance_host.engine import QueryError, named, queue_capacity
+from draas.instance_host.errors import ApiError, invalid
 from draas.instance_host.reactions import Result
 from draas.instance_host.registry import Consumer, Outlet, Query
 from draas.instance_host.surroundings import Surroundings
@@ -77,11 +77,14 @@ class QuerySet:
             await self._run(query, "START")
 
     async def stop(self, query: Query) -> None:
-        """Stop a query; its consumers stay and hear of it again after the next start."""
+        """Stop a query; its consumers stay, for the next start. `ApiError` if it did not start."""
         self._refuse_plugin_reactions(query)
         if query.run is not None:
             await self._end(query)
             self._status(query, STOPPED, "query stopped")
+        elif query.status == ERROR:
+            reason = f"query '{query.id}' does not run, it did not start: {query.error}"
+            raise ApiError(failed(QUERY, "STOP"), reason)
 
     async def remove(self, query: Query) -> None:
         """Stop and forget a query; no reaction may take its results."""
@@ -103,7 +106,9 @@ class QuerySet:
 
     async def results(self, query: Query) -> list[dict[str, Any]]:
         """The current rows; `ApiError` (400) when the query does not run."""
-        return await self._engine.results(query.run.engine_id if query.run else "")
+        if query.run is None:
+            raise invalid(f"query '{query.id}' is not running")
+        return await self._engine.results(query.run.engine_id)
 
     async def attach(self, query: Query) -> AsyncIterator[Result]:
         """Results from now on, until the query is deleted; the slow lose the oldest."""
@@ -149,7 +154,7 @@ class QuerySet:
                 self._status(query, ERROR, f"query did not start: {error}")
                 message = f"query '{query.id}' did not start: {error}"
                 raise ApiError(failed(QUERY, verb), message, str(error)) from error
-            query.run, query.error = run, None
+            query.run, query.error, query.has_run = run, None, True
             self._status(query, RUNNING, "query started")
             for source in read if query.resolved["enableBootstrap"] else ():
                 for change in source.elements.replay():
@@ -205,7 +210,7 @@ class QuerySet:
             return
         for feed in query.run.feeds.values():
             feed.close()
-        query.error = reason.replace(f"'{query.run.engine_id}'", f"'{query.id}'")
+        query.error = named(query.id, query.run.engine_id, reason)
         self._status(query, ERROR, query.error)
 
     def _hand_over(self, query: Query, outlet: Outlet, event: Result) -> None:

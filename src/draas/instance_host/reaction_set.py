@@ -167,6 +167,12 @@ class ReactionSet:
                     failed(REACTION, "CREATE"),
                     f"reaction '{reaction_id}' takes query '{query_id}', which does not exist",
                 )
+            if not self._registry.queries[query_id].has_run:
+                raise ApiError(
+                    failed(REACTION, "CREATE"),
+                    f"reaction '{reaction_id}' takes query '{query_id}', which did not start: "
+                    "delete that and add it again, mended",
+                )
         known = {*reactions.KINDS, *self._engine.reaction_kinds}
         if kind not in known:
             raise unknown_kind(REACTION, kind, known)

@@ -79,12 +79,16 @@ class Outlet:
 
 @dataclass(slots=True, eq=False)
 class Query:
-    """A query; `run` from its start until its end, also when it failed meanwhile."""
+    """A query; `run` from its start until its end, also when it failed meanwhile.
+
+    One that never had any is of no use but to be deleted: it is not written to the file.
+    """
 
     id: str
     config: Document
     resolved: Document
     run: Run | None = None
+    has_run: bool = False
     outlet: Outlet = field(default_factory=Outlet)
     consumers: dict[Consumer, int] = field(default_factory=dict)
     status: str = ADDED

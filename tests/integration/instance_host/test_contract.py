@@ -238,6 +238,14 @@ async def test_a_bad_text_leaves_a_query_in_error_that_blocks_its_source(host: H
     assert item["status"] == "Error"
     assert "Parser error" in item["error_message"]
     assert (await host.call("DELETE", "/sources/s2"))[0] == 500
+    status, answer = await host.call("POST", "/queries/bad/start")
+    assert (status, answer["code"]) == (500, "QUERY_START_FAILED")
+    assert "Failed to add query 'bad': " in answer["message"]
+    status, answer = await host.call("POST", "/queries/bad/stop")
+    assert (status, answer["code"]) == (500, "QUERY_STOP_FAILED")
+    assert "query 'bad' does not run, it did not start: " in answer["message"]
+    status, answer = await host.call("GET", "/queries/bad/results")
+    assert (status, answer["message"]) == (400, "query 'bad' is not running")
     await host.do("DELETE", "/queries/bad")
     await host.do("DELETE", "/sources/s2")
 

@@ -73,7 +73,14 @@ REFUSED = [
         {"sources": [source()], "queries": [query("q", "MATCH nonsense")]}, "'q'", id="bad text"
     ),
     pytest.param(
-        {"sources": [{"kind": "mock", "id": "m", "intervalMs": 0}]}, "intervalMs", id="bad property"
+        {"sources": [{"kind": "mock", "id": "m", "intervalMs": 0}]},
+        "source 'm'.intervalMs: ",
+        id="bad property of a source",
+    ),
+    pytest.param(
+        {"reactions": [{"kind": "http", "id": "h", "baseUrl": ""}]},
+        "reaction 'h'.baseUrl: ",
+        id="bad property of a reaction",
     ),
 ]
 
@@ -231,6 +238,25 @@ async def test_changes_are_written_back_with_defaults_and_the_port(tmp_path: Pat
     assert config.stat().st_mode & 0o777 == 0o600
     async with running(tmp_path, written) as host:
         assert [item["id"] for item in await host.do("GET", "/queries")] == ["second"]
+
+
+async def test_a_refused_query_does_not_stop_the_next_start(tmp_path: Path) -> None:
+    document = configuration(sources=[source()], persistConfig=True)
+    async with running(tmp_path, document) as host:
+        status, answer = await host.call("POST", "/queries", query("bad", "MATCH nonsense"))
+        assert (status, answer["code"]) == (500, "QUERY_CREATE_FAILED")
+        reaction = {"kind": "log", "id": "r", "queries": ["bad"]}
+        status, answer = await host.call("POST", "/reactions", reaction)
+        assert (status, answer["code"]) == (500, "REACTION_CREATE_FAILED")
+        assert "'bad', which did not start: delete that" in answer["message"]
+        await host.do("POST", "/queries", query("resting", ALL, autoStart=False))
+        await _changed(host)
+    async with running(tmp_path, document) as host:
+        items = await host.do("GET", "/queries")
+        assert {item["id"]: item["status"] for item in items} == {
+            "resting": "Added",
+            "second": "Running",
+        }
 
 
 async def test_a_yaml_file_stays_yaml(tmp_path: Path) -> None:
