@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from draas.adapters.clock import SystemClock
-from draas.instance_host.server import Options, run
+if TYPE_CHECKING:
+    from draas.instance_host.server import Options
 
 USAGE = """\
 usage: draas-instance --config FILE [--port N] [--plugins-dir DIR]
@@ -28,6 +29,12 @@ USAGE_ERROR = 2
 
 def main() -> None:
     """Run until a signal; never returns, because the engine may crash the interpreter's exit."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)  # until the host itself listens to them
+
+    from draas.adapters.clock import SystemClock  # noqa: PLC0415 - what takes time comes second
+    from draas.instance_host.server import run  # noqa: PLC0415
+
     options = parse(sys.argv[1:])
     code = options if isinstance(options, int) else run(options, SystemClock(), os.environ)
     for stream in (sys.stdout, sys.stderr):
@@ -41,6 +48,10 @@ def parse(arguments: list[str]) -> Options | int:
 
     Written out, because argparse costs a tenth of the time to the first healthy answer.
     """
+    from pathlib import Path  # noqa: PLC0415 - after signals are listened to, see `main`
+
+    from draas.instance_host.server import Options  # noqa: PLC0415
+
     values: dict[str, str] = {}
     rest = list(arguments)
     while rest:
@@ -72,6 +83,11 @@ def parse(arguments: list[str]) -> Options | int:
         follow=values.get("--follow"),
         restore=None if restore is None else Path(restore),
     )
+
+
+def _end(number: int, frame: Any) -> None:
+    """Nothing has begun that would have to be ended."""
+    os._exit(0)
 
 
 def _fault(message: str) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +114,23 @@ async def test_a_file_that_is_no_configuration_stops_the_start(
     assert await asyncio.wait_for(process.wait(), 20) == 1
     assert named in output.read_text()
     assert config.exists() == (content is not None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_before_the_host_serves_ends_it_quietly(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """It waits for its configuration, which never comes."""
+    config, output = tmp_path / "server.json", tmp_path / "out.txt"
+    os.mkfifo(config)
+    process = await spawn(config, output)
+    writer = await asyncio.to_thread(os.open, config, os.O_WRONLY)
+    try:
+        process.send_signal(number)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert output.read_text() == ""
+    finally:
+        os.close(writer)
 
 
 async def test_a_wrong_command_line_is_exit_code_2(tmp_path: Path) -> None:
