@@ -23,6 +23,8 @@ SUBSCRIBER_BUFFER = 1000
 MARKER: Change = {"op": "delete", "id": "__draas/settled", "labels": ["__draas"]}
 """The deletion of an element that never was: it passes through a query and changes nothing."""
 MARKERS_AT_ONCE = 64
+SETTLED_AT_ONCE = 8
+"""More at a time take no less time, and who gives up has to wait for all that are under way."""
 CLOCK_WAS_SET_BACK = sys.maxsize
 """In place of the time of a push: no result can be told to be of it or of a later one."""
 
@@ -97,6 +99,17 @@ async def push_to(feeds: Iterable[Feed], change: Change) -> None:
                 raise outcome
     except REFUSALS as error:
         raise invalid("the engine refused the change", str(error)) from error
+
+
+async def settle_all(feeds: Iterable[tuple[Feed, int]]) -> None:
+    """Return when the query of each feed, whose queue has the capacity named, is through."""
+    places = asyncio.Semaphore(SETTLED_AT_ONCE)
+
+    async def settle(feed: Feed, capacity: int) -> None:
+        async with places:
+            await feed.settle(capacity)
+
+    await asyncio.gather(*(settle(feed, capacity) for feed, capacity in feeds))
 
 
 def noting_causes(feeds: Iterable[Feed], deliver: Deliver) -> Deliver:

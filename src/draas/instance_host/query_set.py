@@ -20,6 +20,7 @@ from draas.contract.drasi_server import (
 from draas.instance_host.documents import Document, complete_query
 from draas.instance_host.engine import QueryError, named, queue_capacity
 from draas.instance_host.errors import ApiError, invalid
+from draas.instance_host.feed import settle_all
 from draas.instance_host.reactions import Result
 from draas.instance_host.registry import Consumer, Outlet, Query
 from draas.instance_host.surroundings import Surroundings
@@ -183,12 +184,10 @@ class QuerySet:
         """
         await self.statuses()
         runs = [(query, query.run) for query in queries if query.run]
-        await asyncio.gather(
-            *(
-                feed.settle(queue_capacity(query.resolved))
-                for query, run in runs
-                for feed in run.feeds.values()
-            )
+        await settle_all(
+            (feed, queue_capacity(query.resolved))
+            for query, run in runs
+            for feed in run.feeds.values()
         )
         for query, run in runs:
             await query.outlet.reach(await self._engine.latest(run.engine_id))
