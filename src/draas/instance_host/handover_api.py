@@ -142,6 +142,8 @@ def _url(document: Any, name: str) -> str:
 def _change(change: dict[str, Any]) -> Change:
     if not isinstance(change.get("id"), str):
         raise invalid("change.id: must be a string")
+    if not isinstance(change.get("properties", {}), dict):
+        raise invalid("change.properties: must be an object")
     return change
 
 

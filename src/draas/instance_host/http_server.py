@@ -85,6 +85,9 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         raise address_error(host, port, error) from error
+    except (TypeError, ValueError) as error:  # a text that cannot be a name
+        sock.close()
+        raise OSError(errno.EINVAL, f"cannot listen on {host!r}:{port}: {error}") from error
     return sock
 
 

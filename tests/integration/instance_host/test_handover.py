@@ -382,3 +382,24 @@ async def test_web_pages_get_nothing(tmp_path: Path, headers: dict[str, str]) ->
             async with a.session.request(method, url, json={}, headers=headers) as response:
                 assert response.status == 403
         assert (await state(a))["role"] == "leader"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        pytest.param({"op": "insert", "id": 5}, "change.id", id="id"),
+        pytest.param({"op": "insert", "id": "a", "properties": 5}, "change.properties", id="props"),
+        pytest.param({"op": 5, "id": "a"}, "`change`", id="operation"),
+    ],
+)
+async def test_a_malformed_change_of_another_host_is_refused(
+    tmp_path: Path, change: dict[str, object], named: str
+) -> None:
+    async with hosts_in(tmp_path) as hosts:
+        a = await hosts.start(shop())
+        await a.push(order("a", 1))
+        body = {"source": "orders", "change": change, "hops": 0}
+        status, answer = await a.call("POST", "/handover/push", body)
+        assert status == 400
+        assert named in answer["message"]
+        await a.has_rows("count", {"orders": 1, "total": 1.0})

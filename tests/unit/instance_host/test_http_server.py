@@ -189,3 +189,9 @@ async def test_a_taken_address_is_named() -> None:
     async with served() as (_, port):
         with pytest.raises(OSError, match=f"127.0.0.1:{port}: address already in use"):
             await HttpServer(Echo().router).listen(bind("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("host", ["no\x00host", "x" * 70 + ".example"])
+def test_what_is_no_host_is_an_error_that_names_it(host: str) -> None:
+    with pytest.raises(OSError, match="cannot listen on "):
+        bind(host, 0)
