@@ -43,8 +43,12 @@ class ChangeLog:
 
     @property
     def term(self) -> str:
-        """The term of the last number."""
-        return self.terms[-1][0]
+        """The term of the last number.
+
+        A later one without a number of its own is the same past, and may be known to nobody else.
+        """
+        begun = [known for known, start in self.terms if start < self.sequence]
+        return begun[-1] if begun else self.terms[0][0]
 
     def open(self) -> None:
         """Keep lines from now on: before anybody follows, nobody needs them."""

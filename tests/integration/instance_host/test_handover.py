@@ -384,6 +384,23 @@ async def test_web_pages_get_nothing(tmp_path: Path, headers: dict[str, str]) ->
         assert (await state(a))["role"] == "leader"
 
 
+async def test_a_host_that_led_on_without_a_change_follows_its_successor(tmp_path: Path) -> None:
+    """The successor may not have heard of that lead: it makes no difference."""
+    async with hosts_in(tmp_path) as hosts:
+        a = await hosts.start(shop())
+        await a.push(order("a", 1))
+        b = await hosts.follow(a, shop())
+        await a.do("POST", "/handover/seal", {})
+        await a.do("POST", "/handover/unseal")
+        await hand_over(a, b)
+        await b.push(order("b", 2))
+        await has_state(a, role="follower", sequence=2, lag=0, error=None)
+        await hand_over(b, a)
+        await hand_over(a, b)
+        await b.push(order("c", 3))
+        await has_state(a, role="follower", sequence=3, lag=0, error=None)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -107,6 +107,26 @@ def test_who_may_go_on_from_here(term: str, after: int, refusal: str | None) -> 
         log.check(after, term)
 
 
+@pytest.mark.parametrize(
+    ("sequence", "terms", "term"),
+    [
+        pytest.param(0, [("first", 0)], "first", id="nothing yet"),
+        pytest.param(3, [("first", 0), ("second", 2)], "second", id="the newest"),
+        pytest.param(2, [("first", 0), ("second", 2)], "first", id="a term without a change"),
+        pytest.param(2, [("first", 0), ("second", 2), ("third", 2)], "first", id="two of them"),
+        pytest.param(2, [("first", 0), ("second", 7)], "first", id="not as far as the leader"),
+        pytest.param(0, [("first", 0), ("second", 0)], "first", id="no change in any"),
+    ],
+)
+def test_the_term_is_that_of_the_last_change(
+    sequence: int, terms: list[tuple[str, int]], term: str
+) -> None:
+    """A term without a change is the same past, and another host may not have heard of it."""
+    log = _log(0)
+    log.adopt(sequence, terms)
+    assert log.term == term
+
+
 def test_a_lead_that_was_taken_by_force_leaves_out_terms_that_began_later() -> None:
     log = _log(2)
     log.adopt(2, [("first", 0), ("later", 7)])
