@@ -76,9 +76,9 @@ def _mock_data(value: Any) -> str | None:
 
 
 def _path(value: Any) -> str | None:
-    if isinstance(value, str) and value.startswith("/") and not set(value) & set("?#{} "):
+    if isinstance(value, str) and value.startswith("/") and not set(value) & set("?#%{} "):
         return None
-    return "must be a path: begin it with /, and leave ?, #, braces and spaces out"
+    return "must be a path: begin it with /, and leave ?, #, %, braces and spaces out"
 
 
 _PORT = _digits(whole(1, 65535))

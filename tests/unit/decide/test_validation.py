@@ -111,6 +111,9 @@ def test_a_kind_that_a_server_has_or_may_have(kind: str) -> None:
             reaction(kind="sse", ssePath="/q?x"), "reactions[r].ssePath", "leave ?", id="sse-path"
         ),
         pytest.param(
+            reaction(kind="sse", ssePath="/%71"), "reactions[r].ssePath", "%", id="sse-path-encoded"
+        ),
+        pytest.param(
             reaction(kind="http", timeoutMs="-1"), "reactions[r].timeoutMs", "'-1'", id="timeout"
         ),
         pytest.param(
