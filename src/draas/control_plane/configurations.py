@@ -19,7 +19,14 @@ from draas.control_plane.store import Store, StoreError
 from draas.decide.kinds import Kinds
 from draas.model.configuration import Configuration, ConfigurationError
 from draas.model.instance import Instance
-from draas.model.patch import PatchMalformed, PatchPathMissing, PatchTestFailed, apply_patch
+from draas.model.json_value import encoded
+from draas.model.patch import (
+    PatchMalformed,
+    PatchPathMissing,
+    PatchTestFailed,
+    apply_patch,
+    apply_server_patch,
+)
 
 REMEMBERED = 256
 """Configurations that are kept in memory, those used last."""
@@ -67,6 +74,19 @@ class Configurations:
         return await self._change(
             instance_id, lambda present: patched(present, operations), if_match, cause
         )
+
+    async def patch_server(
+        self, instance_id: str, operations: Any, if_match: str | None, cause: Cause
+    ) -> Generation:
+        """The configuration after a JSON Patch of its host, port and log level; raises as `patch`.
+
+        What is beside the three stays as it is.
+        """
+
+        def change(present: Configuration) -> Configuration:
+            return patched(present, operations, apply_server_patch)
+
+        return await self._change(instance_id, change, if_match, cause)
 
     async def put(
         self, instance_id: str, given: Any, if_match: str | None, cause: Cause
@@ -158,7 +178,7 @@ class Configurations:
             wanted = await asyncio.to_thread(
                 _changed, change, base.document, record.port, self._kinds
             )
-            if wanted.encoded == base.document:
+            if wanted is None:
                 return base
             try:
                 return await self._commit(base, wanted, cause)
@@ -203,9 +223,12 @@ class Configurations:
 
 
 def _changed(
-    change: Callable[[Configuration], Any], present: bytes, port: int, kinds: Kinds | None
-) -> Document:
-    return document(change(msgspec.json.decode(present)), port=port, kinds=kinds)
+    change: Callable[[Configuration], Any], stored: bytes, port: int, kinds: Kinds | None
+) -> Document | None:
+    """The changed document; `None` if every value is as it was, in whatever order."""
+    present = msgspec.json.decode(stored)
+    wanted = document(change(present), port=port, kinds=kinds)
+    return None if encoded(wanted.configuration) == encoded(present) else wanted
 
 
 def _is_of(found: Generation, instance: Instance) -> bool:
@@ -218,10 +241,14 @@ def _is_of(found: Generation, instance: Instance) -> bool:
     )
 
 
-def patched(present: Configuration, operations: Any) -> Configuration:
+def patched(
+    present: Configuration,
+    operations: Any,
+    apply: Callable[[Configuration, Any], Configuration] = apply_patch,
+) -> Configuration:
     """The document after the operations, with what refuses them as problems."""
     try:
-        return apply_patch(present, operations)
+        return apply(present, operations)
     except PatchMalformed as error:
         raise ProblemError("malformed-body", str(error)) from None
     except PatchTestFailed as error:

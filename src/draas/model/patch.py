@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsonpatch
@@ -10,9 +10,9 @@ import jsonpointer
 
 from draas.model import names
 from draas.model.canonical import Configuration, canonical
-from draas.model.faults import Fault
+from draas.model.faults import ConfigurationError, Fault
 from draas.model.json_value import copied, encoded
-from draas.model.secrets import mask
+from draas.model.secrets import mask, masked
 
 _MEMBERS = {
     "add": ("path", "value"),
@@ -28,6 +28,8 @@ MOST_OPERATIONS = 2_000
 MOST_COPIED = 8 * 1024 * 1024
 """How many bytes all `copy` of a patch may add: each could double the document."""
 _SPREAD = ("add", "replace", "test")
+SERVER = ("host", "port", "logLevel")
+"""The settings that the server part has, and nothing else."""
 
 Operation = dict[str, Any]
 
@@ -49,10 +51,11 @@ class PatchPathMissing(PatchError):  # noqa: N818 - named by what happened
 
 
 class PatchTestFailed(PatchError):  # noqa: N818 - named by what happened
-    """A `test` found another value; `actual` has its secrets masked, `expected` too."""
+    """A `test` found another value, or nothing; `actual` has its secrets masked, `expected` too."""
 
-    def __init__(self, path: str, expected: Any, actual: Any) -> None:
-        super().__init__(f"{path}: the test expected {expected!r} but found {actual!r}")
+    def __init__(self, path: str, expected: Any, actual: Any = None, found: str = "") -> None:
+        found = found or encoded(actual)
+        super().__init__(f"{path}: the test expected {encoded(expected)} but found {found}")
         self.path = path
         self.expected = expected
         self.actual = actual
@@ -65,15 +68,34 @@ def apply_patch(document: Mapping[str, Any], operations: Any) -> Configuration:
     `/queries/0/queryText`. The result is canonical, not validated. Raises `PatchError`s, and
     `ConfigurationError` where the patched document has lost its form.
     """
+    return _patched(document, _read(operations))
+
+
+def apply_server_patch(document: Mapping[str, Any], operations: Any) -> Configuration:
+    """As `apply_patch`, where host, port and logLevel are all that there is.
+
+    Pointers begin there, `""` is an object of the three, and any other place is missing.
+    """
+    read = _read(operations, base=[names.NESTED_SERVER])
+    places = {f"/{name}" for name in SERVER}
+    for operation in read:
+        for path in (operation[member] for member in ("path", "from") if member in operation):
+            if path not in places:
+                reason = "the server part has host, port and logLevel; PATCH the configuration"
+                raise PatchPathMissing(path, reason)
+    return _patched(document, read)
+
+
+def _patched(document: Mapping[str, Any], operations: list[Operation]) -> Configuration:
     config = canonical(document)
     try:
-        return canonical(_all_applied(config, _read(operations)))
+        return canonical(_all_applied(config, operations))
     except RecursionError:
         raise PatchMalformed("the patch nests the document too deep") from None
 
 
-def _read(operations: Any) -> list[Operation]:
-    """The checked operations, copied, with canonical pointers."""
+def _read(operations: Any, base: Sequence[str] = ()) -> list[Operation]:
+    """The checked operations, copied, with canonical pointers, which begin at `base`."""
     if not isinstance(operations, list | tuple):
         raise PatchMalformed("a JSON Patch must be an array of operations (RFC 6902)")
     if len(operations) > MOST_OPERATIONS:
@@ -85,10 +107,10 @@ def _read(operations: Any) -> list[Operation]:
     plain = copied(operations, "", faults)
     if faults:
         raise PatchMalformed(str(faults[0]))
-    return [part for n, item in enumerate(plain) for part in _spread(n, item)]
+    return [part for n, item in enumerate(plain) for part in _spread(n, item, base)]
 
 
-def _spread(n: int, item: Any) -> list[Operation]:
+def _spread(n: int, item: Any, base: Sequence[str]) -> list[Operation]:
     """One operation as those on canonical places: the nested server object has three of them."""
     if not isinstance(item, dict):
         raise PatchMalformed(f"operation {n}: must be an object with op and path")
@@ -96,11 +118,13 @@ def _spread(n: int, item: Any) -> list[Operation]:
         raise PatchMalformed(f"operation {n}: has a member in two spellings: keep one")
     item = members
     if not isinstance(item.get("op"), str) or item["op"] not in _MEMBERS:
-        raise PatchMalformed(f"operation {n}: op {item.get('op')!r} is none of {_OPS}")
+        raise PatchMalformed(f"operation {n}: op {encoded(item.get('op'))} is none of {_OPS}")
     for member in _MEMBERS[item["op"]]:
         if member not in item:
             raise PatchMalformed(f"operation {n}: {item['op']} needs the member {member!r}")
-    pointers = {member: _tokens(n, item[member]) for member in ("path", "from") if member in item}
+    pointers = {
+        member: _tokens(n, item[member], base) for member in ("path", "from") if member in item
+    }
     if not any(_is_nested(tokens) for tokens in pointers.values()):
         return [item | {member: _pointer(tokens) for member, tokens in pointers.items()}]
     if item["op"] not in _SPREAD or not isinstance(item["value"], dict):
@@ -115,11 +139,12 @@ def _spread(n: int, item: Any) -> list[Operation]:
     ]
 
 
-def _tokens(n: int, pointer: Any) -> list[str]:
+def _tokens(n: int, pointer: Any, base: Sequence[str]) -> list[str]:
     try:
         if not isinstance(pointer, str):
-            raise TypeError(f"{pointer!r} is not text")
-        return _canonical_tokens(jsonpointer.JsonPointer(pointer).parts)
+            raise TypeError(f"{encoded(pointer)} is not text")
+        tokens = jsonpointer.JsonPointer(pointer).parts
+        return _canonical_tokens([*([] if _is_nested(tokens[:1]) else base), *tokens])
     except (jsonpointer.JsonPointerException, TypeError) as error:
         raise PatchMalformed(f"operation {n}: bad JSON pointer: {error}") from error
 
@@ -168,24 +193,50 @@ def _applied(config: Configuration, operation: Operation) -> Configuration:
     if operation["op"] == "test":
         _test(config, path, operation["value"])
         return config
+    if operation["op"] == "move" and path.startswith(f"{operation['from']}/"):
+        raise PatchPathMissing(path, f"{operation['from']} cannot be moved into itself")
+    if isinstance(operation.get("value"), dict | list):
+        operation = operation | {"value": _canonical_value(path, operation["value"])}
     try:
-        config = jsonpatch.JsonPatch([operation]).apply(config, in_place=True)
+        after: Configuration = jsonpatch.JsonPatch([operation]).apply(config, in_place=True)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, LookupError) as error:
         # The library's own text quotes the document, and with it its secrets.
         place = path if "from" not in operation else f"{operation['from']} or {path}"
         raise PatchPathMissing(place, f"the document has no place to {operation['op']}") from error
-    # What an object brings may be spelled in any way; the next pointer expects canonical names.
-    return canonical(config) if isinstance(operation.get("value"), dict | list) else config
+    return after
+
+
+def _canonical_value(path: str, value: Any) -> Any:
+    """The value as the document will have it at this place.
+
+    What it brings may be spelled in any way, and the next pointer expects canonical names. What has
+    lost its form stays as it is: the document is refused for it, if it is still there at the end.
+    """
+    try:
+        match jsonpointer.JsonPointer(path).parts:
+            case []:
+                return canonical(value)
+            case [part] if part in names.COMPONENTS:
+                return canonical({part: value})[part]
+            case [part, _] if part in names.COMPONENTS:
+                return canonical({part: [value]})[part][0]
+            case ["queries", _, "sources"]:
+                return canonical({"queries": [{"sources": value}]})["queries"][0]["sources"]
+            case ["queries", _, "sources", _]:
+                return canonical({"queries": [{"sources": [value]}]})["queries"][0]["sources"][0]
+    except ConfigurationError:
+        pass
+    return value
 
 
 def _test(config: Configuration, path: str, expected: Any) -> None:
     pointer = jsonpointer.JsonPointer(path)
     try:
         actual = pointer.resolve(config)
-    except (jsonpointer.JsonPointerException, LookupError) as error:
-        raise PatchPathMissing(path, "the document has no place to test") from error
+    except (jsonpointer.JsonPointerException, LookupError):
+        actual = jsonpointer.EndOfList(config)
     if isinstance(actual, jsonpointer.EndOfList):
-        raise PatchPathMissing(path, "there is nothing after the last entry to test")
+        raise PatchTestFailed(path, masked(expected, pointer.parts), found="nothing there")
     if encoded(actual) != encoded(expected):
         shown = pointer.resolve(mask(config))
         secret = encoded(shown) != encoded(actual)

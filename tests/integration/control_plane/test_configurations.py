@@ -63,6 +63,27 @@ async def test_a_patch_that_changes_nothing_makes_no_generation(world: World) ->
     assert await world.cursor() == cursor
 
 
+async def test_values_in_another_order_make_no_generation(world: World) -> None:
+    await world.create(id="a", configuration=REALISTIC)
+    cursor = await world.cursor()
+    stored = (await world.client.get(PATH)).json()
+    turned = {key: stored[key] for key in reversed(stored)}
+    for answer in (
+        await world.client.put(PATH, json=turned),
+        await world.client.patch(PATH, json=[{"op": "remove", "path": "/port"}]),
+    ):
+        assert (answer.status_code, answer.headers["draas-generation"]) == (202, "1")
+    assert await world.cursor() == cursor
+
+
+async def test_what_is_written_in_another_way_is_read_so(world: World) -> None:
+    made = await world.create(id="a")
+    answer = await world.client.patch(PATH, json=replaced("/logLevel", "INFO"))
+    assert answer.headers["draas-generation"] == "2"
+    assert answer.headers["draas-digest"] == made["desiredDigest"]
+    assert (await world.client.get(PATH)).json()["logLevel"] == "INFO"
+
+
 async def test_every_patch_is_an_event_whatever_the_status(world: World) -> None:
     await world.create(id="a")
 
@@ -100,6 +121,27 @@ async def test_the_server_part(world: World, part: str) -> None:
         assert put.status_code == 200, put.text
     assert put.json() == {"host": "0.0.0.0", "port": 9102, "logLevel": "debug"}
     assert (await world.state("a"))["generation"] == 5
+
+
+@pytest.mark.parametrize("part", ["configuration/server", "server-configuration"])
+async def test_a_patch_of_the_server_part_leaves_the_rest(world: World, part: str) -> None:
+    await world.create(id="a", configuration=REALISTIC | {"port": 9100})
+    path = f"/api/servers/instances/a/{part}"
+    before = (await world.client.get(PATH)).json()
+    shown = (await world.client.get(path)).json()
+    replacing = await world.client.patch(path, json=replaced("", shown | {"port": 9101}))
+    assert (replacing.status_code, replacing.json()) == (200, shown | {"port": 9101})
+    after = (await world.client.get(PATH)).json()
+    assert after == before | {"port": 9101}
+    for elsewhere in (
+        {"op": "remove", "path": "/queries/0"},
+        {"op": "add", "path": "/enableUi", "value": False},
+        {"op": "replace", "path": "", "value": before},
+    ):
+        refused = await world.client.patch(path, json=[*replaced("/port", 9102), elsewhere])
+        assert refused.status_code == 422
+        assert refused.json()["type"] == "urn:draas:problem:patch-path-missing"
+    assert (await world.client.get(PATH)).json() == after
 
 
 async def test_a_whole_that_names_no_port_keeps_it(world: World) -> None:

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from draas.model.configuration import ConfigurationError, canonical
-from draas.model.patch import PatchError, PatchMalformed, PatchPathMissing, PatchTestFailed
+from draas.model.patch import (
+    PatchError,
+    PatchMalformed,
+    PatchPathMissing,
+    PatchTestFailed,
+    apply_server_patch,
+)
 from draas.model.patch import apply_patch as apply
 from tests.support.documents import REALISTIC, documents, json_values, unhurried
 
@@ -53,6 +59,42 @@ def op(kind: str, path: Any, value: Any = None, **more: Any) -> dict[str, Any]:
             ("queries", 2, "query"),
             "b",
             id="what-was-just-added",
+        ),
+        pytest.param(
+            [
+                op("replace", "/queries/0/sources", [{"SourceId": "a"}]),
+                op("replace", "/queries/0/sources/0/sourceId", "b"),
+            ],
+            ("queries", 0, "sources", 0, "sourceId"),
+            "b",
+            id="subscriptions-that-were-just-added",
+        ),
+        pytest.param(
+            [
+                op("add", "/queries/0/sources/-", {"SourceId": "a"}),
+                op("replace", "/queries/0/sources/1/sourceId", "b"),
+            ],
+            ("queries", 0, "sources", 1, "sourceId"),
+            "b",
+            id="a-subscription-that-was-just-added",
+        ),
+        pytest.param(
+            [
+                op("replace", "/reactions", [{"Id": "a", "Kind": "log"}]),
+                op("replace", "/reactions/0/id", "b"),
+            ],
+            ("reactions", 0, "id"),
+            "b",
+            id="a-list-that-was-just-added",
+        ),
+        pytest.param(
+            [
+                op("replace", "", {"Queries": [{"Id": "a", "QueryText": "x"}]}),
+                op("replace", "/queries/0/query", "y"),
+            ],
+            ("queries", 0, "query"),
+            "y",
+            id="a-whole-that-was-just-given",
         ),
         pytest.param(
             [{"op": "remove", "path": "/sources/0"}], ("sources", 0, "id"), "sensors", id="remove"
@@ -111,8 +153,8 @@ def test_what_a_patch_does(
         pytest.param([op("add", "/host/x", 1)], PatchPathMissing, id="below-a-text"),
         pytest.param([{"op": "remove", "path": "/sources/-"}], PatchPathMissing, id="after-last"),
         pytest.param([{"op": "remove", "path": ""}], PatchPathMissing, id="remove-everything"),
-        pytest.param([op("test", "/sources/-", 1)], PatchPathMissing, id="test-after-last"),
-        pytest.param([op("test", "/nope", 1)], PatchPathMissing, id="test-missing"),
+        pytest.param([op("test", "/sources/-", 1)], PatchTestFailed, id="test-after-last"),
+        pytest.param([op("test", "/nope", 1)], PatchTestFailed, id="test-missing"),
         pytest.param(
             [{"op": "move", "from": "/sources", "path": "/sources/0"}],
             PatchPathMissing,
@@ -144,6 +186,7 @@ def test_a_failure_is_typed_and_changes_nothing(operations: Any, error: type[Exc
         pytest.param([op("test", "/sources/0", {"password": "hunter2"})], id="test-object"),
         pytest.param([{"op": "remove", "path": "/nope/x"}], id="missing"),
         pytest.param([op("add", "/sources/0/password/x", 1)], id="below-the-secret"),
+        pytest.param([op("test", "/sources/9/password", "hunter2")], id="test-where-nothing-is"),
     ],
 )
 def test_failures_tell_no_secret(operations: list[dict[str, Any]]) -> None:
@@ -156,6 +199,71 @@ def test_a_failed_test_says_what_was_there() -> None:
     with pytest.raises(PatchTestFailed) as caught:
         apply(REALISTIC, [op("test", "/Port", 1)])
     assert (caught.value.path, caught.value.expected, caught.value.actual) == ("/port", 1, 8081)
+
+
+@pytest.mark.parametrize(
+    ("operation", "text"),
+    [
+        pytest.param(
+            op("test", "/enableUi", True),
+            "/enableUi: the test expected true but found nothing there",
+            id="a test where nothing is",
+        ),
+        pytest.param(
+            op("test", "/port", None), "/port: the test expected null but found 8081", id="a test"
+        ),
+        pytest.param(
+            op("add", True, 1), "operation 0: bad JSON pointer: true is not text", id="a pointer"
+        ),
+        pytest.param(
+            {"op": "move", "from": "/sources", "path": "/sources/0"},
+            "/sources/0: /sources cannot be moved into itself",
+            id="a move",
+        ),
+    ],
+)
+def test_failures_speak_json(operation: dict[str, Any], text: str) -> None:
+    with pytest.raises(PatchError) as caught:
+        apply(REALISTIC, [operation])
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        pytest.param(op("replace", "/Port", 9), {"port": 9}, id="a field"),
+        pytest.param(op("replace", "/serverConfiguration/port", 9), {"port": 9}, id="nested"),
+        pytest.param(
+            op("replace", "", {"host": "::1", "Port": 9}), {"host": "::1", "port": 9}, id="whole"
+        ),
+        pytest.param(op("test", "", {"port": 8081}), {}, id="test of the whole"),
+    ],
+)
+def test_a_patch_of_the_server_part(operation: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert apply_server_patch(REALISTIC, [operation]) == canonical(REALISTIC) | expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        pytest.param({"op": "remove", "path": "/queries/0"}, PatchPathMissing, id="a query"),
+        pytest.param(op("add", "/enableUi", False), PatchPathMissing, id="another setting"),
+        pytest.param(op("add", "/host/x", 1), PatchPathMissing, id="below"),
+        pytest.param(
+            {"op": "copy", "from": "/sources/0/password", "path": "/host"},
+            PatchPathMissing,
+            id="from elsewhere",
+        ),
+        pytest.param(op("replace", "", {"sources": []}), PatchPathMissing, id="a whole with more"),
+        pytest.param(op("replace", "", [1]), PatchMalformed, id="a whole that is no object"),
+        pytest.param({"op": "remove", "path": ""}, PatchMalformed, id="the whole removed"),
+    ],
+)
+def test_a_patch_of_the_server_part_reaches_nothing_else(
+    operation: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        apply_server_patch(REALISTIC, [op("replace", "/port", 9), operation])
 
 
 def test_members_of_an_operation_may_be_spelled_in_any_case() -> None:

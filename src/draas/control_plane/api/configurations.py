@@ -23,10 +23,11 @@ from draas.control_plane.api.requests import (
 )
 from draas.control_plane.records import Generation
 from draas.control_plane.store import Store
+from draas.model.patch import SERVER
 
 router = APIRouter(tags=["Configurations"])
 CHUNK = 64 * 1024
-_FIELDS = {"host": "host", "port": "port", "loglevel": "logLevel"}
+_FIELDS = {name.lower(): name for name in SERVER}
 
 
 @router.get("/api/configuration/instances/{id}")
@@ -42,7 +43,11 @@ async def get(request: Request) -> Response:
 @router.patch("/api/configuration/instances/{id}", status_code=202)
 async def patch(request: Request) -> Response:
     """Apply a JSON Patch: all of it, or nothing."""
-    return configuration(await _patched(request), 202)
+    operations = await body(request, types=(PATCH, JSON))
+    changed = await control_plane(request).configurations.patch(
+        instance_id(request), operations, request.headers.get("if-match"), cause(request)
+    )
+    return configuration(changed, 202)
 
 
 @router.put("/api/configuration/instances/{id}", status_code=202)
@@ -115,8 +120,9 @@ async def get_server(request: Request) -> Response:
 @router.patch("/api/servers/instances/{id}/configuration/server")
 @router.patch("/api/servers/instances/{id}/server-configuration")
 async def patch_server(request: Request) -> Response:
-    """Apply a JSON Patch; host, port and log level of the result."""
-    return _server(request, await _patched(request))
+    """Apply a JSON Patch to host, port and log level; the three as they are then."""
+    operations = await body(request, types=(PATCH, JSON))
+    return await _patched_server(request, operations)
 
 
 @router.put("/api/servers/instances/{id}/configuration/server/{field}")
@@ -126,23 +132,19 @@ async def put_field(request: Request) -> Response:
     if field is None:
         raise ProblemError("route-not-found", "the server part has host, port and loglevel only")
     value = await body(request)
-    operations = [{"op": "add", "path": f"/{field}", "value": value}]
-    found = await control_plane(request).configurations.patch(
-        instance_id(request), operations, request.headers.get("if-match"), cause(request)
-    )
-    return _server(request, found)
+    return await _patched_server(request, [{"op": "add", "path": f"/{field}", "value": value}])
 
 
-async def _patched(request: Request) -> Generation:
-    operations = await body(request, types=(PATCH, JSON))
-    return await control_plane(request).configurations.patch(
+async def _patched_server(request: Request, operations: Any) -> Response:
+    changed = await control_plane(request).configurations.patch_server(
         instance_id(request), operations, request.headers.get("if-match"), cause(request)
     )
+    return _server(request, changed)
 
 
 def _server(request: Request, found: Generation) -> Response:
     document: dict[str, Any] = msgspec.json.decode(found.document)
-    part = {name: document.get(name) for name in _FIELDS.values()}
+    part = {name: document.get(name) for name in SERVER}
     return answer(request, part, headers=identity(found))
 
 
