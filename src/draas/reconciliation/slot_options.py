@@ -50,6 +50,7 @@ class TwoSlotOptions:
     drain_time: timedelta = setting(
         timedelta(seconds=30),
         minimum=_ZERO,
+        maximum=timedelta(minutes=10),
         help="How long requests and streams of a slot may end before it is removed",
     )
 

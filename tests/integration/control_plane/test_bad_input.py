@@ -82,12 +82,19 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         422,
         "invalid-configuration",
     ),
-    "a whole that is no object": (
-        "PUT",
-        CONFIGURATION,
-        {"json": [1]},
-        422,
-        "invalid-configuration",
+    "a whole that is no object": ("PUT", CONFIGURATION, {"json": [1]}, 400, "malformed-body"),
+    "a start with a list": ("POST", f"{INSTANCE}/start", {"json": []}, 400, "malformed-body"),
+    "an apply with a text": ("POST", f"{INSTANCE}/apply", {"json": ""}, 400, "malformed-body"),
+    "a slot with a list": ("POST", f"{INSTANCE}/slots", {"json": []}, 400, "malformed-body"),
+    "a slot with a number": ("POST", f"{INSTANCE}/slots", {"json": 0}, 400, "malformed-body"),
+    "a slot with a text": ("POST", f"{INSTANCE}/slots", {"json": ""}, 400, "malformed-body"),
+    "a plan with false": ("POST", f"{INSTANCE}/slots/plan", {"json": False}, 400, "malformed-body"),
+    "a drain without end": (
+        "DELETE",
+        f"{INSTANCE}/slots/second?drainSeconds=601",
+        {},
+        400,
+        "invalid-parameter",
     ),
     "a stale If-Match": (
         "PUT",
@@ -257,6 +264,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "a cursor that is none": ("GET", "/api/changes?after=7", {}, 400, "invalid-parameter"),
     "a wait that is none": ("GET", "/api/changes?wait=nan", {}, 400, "invalid-parameter"),
     "a limit of none": ("GET", "/api/changes?limit=0", {}, 400, "invalid-parameter"),
+    "a limit with a fraction": ("GET", "/api/changes?limit=2.7", {}, 400, "invalid-parameter"),
     "a view that is none": ("GET", "/api/servers/instances?view=x", {}, 400, "invalid-parameter"),
     "a label that is none": ("GET", "/api/servers/instances?label=x", {}, 400, "invalid-parameter"),
 }

@@ -19,6 +19,7 @@ from draas.control_plane.api.requests import (
     number,
     text,
     texts,
+    whole,
 )
 from draas.control_plane.records import stamp
 from draas.control_plane.status import parse_status, report
@@ -32,7 +33,7 @@ DEFAULT_WINDOW = timedelta(minutes=5)
 async def changes(request: Request) -> Response:
     """Changes after a cursor, as soon as there are any (long poll)."""
     wait = number(request, "wait", 0)
-    limit = int(number(request, "limit", MOST, least=1))
+    limit = whole(request, "limit", MOST, least=1)
     feed = control_plane(request).fleet.feed
     return answer(request, await feed.after(request.query_params.get("after"), wait, limit))
 

@@ -19,6 +19,7 @@ from draas.control_plane.api.requests import (
     body,
     cause,
     control_plane,
+    document,
     instance_id,
 )
 from draas.control_plane.records import Generation
@@ -53,7 +54,7 @@ async def patch(request: Request) -> Response:
 @router.put("/api/configuration/instances/{id}", status_code=202)
 async def put(request: Request) -> Response:
     """Replace the whole configuration."""
-    given = await body(request)
+    given = await document(request)
     if_match = request.headers.get("if-match")
     stored = control_plane(request).configurations.put(
         instance_id(request), given, if_match, cause(request)
@@ -143,8 +144,8 @@ async def _patched_server(request: Request, operations: Any) -> Response:
 
 
 def _server(request: Request, found: Generation) -> Response:
-    document: dict[str, Any] = msgspec.json.decode(found.document)
-    part = {name: document.get(name) for name in SERVER}
+    whole: dict[str, Any] = msgspec.json.decode(found.document)
+    part = {name: whole.get(name) for name in SERVER}
     return answer(request, part, headers=identity(found))
 
 

@@ -18,7 +18,7 @@ from draas.control_plane.api.requests import (
     control_plane,
     flag,
     instance_id,
-    optional_body,
+    optional_document,
 )
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.monitor import components_digest, running_of
@@ -35,7 +35,7 @@ router = APIRouter(tags=["Lifecycle"])
 @at_its_host
 async def start(request: Request) -> Response:
     """Start with the stored configuration, or with the one in the body."""
-    given = await optional_body(request)
+    given = await optional_document(request)
     keep = flag(request, "keepDesiredRunState")
     start = control_plane(request).lifecycle.start
     return await _once(
@@ -68,7 +68,7 @@ async def restart(request: Request) -> Response:
 @at_its_host
 async def apply(request: Request) -> Response:
     """Change the running server in place to the stored configuration, or to the body's."""
-    given = await optional_body(request)
+    given = await optional_document(request)
     apply = control_plane(request).hot_apply.apply
     return await _once(request, given, lambda: apply(instance_id(request), given, cause(request)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -108,6 +109,23 @@ async def optional_body(
     return strict_json(content)
 
 
+async def document(request: Request) -> dict[str, Any]:
+    """A whole configuration, which is to be there; raises as `body` does."""
+    return _object_of(await body(request))
+
+
+async def optional_document(request: Request) -> dict[str, Any] | None:
+    """A configuration, or `None` where there is no body; raises as `body` does."""
+    found = await optional_body(request)
+    return None if found is None else _object_of(found)
+
+
+def _object_of(given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise ProblemError("malformed-body", "a configuration must be a JSON object")
+    return given
+
+
 async def _content(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     content = bytearray()
@@ -204,11 +222,13 @@ def choice(found: Mapping[str, Any], name: str, default: E) -> E:
         raise ProblemError("malformed-body", f"{name}: {error}"[:500]) from None
 
 
-def number(request: Request, name: str, default: float, *, least: float = 0) -> float:
+def number(
+    request: Request, name: str, default: float, *, least: float = 0, most: float | None = None
+) -> float:
     """A query parameter that is a number; infinities and NaN are none.
 
     Raises:
-        ProblemError: it is none, or below `least` (invalid-parameter).
+        ProblemError: it is none, below `least` or above `most` (invalid-parameter).
     """
     given = request.query_params.get(name)
     if given is None:
@@ -217,14 +237,32 @@ def number(request: Request, name: str, default: float, *, least: float = 0) -> 
         value = float(given)
     except ValueError:
         value = float("nan")
-    if not least <= value < float("inf"):
+    if not least <= value <= (sys.float_info.max if most is None else most):
+        until = "" if most is None else f" to {most:g}"
         raise ProblemError(
             "invalid-parameter",
-            f"{name}={given[:100]!r} is not a number from {least:g}",
+            f"{name}={given[:100]!r} is not a number from {least:g}{until}",
             parameter=name,
             value=given[:200],
         )
     return value
+
+
+def whole(request: Request, name: str, default: int, *, least: int = 0) -> int:
+    """A query parameter that is a whole number.
+
+    Raises:
+        ProblemError: it is none, or below `least` (invalid-parameter).
+    """
+    given = request.query_params.get(name, str(default))
+    if given.isascii() and given.isdigit() and len(given) < 10 and int(given) >= least:
+        return int(given)
+    raise ProblemError(
+        "invalid-parameter",
+        f"{name}={given[:100]!r} is not a whole number from {least}",
+        parameter=name,
+        value=given[:200],
+    )
 
 
 def flag(request: Request, name: str) -> bool:

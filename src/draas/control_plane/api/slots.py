@@ -129,7 +129,7 @@ async def switch(request: Request) -> Response:
 @at_its_host
 async def close_slot(request: Request) -> Response:
     """Take the slot that does not serve away, once its requests are answered."""
-    drain = min(number(request, "drainSeconds", 0.0), LONGEST_DRAIN)
+    drain = number(request, "drainSeconds", 0.0, most=LONGEST_DRAIN)
     plane, wanted = control_plane(request), instance_id(request)
 
     async def act() -> Response:
@@ -145,7 +145,7 @@ def _name(request: Request) -> str:
 
 def _candidate(given: Any | None) -> tuple[Any | None, bool]:
     """The configuration, `None` for the stored one, and whether queries may begin empty."""
-    found = members(given or {})
+    found = members({} if given is None else given)
     configuration = found.get("configuration")
     allowed = found.get("allowstateloss", False)
     if configuration is not None and not isinstance(configuration, dict):
