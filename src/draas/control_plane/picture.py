@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import msgspec
@@ -10,7 +11,7 @@ from draas.contract.problems import ProblemError
 from draas.control_plane.feed import Feed
 from draas.control_plane.records import Loaded, News, Record
 from draas.control_plane.store import Store
-from draas.model.instance import InstanceState
+from draas.model.instance import InstanceState, OperationInFlight
 
 
 def absent(instance_id: str) -> ProblemError:
@@ -30,6 +31,7 @@ class Picture:
         self._store = store
         self._records: dict[str, Record] = {}
         self._states: dict[str, bytes] = {}
+        self._held: dict[str, OperationInFlight] = {}
         self._fences: dict[str, int] = {}
         """The highest of each id that is gone, as it may be given again."""
 
@@ -63,6 +65,14 @@ class Picture:
         head = msgspec.json.encode({"epoch": self.feed.epoch, "cursor": self.feed.cursor})
         return head[:-1] + b',"instances":[' + b",".join(self._states.values()) + b"]}"
 
+    @property
+    def version(self) -> str:
+        """A mark of what lists show: the cursor, and the calls under way that are no events."""
+        if not self._held:
+            return self.feed.cursor
+        held = hashlib.sha256(msgspec.json.encode(sorted(self._held.items())))
+        return f"{self.feed.cursor}+{held.hexdigest()[:16]}"
+
     def last_fence(self, instance_id: str) -> int:
         """The highest fence that came with a call on this id, also on an instance that is gone."""
         record = self._records.get(instance_id)
@@ -70,6 +80,11 @@ class Picture:
 
     def show(self, instance_id: str, record: Record | None) -> None:
         """Let an instance be seen as it is now, or not any more."""
+        operation = record.instance.operation if record else None
+        if operation is None:
+            self._held.pop(instance_id, None)
+        else:
+            self._held[instance_id] = operation
         if record is None:
             gone = self._records.pop(instance_id, None)
             self._states.pop(instance_id, None)
@@ -84,6 +99,7 @@ class Picture:
         if isinstance(news, Loaded):
             self._records.clear()
             self._states.clear()
+            self._held.clear()
             self._fences = dict(news.fences)
             for record in news.records:
                 self.show(record.instance.id, record)

@@ -266,6 +266,20 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "a limit of none": ("GET", "/api/changes?limit=0", {}, 400, "invalid-parameter"),
     "a limit with a fraction": ("GET", "/api/changes?limit=2.7", {}, 400, "invalid-parameter"),
     "a view that is none": ("GET", "/api/servers/instances?view=x", {}, 400, "invalid-parameter"),
+    "a form that is none": (
+        "GET",
+        "/api/servers/instances?enumFormat=roman",
+        {},
+        400,
+        "invalid-parameter",
+    ),
+    "a form that is none, by header": (
+        "POST",
+        f"{INSTANCE}/start",
+        {"headers": {"Draas-Enum-Format": "roman"}},
+        400,
+        "invalid-parameter",
+    ),
     "a label that is none": ("GET", "/api/servers/instances?label=x", {}, 400, "invalid-parameter"),
 }
 

@@ -1,5 +1,6 @@
 """Every row of the instances' part of docs/api.md, in every spelling."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -137,6 +138,50 @@ async def test_lists_filter_cache_and_slim(world: World) -> None:
     assert (
         await world.client.get(f"{path}/a", headers={"If-None-Match": one.headers["etag"]})
     ).status_code == 304
+
+
+@pytest.mark.parametrize("params", [{}, {"view": "state"}, {"label": "team=x"}], ids=str)
+async def test_a_call_under_way_changes_the_etag_of_lists(
+    world: World, params: dict[str, str]
+) -> None:
+    await world.create(id="a", labels={"team": "x"})
+    path = "/api/servers/instances"
+    before = await world.client.get(path, params=params)
+    gate, begun = asyncio.Event(), asyncio.Event()
+    free_start = world.platform.start
+
+    async def slow(launch: Any) -> Any:
+        begun.set()
+        await gate.wait()
+        return await free_start(launch)
+
+    world.platform.start = slow  # type: ignore[method-assign]  # a server that takes its time
+    starting = asyncio.create_task(world.client.post(f"{path}/a/start"))
+    await begun.wait()
+    held = await world.client.get(path, params=params)
+    gate.set()
+    await starting
+    after = await world.client.get(path, params=params)
+    answers = (before, held, after)
+    assert len({each.headers["etag"] for each in answers}) == len({each.text for each in answers})
+    again = await world.client.get(
+        path, params=params, headers={"If-None-Match": after.headers["etag"]}
+    )
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/api/servers/instances", "/api/servers/instances/a"])
+async def test_each_form_has_its_own_etag(world: World, path: str) -> None:
+    await world.create(id="a")
+    names = await world.client.get(path)
+    integers = await world.client.get(path, headers={"Draas-Enum-Format": "int"})
+    assert names.headers["etag"] != integers.headers["etag"]
+    for each in (names, integers):
+        assert "draas-enum-format" in each.headers["vary"].lower()
+    stale = await world.client.get(
+        path, headers={"Draas-Enum-Format": "int", "If-None-Match": names.headers["etag"]}
+    )
+    assert stale.json() == integers.json()
 
 
 async def test_integers_for_who_asks(world: World) -> None:

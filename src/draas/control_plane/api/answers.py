@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from draas.contract import routes
+from draas.contract.problems import ProblemError
 from draas.control_plane.records import Generation
 from draas.model.status import InstanceStatus, NumberedEnum, PlatformType
 
@@ -20,6 +21,7 @@ _NUMBERED: Mapping[str, type[NumberedEnum]] = {
     "newStatus": InstanceStatus,
     "platformType": PlatformType,
 }
+VARY = {"Vary": routes.ENUM_FORMAT}
 _FREE = ("metadata", "labels", "runtimeMetadata", "configuration")
 """Members whose content is not ours."""
 
@@ -37,12 +39,29 @@ def ready(
     """JSON that is encoded already; decoded again only for who wants integers."""
     if wants_numbers(request):
         content = msgspec.json.encode(numbered(msgspec.json.decode(content)))
-    return Response(content, status, headers, "application/json")
+    return Response(content, status, {**VARY, **(headers or {})}, "application/json")
+
+
+async def known_form(request: Request) -> None:
+    """Before anything is done: refuse what `wants_numbers` does not know."""
+    wants_numbers(request)
 
 
 def wants_numbers(request: Request) -> bool:
-    """Whether enumerations are to be written as the prototype's integers."""
-    asked = request.query_params.get("enumFormat") or request.headers.get(routes.ENUM_FORMAT, "")
+    """Whether enumerations are to be written as the prototype's integers.
+
+    Raises:
+        ProblemError: neither names nor integers are asked for (invalid-parameter).
+    """
+    name = "enumFormat" if "enumFormat" in request.query_params else routes.ENUM_FORMAT
+    asked = request.query_params.get(name) or request.headers.get(name) or "name"
+    if asked.lower() not in ("int", "name"):
+        raise ProblemError(
+            "invalid-parameter",
+            f"{name}={asked[:100]!r} is unknown: int, or name, which is what you get without it",
+            parameter=name,
+            value=asked[:200],
+        )
     return asked.lower() == "int"
 
 
@@ -62,9 +81,14 @@ def numbered(value: Any) -> Any:
     }
 
 
-def etag_of(content: bytes) -> str:
-    """An ETag that changes with the content."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+def digest_of(content: bytes) -> str:
+    """A version that changes with the content."""
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def etag_of(request: Request, version: str) -> str:
+    """The ETag of a version in the form that is asked for: each form of one has its own."""
+    return f'"{version}-int"' if wants_numbers(request) else f'"{version}"'
 
 
 def fresh(request: Request, etag: str) -> bool:
@@ -76,11 +100,12 @@ def fresh(request: Request, etag: str) -> bool:
     return etag in tags or tags == ["*"]
 
 
-def unless_fresh(request: Request, content: bytes, etag: str) -> Response:
-    """The content with its ETag, or 304 without it."""
+def unless_fresh(request: Request, version: str, content: Callable[[], bytes]) -> Response:
+    """The content with its ETag; 304 where the client has this version, and nothing is made."""
+    etag = etag_of(request, version)
     if fresh(request, etag):
-        return Response(status_code=304, headers={"ETag": etag})
-    return ready(request, content, headers={"ETag": etag})
+        return Response(status_code=304, headers={"ETag": etag, **VARY})
+    return ready(request, content(), headers={"ETag": etag})
 
 
 def identity(found: Generation) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -21,6 +21,7 @@ from draas.control_plane.api import (
     replicas,
     slots,
 )
+from draas.control_plane.api.answers import known_form
 from draas.control_plane.api.failures import Unexpected
 from draas.control_plane.api.present import Present
 from draas.control_plane.api.schema import describe
@@ -46,7 +47,7 @@ def application(control_plane: ControlPlane) -> FastAPI:
     )
     app.state.control_plane = control_plane
     for part in _PARTS:
-        app.include_router(part.router)
+        app.include_router(part.router, dependencies=[Depends(known_form)])
     describe(app)
     app.add_exception_handler(ProblemError, _refused)
     app.add_exception_handler(StoreError, _store)

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from draas.contract import routes
+from draas.contract.feed import InstanceStates
 from draas.contract.problems import ProblemError
-from draas.control_plane.api.answers import answer, etag_of, fresh, ready, unless_fresh
+from draas.control_plane.api.answers import answer, digest_of, unless_fresh
 from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.requests import (
     body,
@@ -25,6 +26,7 @@ from draas.control_plane.api.requests import (
     text,
     texts,
 )
+from draas.control_plane.fleet import Fleet
 from draas.control_plane.instances import Creation
 from draas.control_plane.picture import as_state
 from draas.control_plane.records import Record
@@ -50,29 +52,16 @@ async def create(request: Request) -> Response:
 async def list_instances(request: Request) -> Response:
     """List instances; `view=state` is the slim form, `label=k=v` (repeatable) filters."""
     fleet = control_plane(request).fleet
-    etag = f'"{fleet.feed.cursor}"'
-    if fresh(request, etag):
-        return Response(status_code=304, headers={"ETag": etag})
     states = _view(request)
     labels = [_label(each) for each in request.query_params.getlist("label")]
-    if states and not labels:
-        return ready(request, fleet.states(), headers={"ETag": etag})
-    chosen = [each for each in fleet if _has(each, labels)]
-    listed: Any = [each.instance for each in chosen]
-    if states:
-        listed = {
-            "epoch": fleet.feed.epoch,
-            "cursor": fleet.feed.cursor,
-            "instances": [as_state(each) for each in chosen],
-        }
-    return answer(request, listed, headers={"ETag": etag})
+    return unless_fresh(request, fleet.version, lambda: _listed(fleet, states, labels))
 
 
 @router.get("/api/servers/instances/{id}")
 async def get(request: Request) -> Response:
     """An instance with its levels."""
     content = msgspec.json.encode(control_plane(request).fleet.get(instance_id(request)).instance)
-    return unless_fresh(request, content, etag_of(content))
+    return unless_fresh(request, digest_of(content), lambda: content)
 
 
 @router.delete("/api/servers/instances/{id}", status_code=204)
@@ -146,6 +135,16 @@ def _configuration(found: Mapping[str, Any]) -> dict[str, Any]:
         if value:
             merged |= value if name == "configuration" else {name: value}
     return merged
+
+
+def _listed(fleet: Fleet, states: bool, labels: list[tuple[str, str]]) -> bytes:
+    if states and not labels:
+        return fleet.states()
+    chosen = [each for each in fleet if _has(each, labels)]
+    if not states:
+        return msgspec.json.encode([each.instance for each in chosen])
+    slim = [as_state(each) for each in chosen]
+    return msgspec.json.encode(InstanceStates(fleet.feed.epoch, fleet.feed.cursor, slim))
 
 
 def _view(request: Request) -> bool:
