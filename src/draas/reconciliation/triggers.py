@@ -66,6 +66,7 @@ class Triggers:
         self._clock = clock
         self._metrics = metrics
         self._etag: str | None = None
+        self._listed_at: str | None = None  # where the feed goes on from the list with this ETag
         self._cursor: str | None = None
         self._relist_at = 0.0
         self._listing = asyncio.Lock()
@@ -208,10 +209,11 @@ class Triggers:
             self._relist_at = self._clock.monotonic() + RELIST_SECONDS
             if fleet is None:
                 self._requeue_pending()
-                self._cursor = self._etag.strip('"') if self._etag else None
+                self._cursor = self._listed_at
                 return self._cursor
             await self._take_in(fleet)
             self._etag, self._cursor = fleet.etag, fleet.cursor
+            self._listed_at = fleet.cursor
         self._link.first_sync.set()
         self._metrics.instances_drifting(self._fleet.drifting(self._owns))
         return fleet.cursor

@@ -47,10 +47,11 @@ class SimulatedControlPlane(SimulatedSlots):
         while self.lag and known and self._changes[known - 1][2] > now - self.lag:
             known -= 1
         here = cursor(EPOCH, known)
-        if etag == here:
+        mark = f'"{here}+"'  # an ETag is no cursor
+        if etag == mark:
             return None
         seen = [state for key in self.servers if (state := self._seen(key)) is not None]
-        return FleetStates(tuple(seen), here, here)
+        return FleetStates(tuple(seen), here, mark)
 
     async def changes(self, after: str, wait: float) -> Changes:
         """What happened since, or after a wait nothing."""
