@@ -198,7 +198,14 @@ class _Decided(NamedTuple):
     results: list[Record | Exception | None]
 
 
-_LOGGED = ("Created", "ConfigurationChanged", "DesiredRunStateChanged", "StatusChanged", "Deleted")
+_LOGGED = (
+    "Created",
+    "Described",
+    "ConfigurationChanged",
+    "DesiredRunStateChanged",
+    "StatusChanged",
+    "Deleted",
+)
 
 
 def _numbered(changes: Iterable[Change], after: int) -> Iterator[Change]:

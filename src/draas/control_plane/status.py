@@ -60,7 +60,12 @@ def _event(record: Record, kind: str, cause: Cause, extra: Mapping[str, Any]) ->
     )
 
 
+_DESCRIBED = ("name", "description", "labels", "metadata")
+
+
 def _differences(before: Instance, after: Instance) -> Iterator[tuple[str, dict[str, Any]]]:
+    if any(getattr(after, name) != getattr(before, name) for name in _DESCRIBED):
+        yield "Described", {}
     if after.generation != before.generation:
         kind = InstanceStatus.CONFIGURATION_CHANGED.value
         yield (

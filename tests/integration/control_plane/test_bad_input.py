@@ -218,6 +218,22 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         400,
         "malformed-body",
     ),
+    "a name taken away": ("PATCH", INSTANCE, {"json": {"name": None}}, 400, "malformed-body"),
+    "a label that becomes a number": (
+        "PATCH",
+        INSTANCE,
+        {"json": {"name": "n", "labels": {"a": 1}}},
+        400,
+        "malformed-body",
+    ),
+    "a new id": ("PATCH", INSTANCE, {"json": {"id": "b", "name": "n"}}, 400, "malformed-body"),
+    "another name of nobody": (
+        "PATCH",
+        "/api/servers/instances/zz",
+        {"json": {"name": "n"}},
+        404,
+        "instance-not-found",
+    ),
     "creating with two faults": (
         "POST",
         "/api/servers/instances",

@@ -1,6 +1,7 @@
 """Every row of the instances' part of docs/api.md, in every spelling."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -138,6 +139,38 @@ async def test_lists_filter_cache_and_slim(world: World) -> None:
     assert (
         await world.client.get(f"{path}/a", headers={"If-None-Match": one.headers["etag"]})
     ).status_code == 304
+
+
+@pytest.mark.parametrize("media_type", ["application/merge-patch+json", "application/json"])
+async def test_names_and_labels_can_be_changed(world: World, media_type: str) -> None:
+    await world.create(
+        id="a", name="one", description="d", labels={"team": "x", "zone": "1"}, metadata={"k": "v"}
+    )
+    before, cursor = await world.state("a"), await world.cursor()
+    patch = {"Name": "two", "description": None, "labels": {"zone": None, "tier": "gold"}}
+    answer = await world.client.patch(
+        "/api/server/instances/a",
+        content=json.dumps(patch),
+        headers={"content-type": media_type, "Draas-Actor": "alice"},
+    )
+    assert answer.status_code == 200, answer.text
+    after = await world.state("a")
+    assert after == answer.json()
+    assert after == before | {
+        "name": "two",
+        "description": "",
+        "labels": {"team": "x", "tier": "gold"},
+    }
+    (change,) = (await world.changes(cursor))["changes"]
+    assert (change["kind"], change["actor"]) == ("Described", "alice")
+    assert change["state"]["labels"] == after["labels"]
+    gold = await world.client.get("/api/servers/instances", params={"label": "tier=gold"})
+    assert [each["id"] for each in gold.json()] == ["a"]
+    await world.client.patch("/api/server/instances/a", json={"labels": None, "metadata": None})
+    assert (await world.state("a"))["labels"] == {}
+    cursor = await world.cursor()
+    await world.client.patch("/api/server/instances/a", json={"name": "two"})
+    assert await world.cursor() == cursor
 
 
 @pytest.mark.parametrize("params", [{}, {"view": "state"}, {"label": "team=x"}], ids=str)

@@ -14,6 +14,7 @@ from draas.contract.problems import ProblemError
 from draas.control_plane.api import (
     changes,
     configurations,
+    descriptions,
     docs,
     instances,
     itself,
@@ -32,7 +33,17 @@ from draas.telemetry import messages
 from draas.telemetry.logs import emit
 from draas.telemetry.metrics import ControlPlaneMetrics
 
-_PARTS = (instances, lifecycle, slots, configurations, changes, replicas, itself, docs)
+_PARTS = (
+    instances,
+    descriptions,
+    lifecycle,
+    slots,
+    configurations,
+    changes,
+    replicas,
+    itself,
+    docs,
+)
 _ROUTES = [route for part in _PARTS for route in part.router.routes if isinstance(route, Route)]
 
 

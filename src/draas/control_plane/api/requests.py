@@ -190,7 +190,8 @@ def text(found: Mapping[str, Any], name: str, default: str | None = None) -> str
         return default
     if isinstance(value, str) and (value.strip() or default is not None):
         return _short(name, value)
-    raise ProblemError("malformed-body", f"{name} must be text that is not empty")
+    what = "text" if default is not None else "text that is not empty"
+    raise ProblemError("malformed-body", f"{name} must be {what}")
 
 
 def _short(name: str, value: str) -> str:
