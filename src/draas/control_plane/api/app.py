@@ -59,7 +59,7 @@ def application(control_plane: ControlPlane) -> FastAPI:
     app.state.control_plane = control_plane
     for part in _PARTS:
         app.include_router(part.router, dependencies=[Depends(known_form)])
-    describe(app)
+    describe(app, _ROUTES)
     app.add_exception_handler(ProblemError, _refused)
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(HTTPException, _http)

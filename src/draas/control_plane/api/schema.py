@@ -3,156 +3,96 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import Route
 
 from draas.contract.feed import Changes, InstanceStates
-from draas.contract.problems import PREFIX, STATUS
+from draas.contract.slots import Parity, Slot, SlotPlan, Slots, Traffic, Weights
+from draas.control_plane.api.operations import (
+    EVERY_CALL,
+    EVERY_ORDER,
+    HEADERS,
+    IF_NONE_MATCH,
+    OPERATIONS,
+    QUERY,
+    Operation,
+)
+from draas.control_plane.api.shapes import PROBLEM, TEXT, Shape
 from draas.control_plane.outcome import Outcome
 from draas.model.instance import Instance
 
-_TYPES = (Instance, InstanceStates, Changes, Outcome)
-_OBJECT = {"type": "object", "additionalProperties": True}
-_PATCH = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["op", "path"],
-        "properties": {
-            "op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]},
-            "path": {"type": "string"},
-            "from": {"type": "string"},
-            "value": {},
-        },
-    },
-}
-_CREATE = {
-    "type": "object",
-    "required": ["name"],
-    "properties": {
-        "id": {"type": "string"},
-        "name": {"type": "string"},
-        "description": {"type": "string"},
-        "platformType": {"type": "string", "default": "Process"},
-        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
-        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
-        "configuration": _OBJECT,
-        "serverConfiguration": _OBJECT,
-        "desiredRunState": {"enum": ["Running", "Stopped"], "default": "Stopped"},
-    },
-}
-_UPDATE = {
-    "type": "object",
-    "required": ["instanceId", "status", "source"],
-    "properties": {
-        "instanceId": {"type": "string"},
-        "status": {"type": "string"},
-        "source": {"type": "string"},
-        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
-    },
-}
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance"],
-    "properties": {
-        "type": {"enum": [PREFIX + kind for kind in STATUS]},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-    },
-    "additionalProperties": True,
-}
-_TAKES: dict[str, dict[str, Any]] = {
-    "create": _CREATE,
-    "put_status": {"type": ["string", "integer"]},
-    "start": _OBJECT,
-    "patch": _PATCH,
-    "patch_server": _PATCH,
-    "put": _OBJECT,
-    "put_field": {"type": ["string", "integer"]},
-    "updates": _UPDATE,
-}
-_ANSWERS: dict[str, Any] = {
-    "create": Instance,
-    "list_instances": {"type": "array", "items": {"$ref": "#/components/schemas/Instance"}},
-    "get": Instance,
-    "put_status": Instance,
-    "start": Outcome,
-    "stop": Outcome,
-    "restart": Outcome,
-    "changes": Changes,
-}
-_QUERY: dict[str, tuple[str, ...]] = {
-    "list_instances": ("view", "label", "enumFormat"),
-    "start": ("keepDesiredRunState",),
-    "stop": ("keepDesiredRunState",),
-    "changes": ("after", "wait", "limit"),
-    "recent_changes": ("since", "statusFilter"),
-}
-_OPTIONAL = ("start",)
-_CONDITIONAL = ("patch", "put")
-_EMPTY = ("/api/status/updates",)
-_MEDIA_TYPES = {"/api/configurations": "application/x-ndjson", "/metrics": "text/plain"}
+_TYPES = (
+    *(Instance, InstanceStates, Changes, Outcome),
+    *(Parity, Slot, SlotPlan, Slots, Traffic, Weights),
+)
 
 
-def describe(app: FastAPI) -> None:
-    """Let the application answer `/openapi/v1.json` with the whole contract."""
+def describe(app: FastAPI, routes: Sequence[Route]) -> None:
+    """Let the application answer `/openapi/v1.json` with the whole contract of its routes."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, routes)
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, routes: Sequence[Route]) -> dict[str, Any]:
     found = get_openapi(title=app.title, version="1", routes=app.routes)
-    _, components = msgspec.json.schema_components(
-        _TYPES, ref_template="#/components/schemas/{name}"
-    )
-    found["components"] = {"schemas": {**components, "Problem": _PROBLEM}}
-    for path, methods in found["paths"].items():
-        for operation in methods.values():
-            _complete(path, operation)
+    _, types = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
+    found["components"] = {
+        "schemas": {**types, "Problem": PROBLEM},
+        "parameters": {
+            **{name: _parameter("query", name, shape) for name, shape in QUERY.items()},
+            **{name: _parameter("header", name, shape) for name, shape in HEADERS.items()},
+        },
+    }
+    for route in routes:
+        if route.include_in_schema:
+            module = route.endpoint.__module__.rpartition(".")[2]
+            told = OPERATIONS[f"{module}.{route.endpoint.__name__}"]
+            for method in route.methods or ():
+                _complete(found["paths"][route.path][method.lower()], route.path, method, told)
     return found
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
-    name = operation["operationId"].split("_api_")[0]
-    name = name if path.startswith("/api/servers") or name != "get" else "get_configuration"
+def _parameter(place: str, name: str, shape: Shape) -> Shape:
+    return {"name": name, "in": place, "schema": shape}
+
+
+def _complete(operation: dict[str, Any], path: str, method: str, told: Operation) -> None:
+    headers = (*told.headers, *EVERY_CALL, *(() if method == "GET" else EVERY_ORDER))
     operation["parameters"] = [
-        {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
+        {**_parameter("path", each, TEXT), "required": True}
         for each in re.findall(r"{(\w+)}", path)
     ] + [
-        {"name": each, "in": "query", "schema": {"type": "string"}} for each in _QUERY.get(name, ())
+        {"$ref": f"#/components/parameters/{each}"}
+        for each in (*told.query, "enumFormat", *headers)
     ]
-    if name in _CONDITIONAL:
-        tag = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}
-        operation["parameters"].append(tag)
-    if name in _TAKES:
-        types = ["application/json"]
-        if _TAKES[name] is _PATCH:
-            types = ["application/json-patch+json", *types]
+    if told.body is not None:
         operation["requestBody"] = {
-            "required": name not in _OPTIONAL,
-            "content": {each: {"schema": _TAKES[name]} for each in types},
+            "required": told.body.needed,
+            "content": _content(told.body.types, told.body.shape),
         }
-    answers = _ANSWERS.get(name, {})
-    if not isinstance(answers, dict):
-        answers = {"$ref": f"#/components/schemas/{answers.__name__}"}
-    for status, response in operation["responses"].items():
-        if status != "204" and path not in _EMPTY:
-            media_type = _MEDIA_TYPES.get(path, "application/json")
-            response["content"] = {media_type: {"schema": answers}}
-        else:
-            response.pop("content", None)
-    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    for response in operation["responses"].values():
+        response.pop("content", None)
+        if told.answer is not None:
+            response["content"] = _content(told.answer_types, told.answer)
+    if IF_NONE_MATCH in headers:
+        operation["responses"]["304"] = {"description": "As the client has it"}
     operation["responses"]["default"] = {
         "description": "A problem (RFC 9457)",
-        "content": {"application/problem+json": problem},
+        "content": _content(
+            ("application/problem+json",), {"$ref": "#/components/schemas/Problem"}
+        ),
     }
+
+
+def _content(types: tuple[str, ...], shape: Shape) -> Mapping[str, Any]:
+    return {each: {"schema": shape} for each in types}
