@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from draas.contract.methods import HeadAsGet
 from draas.contract.same_origin import Application, SameOrigin
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
@@ -21,7 +22,7 @@ def _nothing(_url: str = "") -> None:
 
 
 class WebServer(uvicorn.Server):
-    """Serves an application at an address, behind the guard against other sites.
+    """Serves an application at an address, behind the guard against other sites; HEAD as GET.
 
     `on_started` is told the URL once it answers; `on_ending` is called before open requests are
     waited for, so that long polls can be let go.
@@ -39,7 +40,7 @@ class WebServer(uvicorn.Server):
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                SameOrigin(app, any_host=any_host),
+                SameOrigin(HeadAsGet(app), any_host=any_host),
                 host=host,
                 port=port,
                 loop="none",

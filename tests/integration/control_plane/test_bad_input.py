@@ -322,8 +322,8 @@ async def test_bad_input_changes_nothing(
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        pytest.param("/api/servers/instances", "GET, POST", id="two routes of one path"),
-        pytest.param(CONFIGURATION, "GET, PATCH, PUT", id="three"),
+        pytest.param("/api/servers/instances", "GET, HEAD, POST", id="two routes of one path"),
+        pytest.param(CONFIGURATION, "GET, HEAD, PATCH, PUT", id="three"),
         pytest.param(f"{INSTANCE}/start", "POST", id="one"),
     ],
 )

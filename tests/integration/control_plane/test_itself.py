@@ -36,6 +36,19 @@ async def test_a_store_that_fails_is_said_and_nothing_changes(world: World) -> N
     assert (await world.state("a"))["generation"] == 2
 
 
+@pytest.mark.parametrize(
+    "path", ["/health", "/ready", "/metrics", "/api/servers/instances/a", "/openapi/v1.json", "/no"]
+)
+async def test_head_is_a_get_without_its_content(world: World, path: str) -> None:
+    await world.create(id="a")
+    answer = await world.client.get(path)
+    head = await world.client.head(path)
+    assert (head.status_code, head.content) == (answer.status_code, b"")
+    kept = ("content-type", "etag", "vary")
+    assert [head.headers.get(name) for name in kept] == [answer.headers.get(n) for n in kept]
+    assert (await world.client.get("/health")).json() == {"status": "ok"}
+
+
 async def test_metrics(world: World) -> None:
     await world.create(id="a")
     await world.client.post("/api/servers/instances/a/start")
@@ -90,7 +103,7 @@ async def test_the_page_needs_no_internet(world: World) -> None:
         assert (found.status_code, len(found.content) > 500) == (200, True), path
 
 
-@pytest.mark.parametrize("path", ["/scalar/v1", "/swagger", "/Swagger"])
-async def test_the_prototype_s_pages_lead_to_ours(world: World, path: str) -> None:
+@pytest.mark.parametrize("path", ["/", "/scalar/v1", "/swagger", "/Swagger"])
+async def test_other_pages_lead_to_ours(world: World, path: str) -> None:
     answer = await world.client.get(path)
     assert (answer.status_code, answer.headers["location"]) == (307, "/docs")

@@ -297,7 +297,7 @@ def test_bad_input_gets_a_problem_that_names_it(
 async def test_another_method_is_told_all_that_are_served() -> None:
     async with managed(World()) as (client, _):
         answer = await client.put("/api/reconciliation/audit")
-        assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
         assert "use GET" in answer.json()["detail"]
 
 

@@ -35,10 +35,11 @@ async def page(_request: Request) -> Response:
     )
 
 
+@router.get("/")
 @router.get("/scalar/v1")
 @router.get("/swagger")
 async def elsewhere(_request: Request) -> Response:
-    """Where the prototype had its page, or said so (contract 2.3)."""
+    """Where people begin, and where the prototype had its page or said so (contract 2.3)."""
     return RedirectResponse("/docs")
 
 
