@@ -45,10 +45,10 @@ class SameOrigin:
         if not self._any_host and not _is_loopback(host):
             return f"the host {host[:100]!r} is not this machine; use 127.0.0.1 or localhost"
         if headers.get(b"sec-fetch-site", "none") not in ("same-origin", "none"):
-            return "a page of another site asked for this; use the command line or /docs"
+            return "a page of another site asked for this; use the command line"
         origin = headers.get(b"origin")
         if origin is not None and urlsplit(origin).netloc.casefold() != host.casefold():
-            return f"a page of {origin[:100]!r} asked for this; use the command line or /docs"
+            return f"a page of {origin[:100]!r} asked for this; use the command line"
         return ""
 
 

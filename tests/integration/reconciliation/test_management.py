@@ -294,6 +294,29 @@ def test_bad_input_gets_a_problem_that_names_it(
 
 
 @simulated
+async def test_a_body_is_read_as_the_control_plane_reads_its_own() -> None:
+    world = World()
+    await world.running("a")
+    async with managed(world) as (client, _):
+        await asyncio.sleep(1)
+        for order in ("reconcile", "approve", "pause"):
+            path = f"/api/reconciliation/instances/a/{order}"
+            large = b'"' + b"x" * (9 << 20) + b'"'
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            for content, headers, status in (
+                (large, {}, 413),
+                (b"{}", form, 415),
+                (b'{"a": 1, "a": 2}', {}, 400),
+                (b"[]", {}, 400),
+            ):
+                answer = await client.post(path, content=content, headers=headers)
+                assert answer.status_code == status, (order, answer.text)
+                assert answer.headers["content-type"] == "application/problem+json"
+        told = (await client.get("/openapi.json")).json()["paths"]
+        assert "requestBody" in told["/api/reconciliation/instances/{instance_id}/pause"]["post"]
+
+
+@simulated
 async def test_another_method_is_told_all_that_are_served() -> None:
     async with managed(World()) as (client, _):
         answer = await client.put("/api/reconciliation/audit")

@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 
+from draas.contract.bodies import strict_json
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import numbered
-from draas.control_plane.api.requests import strict_json
 from draas.control_plane.api.spelling import canonical_path
 from tests.support.documents import json_values
 

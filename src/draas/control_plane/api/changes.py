@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from draas.contract.bodies import body
 from draas.contract.feed import MOST
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer
 from draas.control_plane.api.requests import (
-    body,
     cause,
     control_plane,
     members,

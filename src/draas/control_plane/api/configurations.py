@@ -11,17 +11,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from draas.contract.bodies import JSON, PATCH, body, object_body
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer, configuration, fresh, identity
-from draas.control_plane.api.requests import (
-    JSON,
-    PATCH,
-    body,
-    cause,
-    control_plane,
-    document,
-    instance_id,
-)
+from draas.control_plane.api.requests import cause, control_plane, instance_id
 from draas.control_plane.records import Generation
 from draas.control_plane.store import Store
 from draas.model.patch import SERVER
@@ -54,7 +47,7 @@ async def patch(request: Request) -> Response:
 @router.put("/api/configuration/instances/{id}", status_code=202)
 async def put(request: Request) -> Response:
     """Replace the whole configuration."""
-    given = await document(request)
+    given = await object_body(request)
     if_match = request.headers.get("if-match")
     stored = control_plane(request).configurations.put(
         instance_id(request), given, if_match, cause(request)

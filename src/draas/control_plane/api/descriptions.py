@@ -9,23 +9,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from draas.contract.bodies import JSON, MERGE_PATCH, body
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer
-from draas.control_plane.api.requests import (
-    JSON,
-    body,
-    cause,
-    control_plane,
-    instance_id,
-    members,
-    text,
-    texts,
-)
+from draas.control_plane.api.requests import cause, control_plane, instance_id, members, text, texts
 from draas.control_plane.descriptions import Description, describe
 from draas.model.instance import Instance
 
 router = APIRouter(tags=["Instances"])
-MERGE_PATCH = "application/merge-patch+json"
 
 
 @router.patch("/api/servers/instances/{id}")

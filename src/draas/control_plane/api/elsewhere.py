@@ -12,7 +12,8 @@ from starlette.responses import Response
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlaneError, RefusedError
 from draas.contract import routes
-from draas.control_plane.api.requests import control_plane, instance_id, optional_body
+from draas.contract.bodies import optional_body
+from draas.control_plane.api.requests import control_plane, instance_id
 from draas.control_plane.hosts import unreachable
 from draas.control_plane.ownership import owner, require_here
 

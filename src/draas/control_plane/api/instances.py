@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from draas.contract import routes
+from draas.contract.bodies import body
 from draas.contract.feed import InstanceStates
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer, digest_of, unless_fresh
 from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.requests import (
-    body,
     cause,
     choice,
     control_plane,

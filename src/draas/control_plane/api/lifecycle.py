@@ -9,17 +9,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from draas.contract.bodies import optional_object
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer
 from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.once import once
-from draas.control_plane.api.requests import (
-    cause,
-    control_plane,
-    flag,
-    instance_id,
-    optional_document,
-)
+from draas.control_plane.api.requests import cause, control_plane, flag, instance_id
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.monitor import components_digest, running_of
 from draas.control_plane.outcome import Outcome
@@ -35,7 +30,7 @@ router = APIRouter(tags=["Lifecycle"])
 @at_its_host
 async def start(request: Request) -> Response:
     """Start with the stored configuration, or with the one in the body."""
-    given = await optional_document(request)
+    given = await optional_object(request)
     keep = flag(request, "keepDesiredRunState")
     start = control_plane(request).lifecycle.start
     return await _once(
@@ -68,7 +63,7 @@ async def restart(request: Request) -> Response:
 @at_its_host
 async def apply(request: Request) -> Response:
     """Change the running server in place to the stored configuration, or to the body's."""
-    given = await optional_document(request)
+    given = await optional_object(request)
     apply = control_plane(request).hot_apply.apply
     return await _once(request, given, lambda: apply(instance_id(request), given, cause(request)))
 

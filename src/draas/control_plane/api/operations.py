@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from draas.contract import routes
+from draas.contract.bodies import JSON, MERGE_PATCH, PATCH
 from draas.control_plane.api import shapes
-from draas.control_plane.api.descriptions import MERGE_PATCH
-from draas.control_plane.api.requests import JSON, PATCH
 from draas.control_plane.api.shapes import Shape, array, ref
 
 IF_MATCH = "If-Match"

@@ -8,20 +8,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from draas.contract.bodies import body, optional_body
 from draas.contract.problems import ProblemError
 from draas.contract.slots import Counters, Traffic, Weights
 from draas.control_plane.api.answers import answer
 from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.once import once
-from draas.control_plane.api.requests import (
-    body,
-    cause,
-    control_plane,
-    instance_id,
-    members,
-    number,
-    optional_body,
-)
+from draas.control_plane.api.requests import cause, control_plane, instance_id, members, number
 from draas.control_plane.records import stamp
 from draas.control_plane.slot_views import slots_view
 

@@ -109,13 +109,7 @@ def _problems(app: FastAPI, routes: list[BaseRoute]) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        if first["type"] == "json_invalid":
-            problem = ProblemError("malformed-body", f"the body is not JSON at character {where}")
-        elif first["loc"][0] == "body":
-            problem = ProblemError("malformed-body", f"{where}: {first['msg']}")
-        else:
-            problem = ProblemError("invalid-parameter", f"{where}: {first['msg']}")
-        return answer(request, problem)
+        return answer(request, ProblemError("invalid-parameter", f"{where}: {first['msg']}"))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

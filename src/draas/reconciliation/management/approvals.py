@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 
 from draas.contract.problems import ProblemError
 from draas.decide.approval import APPROVAL
@@ -15,7 +15,7 @@ from draas.model.reconciliation import Approval, Plan, Trigger
 from draas.reconciliation.by_hand import NotNowError
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.instances import connected, unknown
-from draas.reconciliation.management.parameters import Actor, one_of
+from draas.reconciliation.management.parameters import TAKES_OBJECT, Actor, NeededObject, one_of
 from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.request import Request
 
@@ -26,10 +26,8 @@ def approvals_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     """The routes `approve` and `reject` of `/api/reconciliation/instances/{id}`."""
     routes = router(replicas, "approvals")
 
-    @routes.post("/instances/{instance_id}/approve")
-    async def approve(
-        instance_id: str, body: Annotated[dict[str, Any], Body()], actor: Actor = "api"
-    ) -> dict[str, Any]:
+    @routes.post("/instances/{instance_id}/approve", openapi_extra=TAKES_OBJECT)
+    async def approve(instance_id: str, body: NeededObject, actor: Actor = "api") -> dict[str, Any]:
         """Agree to the plan with this digest, for a time; it is carried out at once.
 
         `strategy` names how, else the settings do; `allowStateLoss` agrees that queries may begin
@@ -47,10 +45,8 @@ def approvals_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
             daemon, instance_id, actor, given, lifetime, granted=True, allow_state_loss=may_lose
         )
 
-    @routes.post("/instances/{instance_id}/reject")
-    async def reject(
-        instance_id: str, body: Annotated[dict[str, Any], Body()], actor: Actor = "api"
-    ) -> dict[str, Any]:
+    @routes.post("/instances/{instance_id}/reject", openapi_extra=TAKES_OBJECT)
+    async def reject(instance_id: str, body: NeededObject, actor: Actor = "api") -> dict[str, Any]:
         """Refuse the plan with this digest: it is held until something about it changes."""
         given = _texts(body, "plan", "reason")
         return await _judge(daemon, instance_id, actor, given, timedelta(), granted=False)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from draas.contract.problems import ProblemError
@@ -14,7 +14,7 @@ from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.explain import as_records, explain
 from draas.reconciliation.management import views
-from draas.reconciliation.management.parameters import Actor, one_of
+from draas.reconciliation.management.parameters import TAKES_OBJECT, Actor, GivenObject, one_of
 from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
@@ -37,10 +37,10 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     """The routes by which a person gives orders about an instance."""
     routes = router(replicas, "reconciliation")
 
-    @routes.post("/instances/{instance_id}/reconcile")
+    @routes.post("/instances/{instance_id}/reconcile", openapi_extra=TAKES_OBJECT)
     async def reconcile(
         instance_id: str,
-        body: Annotated[dict[str, Any] | None, Body()] = None,
+        body: GivenObject,
         actor: Actor = "api",
     ) -> JSONResponse:
         """Look at the instance now; with `dryRun` only say what would be done.

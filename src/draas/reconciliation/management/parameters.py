@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Header, Query
+from fastapi import Depends, Header, Query
 
+from draas.contract.bodies import JSON, object_body, optional_object
 from draas.contract.problems import ProblemError
 from draas.model.clock import timestamp
 
 Actor = Annotated[str, Header(alias="Draas-Actor", max_length=200)]
+GivenObject = Annotated[dict[str, Any] | None, Depends(optional_object)]
+NeededObject = Annotated[dict[str, Any], Depends(object_body)]
+TAKES_OBJECT = {"requestBody": {"content": {JSON: {"schema": {"type": "object"}}}}}
+"""What the description says of a route with either."""
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlaneError, RefusedError
 from draas.contract import routes
+from draas.contract.bodies import optional_body
 from draas.contract.problems import ProblemError
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.request import DAEMON
@@ -49,11 +49,7 @@ class Replicas:
         """
         actor = request.headers.get(routes.ACTOR)
         headers = {routes.FORWARDED: "1"} | ({routes.ACTOR: actor} if actor else {})
-        sent = await request.body()
-        try:
-            body = json.loads(sent) if sent else None
-        except ValueError as error:
-            raise ProblemError("malformed-body", f"the body is not JSON: {error}") from error
+        body = await optional_body(request)
         try:
             answer = await self._client(url).request(
                 request.method,

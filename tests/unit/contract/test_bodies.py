@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from draas.contract.bodies import optional_body
 from draas.contract.problems import ProblemError
-from draas.control_plane.api.requests import optional_body
 
 
 async def test_a_body_that_never_ends_is_given_up() -> None:
