@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Self
 
+from draas.model.json_value import encoded
+
 
 class NumberedEnum(StrEnum):
     """Names on the wire; a name in any case or its number is accepted."""
@@ -31,7 +33,8 @@ class NumberedEnum(StrEnum):
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(members):
             return members[value]
         allowed = ", ".join(f"{member.value} ({member.number})" for member in members)
-        raise ValueError(f"{value!r} is no {cls.__name__}: allowed are {allowed}")
+        shown = repr(value) if isinstance(value, str) else encoded(value)
+        raise ValueError(f"{shown} is no {cls.__name__}: allowed are {allowed}")
 
 
 class _WithUnknown(NumberedEnum):

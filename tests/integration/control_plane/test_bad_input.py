@@ -320,6 +320,28 @@ async def test_bad_input_changes_nothing(
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        pytest.param("PUT", f"{INSTANCE}/status", "null", "empty or null", id="null"),
+        pytest.param("PUT", f"{INSTANCE}/status", "true", "status: true is no", id="true"),
+        pytest.param(
+            "PATCH", INSTANCE, '{"description": 7}', "description must be text", id="description"
+        ),
+        pytest.param("GET", f"{CONFIGURATION}/history/x", None, "'x' is no number", id="history"),
+    ],
+)
+async def test_what_is_wrong_is_said_as_it_was_sent(
+    world: World, method: str, path: str, body: str | None, said: str
+) -> None:
+    await world.create(id="a")
+    headers = {"content-type": "application/json"}
+    answer = await world.client.request(method, path, content=body, headers=headers)
+    detail = answer.json()["detail"]
+    assert said in detail
+    assert "not empty" not in detail
+
+
+@pytest.mark.parametrize(
     ("path", "allowed"),
     [
         pytest.param("/api/servers/instances", "GET, HEAD, POST", id="two routes of one path"),

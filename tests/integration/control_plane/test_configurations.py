@@ -193,6 +193,9 @@ async def test_the_bulk_stream(world: World) -> None:
         packed = b"".join([piece async for piece in answer.aiter_raw()])
     assert gzip.decompress(packed).decode() == raw.text
     assert len(packed) < len(raw.content) / 3
+    refused = {"Accept-Encoding": "gzip;q=0"}
+    plain = await world.client.get("/api/configurations", headers=refused)
+    assert "content-encoding" not in plain.headers
 
 
 operations = st.lists(

@@ -277,13 +277,23 @@ async def test_platforms_say_what_they_cannot(world: World) -> None:
     assert answer.json()["type"] == "urn:draas:problem:platform-unavailable"
 
 
-async def test_text_for_who_asks_for_text(world: World) -> None:
+@pytest.mark.parametrize(
+    "accept", ["text/plain", "text/plain, application/json", "text/plain;q=0.5, text/html;q=0.1"]
+)
+async def test_text_for_who_asks_for_text(world: World, accept: str) -> None:
     await world.create(id="a")
-    answer = await world.client.post(
-        "/api/servers/instances/a/start", headers={"Accept": "text/plain"}
-    )
+    answer = await world.client.post("/api/servers/instances/a/start", headers={"Accept": accept})
     assert answer.text == "Instance 'a' started successfully"
     assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    "accept", ["", "*/*", "application/json, text/plain, */*", "text/plain;q=0.1, application/json"]
+)
+async def test_json_for_who_would_rather_have_that(world: World, accept: str) -> None:
+    await world.create(id="a")
+    answer = await world.client.post("/api/servers/instances/a/start", headers={"Accept": accept})
+    assert answer.json()["changed"] is True
 
 
 async def test_desired_run_state_follows_the_user_only(world: World) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from draas.contract.bodies import JSON, PATCH, body, object_body
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer, configuration, fresh, identity
-from draas.control_plane.api.requests import cause, control_plane, instance_id
+from draas.control_plane.api.requests import accepted, cause, control_plane, instance_id
 from draas.control_plane.records import Generation
 from draas.control_plane.store import Store
 from draas.model.patch import SERVER
@@ -79,10 +79,13 @@ async def history(request: Request) -> Response:
 @router.get("/api/configuration/instances/{id}/history/{generation}")
 async def generation(request: Request) -> Response:
     """One generation."""
+    plane, wanted = control_plane(request), instance_id(request)
+    plane.fleet.get(wanted)
     given = str(request.path_params["generation"])
-    wanted = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
-    plane = control_plane(request)
-    return configuration(await plane.configurations.generation(instance_id(request), wanted))
+    if not (given.isascii() and given.isdigit() and len(given) < 10):
+        detail = f"{given[:100]!r} is no number of a generation; the history lists them"
+        raise ProblemError("generation-not-found", detail)
+    return configuration(await plane.configurations.generation(wanted, int(given)))
 
 
 @router.get("/api/configuration/instances/{id}/last-good")
@@ -97,8 +100,7 @@ async def every(request: Request) -> Response:
     """Every present configuration, a line each (NDJSON), compressed if accepted."""
     lines = _lines(control_plane(request).store)
     headers = {"Vary": "Accept-Encoding"}
-    accepted = request.headers.get("accept-encoding", "").lower()
-    if "gzip" in (each.split(";")[0].strip() for each in accepted.split(",")):
+    if "gzip" in accepted(request.headers.get("accept-encoding", "")):
         lines, headers["Content-Encoding"] = _gzipped(lines), "gzip"
     return StreamingResponse(lines, 200, headers, "application/x-ndjson")
 

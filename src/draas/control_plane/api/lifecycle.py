@@ -14,7 +14,7 @@ from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer
 from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.once import once
-from draas.control_plane.api.requests import cause, control_plane, flag, instance_id
+from draas.control_plane.api.requests import accepted, cause, control_plane, flag, instance_id
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.monitor import components_digest, running_of
 from draas.control_plane.outcome import Outcome
@@ -152,7 +152,7 @@ def runtime_info(record: Record) -> dict[str, object]:
 
 def _told(request: Request, outcome: Outcome) -> Response:
     """JSON, or the prototype's sentence for who asks for text."""
-    accepted = request.headers.get("accept", "")
-    if accepted.split(",")[0].split(";")[0].strip().lower() == "text/plain":
+    wanted = accepted(request.headers.get("accept", ""))
+    if wanted and max(wanted, key=lambda each: wanted[each]) == "text/plain":
         return PlainTextResponse(outcome.message)
     return answer(request, outcome)

@@ -67,6 +67,22 @@ def _name(request: Request, header: str) -> str | None:
     return "".join(sign for sign in text if sign.isprintable())[:LONGEST_NAME].strip() or None
 
 
+def accepted(header: str) -> dict[str, float]:
+    """What an `Accept…` header takes, in its order, with how much it is wanted (RFC 9110, 12.4.2).
+
+    What is not wanted at all, or with a weight that makes no sense, is left out.
+    """
+    found: dict[str, float] = {}
+    for each in header.lower().split(","):
+        name, *parameters = (part.strip() for part in each.split(";"))
+        weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        try:
+            found[name] = float(weight)
+        except ValueError:
+            continue
+    return {name: weight for name, weight in found.items() if weight > 0}
+
+
 def members(given: Any) -> dict[str, Any]:
     """The members of an object under their names in lower case (contract 2.1).
 
