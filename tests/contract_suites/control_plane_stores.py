@@ -233,6 +233,23 @@ class ControlPlaneStoreContract:
         assert [each.sequence for each in await store.changes_since(LATER, None)] == [2, 3]
         assert [each.sequence for each in await store.changes_since(AT, "Error")] == [1, 3]
 
+    async def test_old_generations_are_forgotten_but_those_in_use(self, store: Store) -> None:
+        await store.write([creation("a", 1), creation("b", 2)], after=0, keep=10)
+        used = msgspec.structs.replace(
+            put(record("a"), slot=msgspec.structs.replace(SLOT, generation=2)),
+            earlier_good_generation=3,
+        )
+        for number in range(2, 9):
+            update = Write(
+                instance_id="a",
+                record=put(used, generation=number, last_good_generation=4),
+                changes=(change(number + 1),),
+                generation=generation("a", number),
+            )
+            await store.write([update], after=number, keep=10, generations=2)
+        assert [each.generation for each in await store.generations("a")] == [8, 7, 4, 3, 2]
+        assert [each.generation for each in await store.generations("b")] == [1]
+
     async def test_history_is_newest_first_and_the_stream_has_the_present(
         self, store: Store
     ) -> None:

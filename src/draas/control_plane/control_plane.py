@@ -71,7 +71,12 @@ class ControlPlane:
         self.observer = observer
         self.clock = clock
         self.metrics = metrics
-        self.fleet = Fleet(store, keep_changes=settings.changes.retention, host=host)
+        self.fleet = Fleet(
+            store,
+            keep_changes=settings.changes.retention,
+            keep_generations=settings.configurations.retention,
+            host=host,
+        )
         self.monitor = Monitor(self.fleet, observer, clock, interval)
         self.configurations = Configurations(self.fleet, store, kinds)
         self.instances = Instances(self.fleet, platforms, clock, ports, can_bind, kinds)

@@ -48,11 +48,19 @@ class Fleet(Picture):
     of the host whose processes this control plane runs, `None` where it is alone.
     """
 
-    def __init__(self, store: Store, *, keep_changes: int, host: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        keep_changes: int,
+        keep_generations: int | None = None,
+        host: str | None = None,
+    ) -> None:
         super().__init__(store)
         self.host = host
         self.learned = 0
         self._keep = keep_changes
+        self._keep_generations = keep_generations
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._turn = asyncio.Lock()
         self._look: asyncio.Task[None] | None = None
@@ -141,7 +149,11 @@ class Fleet(Picture):
             try:
                 if made.writes:
                     await self._store.write(
-                        made.writes, after=self.feed.sequence, keep=self._keep, anew=anew
+                        made.writes,
+                        after=self.feed.sequence,
+                        keep=self._keep,
+                        generations=self._keep_generations,
+                        anew=anew,
                     )
             except Exception as error:
                 failure = error

@@ -135,6 +135,17 @@ class ChangesOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationsOptions:
+    """The section `Configurations`: the history of each."""
+
+    retention: int = setting(
+        100,
+        minimum=1,
+        help="Generations of a configuration that are kept, besides those that run or are good",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ControlPlaneSettings:
     """Everything that can be set in the control plane."""
 
@@ -162,6 +173,7 @@ class ControlPlaneSettings:
     haproxy: HaproxyOptions = field(default_factory=HaproxyOptions)
     slots: SlotsOptions = field(default_factory=SlotsOptions)
     changes: ChangesOptions = field(default_factory=ChangesOptions)
+    configurations: ConfigurationsOptions = field(default_factory=ConfigurationsOptions)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
 
     def __post_init__(self) -> None:

@@ -169,6 +169,17 @@ def slots_of(record: Record) -> tuple[Slot, ...]:
     return tuple(each for each in (record.slot, record.spare) if each is not None)
 
 
+def generations_in_use(record: Record) -> set[int]:
+    """The generations that an instance may still need: what is good, what runs, and the present."""
+    found = (
+        record.instance.generation,
+        record.instance.last_good_generation,
+        record.earlier_good_generation,
+        *(slot.generation for slot in slots_of(record)),
+    )
+    return {each for each in found if each is not None}
+
+
 def address(slot: Slot) -> tuple[str, int]:
     """Where clients reach the server of a slot."""
     place = slot.placement.get(SERVER)

@@ -32,14 +32,21 @@ class Store(Protocol):
         ...
 
     async def write(
-        self, writes: Sequence[Write], *, after: int, keep: int, anew: Anew | None = None
+        self,
+        writes: Sequence[Write],
+        *,
+        after: int,
+        keep: int,
+        generations: int | None = None,
+        anew: Anew | None = None,
     ) -> None:
         """Write all in one transaction that is durable on return, or nothing.
 
         The changes carry the sequences that follow `after`. If the store's sequence is not
         `after`, somebody else wrote to it (compare-and-set, B-51): in a shared store `anew` says
         what to write instead, while nobody else can write; otherwise nothing is written.
-        Changes older than the newest `keep` are forgotten.
+        Changes older than the newest `keep` are forgotten, and of each configuration that gets a
+        new one all generations but the newest `generations` and those in use (`None`: none is).
         """
         ...
 

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from draas.control_plane.options import ConfigurationsOptions
 from draas.model.configuration import digest
 from draas.model.patch import apply_patch
-from tests.support.control_plane import World, served
+from tests.support.control_plane import FAST, World, served
 from tests.support.documents import REALISTIC, unhurried
+from tests.support.eventually import eventually
 
 PATH = "/api/configuration/instances/a"
 
@@ -255,6 +258,27 @@ async def test_an_id_that_is_used_again_has_nothing_of_its_predecessor(world: Wo
     assert second["desiredDigest"] == first["desiredDigest"]
     assert (await world.client.get(PATH)).json()["sources"] == [explicit]
     assert len((await world.client.get(f"{PATH}/history")).json()) == 1
+
+
+async def test_the_history_has_an_end(tmp_path: Path) -> None:
+    short = replace(FAST, configurations=ConfigurationsOptions(retention=3))
+    async with served(tmp_path, settings=short) as world:
+        await world.create(id="a")
+        await world.client.post("/api/servers/instances/a/start")
+
+        async def good() -> bool:
+            return bool((await world.state("a"))["lastGoodGeneration"])
+
+        assert await eventually(good)
+        for number in range(10):
+            await world.client.patch(
+                PATH, json=[{"op": "add", "path": "/hotReloadDebounceMs", "value": number + 1}]
+            )
+        history = (await world.client.get(f"{PATH}/history")).json()
+        assert [each["generation"] for each in history] == [11, 10, 9, 1]
+        assert (await world.client.get(f"{PATH}/last-good")).status_code == 200
+        gone = await world.client.get(f"{PATH}/history/5")
+        assert gone.json()["type"] == "urn:draas:problem:generation-not-found"
 
 
 async def test_a_configuration_does_not_outgrow_what_may_be_sent(world: World) -> None:

@@ -23,6 +23,7 @@ from draas.adapters.store.control_plane_tables import (
     slots,
 )
 from draas.adapters.store.engine import migrate, open_engine
+from draas.adapters.store.generations import forget
 from draas.contract.feed import Change
 from draas.contract.slots import SERVING
 from draas.control_plane.records import (
@@ -108,7 +109,13 @@ class SqlControlPlaneStore(SqlControlPlaneReads):
         )
 
     async def write(
-        self, writes: Sequence[Write], *, after: int, keep: int, anew: Anew | None = None
+        self,
+        writes: Sequence[Write],
+        *,
+        after: int,
+        keep: int,
+        generations: int | None = None,
+        anew: Anew | None = None,
     ) -> None:
         """Write all in one transaction; the head of the change log is the compare-and-set.
 
@@ -128,6 +135,8 @@ class SqlControlPlaneStore(SqlControlPlaneReads):
                     return
                 await self._advance(connection, after, writes)
             await _write_records(connection, writes)
+            if generations is not None:
+                await forget(connection, writes, generations)
             if events := [change for write in writes for change in write.changes]:
                 oldest = after + len(events) - keep
                 await connection.execute(insert(changes), [_change_row(e) for e in events])
