@@ -64,6 +64,12 @@ async def test_a_fleet_is_made_changed_and_looked_at(tmp_path: Path) -> None:
         assert len(lines) >= len(audit)
         assert "Decision: in-sync" in await fleet.ok("explain", "one")
 
+        wanted[0]["configuration"]["queries"][0]["query"] = SECOND
+        wanted[0]["labels"] = {"team": "b"}
+        moved = await fleet.ok("apply", "-f", "-", stdin=json.dumps(wanted[0]))
+        assert moved == "one configured\n  ~ labels.team: a → b\n"
+        assert len(json.loads(await fleet.ok("get", "-o", "json", "--label", "team=b"))) == 1
+
         wanted[0]["configuration"]["queries"][0]["query"] = FIRST
         back = await fleet.ok("apply", "-f", "-", stdin=json.dumps(wanted[0]))
         assert back == f"one configured\n  ~ queries[all].query: {SECOND} → {FIRST}\n"

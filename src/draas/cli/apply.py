@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from draas.cli import output
+from draas.cli.descriptions import described
 from draas.cli.exit_codes import Code, CommandError
 from draas.cli.manifests import Manifest, read
 from draas.cli.output import Format
@@ -21,9 +22,6 @@ _ACTIONS = {"Running": "start", "Stopped": "stop"}
 
 _KEPT = ("host", "port", "logLevel")
 """What stays as it is where the file does not say it: the control plane has chosen it."""
-
-_FIXED = ("name", "description", "platformType", "labels")
-"""What only the creation sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,10 @@ async def _one(session: Session, manifest: Manifest, dry_run: bool) -> Applied:
     present = await session.control_plane.find(manifest.id)
     if present is None:
         return await _create(session, manifest, dry_run)
-    _warn_of_fixed(manifest, present)
+    _warn_of_platform(manifest, present)
+    said = described(manifest, present)
+    if said.patch and not dry_run:
+        await session.control_plane.describe(manifest.id, said.patch)
     document, etag = await session.control_plane.configuration(manifest.id)
     wanted = _completed(manifest.configuration, document)
     comparison = _compared(document, wanted)
@@ -82,8 +83,8 @@ async def _one(session: Session, manifest: Manifest, dry_run: bool) -> Applied:
         say(f"{manifest.id} is stopped and stays so; `draas start {manifest.id}` starts it")
     done = Applied(
         manifest.id,
-        "configured" if comparison.has_drift or to else "unchanged",
-        comparison.differences,
+        "configured" if comparison.has_drift or to or said.patch else "unchanged",
+        said.differences + comparison.differences,
         to or "",
     )
     return done if dry_run or to is None else await _brought(session, done, to)
@@ -122,13 +123,10 @@ def _compared(present: dict[str, Any], wanted: dict[str, Any]) -> Comparison:
         raise CommandError(str(error)) from error
 
 
-def _warn_of_fixed(manifest: Manifest, present: dict[str, Any]) -> None:
-    asked = {**manifest.texts} | ({} if manifest.labels is None else {"labels": manifest.labels})
-    other = [name for name in _FIXED if name in asked and asked[name] != present.get(name)]
-    if other:
-        say(
-            f"{manifest.id}: {', '.join(other)} stay as they were created; delete it to change them"
-        )
+def _warn_of_platform(manifest: Manifest, present: dict[str, Any]) -> None:
+    platform = present.get("platformType")
+    if manifest.texts.get("platformType", platform) != platform:
+        say(f"{manifest.id}: platformType stays {platform}; delete it to change that")
 
 
 def _print(applied: Applied, dry_run: bool) -> None:

@@ -68,6 +68,14 @@ class Operators:
         path = routes.SERVERS + routes.INSTANCES
         return as_object(await self.http.request("POST", path, body=body))
 
+    async def describe(self, instance_id: str, patch: Mapping[str, Any]) -> Document:
+        """The instance with another name, description or labels, by a merge patch (RFC 7396)."""
+        path = routes.instance(instance_id)
+        answer = await self.http.request(
+            "PATCH", path, body=patch, media_type="application/merge-patch+json"
+        )
+        return as_object(answer)
+
     async def configuration(self, instance_id: str) -> tuple[Document, str]:
         """The desired configuration and its ETag, for `If-Match`."""
         return _tagged(await self.http.request("GET", routes.configuration(instance_id)))
