@@ -61,9 +61,10 @@ class Picture:
         return as_state(record) if record else None
 
     def states(self) -> bytes:
-        """The slim list as the contract's `InstanceStates`, put together from ready bytes."""
+        """The slim list by id, the contract's `InstanceStates`, put together from ready bytes."""
         head = msgspec.json.encode({"epoch": self.feed.epoch, "cursor": self.feed.cursor})
-        return head[:-1] + b',"instances":[' + b",".join(self._states.values()) + b"]}"
+        states = (self._states[each] for each in sorted(self._states))
+        return head[:-1] + b',"instances":[' + b",".join(states) + b"]}"
 
     @property
     def version(self) -> str:

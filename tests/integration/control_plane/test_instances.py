@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.control_plane import World
+from tests.support.control_plane import World, served
 from tests.support.documents import REALISTIC
 from tests.support.eventually import eventually
 
@@ -115,6 +116,18 @@ async def test_a_configuration_survives_whole_and_its_secrets_stay_out_of_sight(
     observed = await world.client.get("/api/servers/instances/a/observed")
     assert "hunter2" not in observed.text
     assert "hunter2" not in (await world.client.get("/api/servers/instances")).text
+
+
+@pytest.mark.parametrize("params", [{}, {"view": "state"}, {"label": "team=x"}], ids=str)
+async def test_lists_are_the_same_after_a_restart(tmp_path: Path, params: dict[str, str]) -> None:
+    answers = []
+    for made in (["b", "a"], []):
+        async with served(tmp_path) as world:
+            for each in made:
+                await world.create(id=each, labels={"team": "x"})
+            answers.append(await world.client.get("/api/servers/instances", params=params))
+    before, after = answers
+    assert (before.headers["etag"], before.text) == (after.headers["etag"], after.text)
 
 
 async def test_lists_filter_cache_and_slim(world: World) -> None:

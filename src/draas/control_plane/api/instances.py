@@ -140,7 +140,8 @@ def _configuration(found: Mapping[str, Any]) -> dict[str, Any]:
 def _listed(fleet: Fleet, states: bool, labels: list[tuple[str, str]]) -> bytes:
     if states and not labels:
         return fleet.states()
-    chosen = [each for each in fleet if _has(each, labels)]
+    # One version has one order, whoever answers and whenever it was started.
+    chosen = sorted((e for e in fleet if _has(e, labels)), key=lambda each: each.instance.id)
     if not states:
         return msgspec.json.encode([each.instance for each in chosen])
     slim = [as_state(each) for each in chosen]
