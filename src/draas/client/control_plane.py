@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from draas.client.answers import Response, decoded
+from draas.client.answers import Response, decoded, is_id, read, salvaged, whole
 from draas.client.http import MAXIMUM_LIST, HttpClient
 from draas.client.port import Capabilities, Desired, FleetStates, GarbageError, Order, RefusedError
 from draas.client.slots import NativeSlots, ordered
@@ -18,6 +19,8 @@ from draas.model.instance import InstanceState, compact
 
 SLICE = 256
 """So many states are decoded at a time."""
+PAUSE = 1.0
+"""After changes that cannot be read the fleet is listed, and no more often than this."""
 
 _STATE = msgspec.json.Decoder(InstanceState)
 _CHANGES = msgspec.json.Decoder(Changes)
@@ -50,12 +53,20 @@ class NativeControlPlane(NativeSlots):
         return await _fleet(answer)
 
     async def changes(self, after: str, wait: float) -> Changes:
-        """A long poll; the call's own deadline is `wait` and ten seconds."""
+        """A long poll; the call's own deadline is `wait` and ten seconds.
+
+        Where a change cannot be read there is a gap: a list makes up for it.
+        """
         params = {"after": after, "wait": f"{wait:g}"}
         answer = await self._http.request(
             "GET", routes.CHANGES, params=params, within=wait + 10, maximum=MAXIMUM_LIST
         )
-        return decoded(_CHANGES, answer)
+        try:
+            return decoded(_CHANGES, answer)
+        except GarbageError:
+            rest, _ = _taken_apart(answer, "changes")
+        await asyncio.sleep(min(PAUSE, wait))
+        return msgspec.structs.replace(read(_CHANGES, rest), gap=True)
 
     async def state(self, instance_id: str) -> InstanceState | None:
         """The instance's state; 404 of that instance, and nothing else, means that it is gone."""
@@ -141,25 +152,52 @@ class NativeControlPlane(NativeSlots):
 
 async def _fleet(answer: Response) -> FleetStates:
     """The list, decoded slice by slice: others get a turn meanwhile."""
-    raw = decoded(_STATES, answer)
+    raw = _raw_states(answer)
     states: list[InstanceState] = []
     unreadable: dict[str, str] = {}
     for number, each in enumerate(raw.instances, 1):
         if number % SLICE == 0:
             await asyncio.sleep(0)
         try:
-            states.append(compact(_STATE.decode(each)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            unreadable[_id_of(each)] = f"its state makes no sense: {error}"
-    return FleetStates(tuple(states), raw.cursor, answer.headers.get("ETag"), unreadable)
+            states.append(compact(_state(each)))
+        except GarbageError as error:
+            unreadable[_id_of(each)] = str(error)
+    return FleetStates(tuple(states), raw.cursor, answer.etag, unreadable)
+
+
+def _raw_states(answer: Response) -> _RawStates:
+    try:
+        return decoded(_STATES, answer)
+    except GarbageError:
+        rest, states = _taken_apart(answer, "instances")
+    head = read(_STATES, rest)
+    return _RawStates(head.epoch, head.cursor, states)
+
+
+def _taken_apart(answer: Response, part: str) -> tuple[bytes, list[msgspec.Raw]]:
+    """The answer without its list `part`, and each thing of that list on its own.
+
+    Raises:
+        GarbageError: it has no such list.
+    """
+    found = salvaged(answer.body)
+    if not isinstance(found, dict) or not isinstance(found.get(part), list):
+        raise GarbageError(f"the answer has no list of {part}")
+    listed = [msgspec.Raw(json.dumps(each).encode()) for each in found[part]]
+    return json.dumps({**found, part: []}).encode(), listed
+
+
+def _state(raw: msgspec.Raw) -> InstanceState:
+    state = read(_STATE, raw)
+    if not is_id(state.id):
+        raise GarbageError(f"nothing can be named {state.id!r}")
+    return state
 
 
 def _id_of(raw: msgspec.Raw) -> str:
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return "?"
-    return str(value.get("id", "?")) if isinstance(value, dict) else "?"
+    value = salvaged(bytes(raw))
+    found = value.get("id") if isinstance(value, dict) else None
+    return found if is_id(found) else "?"
 
 
 def _configuration(answer: Response) -> Desired:
@@ -167,6 +205,7 @@ def _configuration(answer: Response) -> Desired:
     if not isinstance(document, dict):
         raise GarbageError("the configuration is not an object")
     generation, digest = answer.headers.get(routes.GENERATION), answer.headers.get(routes.DIGEST)
-    if digest is None or generation is None or not generation.isdigit():
+    number = whole(generation or "")
+    if number is None or number < 0 or not (digest and digest.isascii() and digest.isprintable()):
         raise GarbageError("the configuration came without its generation and digest")
-    return Desired(document, digest, int(generation))
+    return Desired(document, digest, number)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from draas.client.answers import Response
+from draas.client.answers import LONGEST_DETAIL, Response, is_id
 from draas.client.http import MAXIMUM_LIST, HttpClient
 from draas.client.many import Answer, Question
 from draas.client.port import (
@@ -23,12 +24,14 @@ from draas.client.port import (
     Order,
     RefusedError,
 )
+from draas.client.recent_changes import RecentChange, RecentChanges
+from draas.client.run_states import RunStates
 from draas.client.slots import NoSlots
 from draas.contract import routes
 from draas.contract.feed import Change, Changes
 from draas.model.configuration import ConfigurationError, digest
 from draas.model.instance import InstanceState
-from draas.model.status import InstanceStatus, RunState
+from draas.model.status import InstanceStatus
 
 MISSING = (
     "change feed (polled instead)",
@@ -36,80 +39,80 @@ MISSING = (
     "health",
     "configuration history (the last good one is what this daemon applied)",
 )
-NOT_FOUND = 404
+NOTHING_TELLS = "recent changes (the periodic check alone finds a change)"
+NOT_FOUND = (404, 405)
+FAILED = 500
+DOWN = (InstanceStatus.CREATED, InstanceStatus.STOPPED, InstanceStatus.ERROR)
 SLICE = 256
 """So many answers are taken in before others get a turn."""
 
 
 class ForeignControlPlane(NoSlots):
-    """`draas.client.port.ControlPlane` over the source document's endpoints alone."""
+    """`draas.client.port.ControlPlane` over the source document's endpoints alone.
 
-    def __init__(self, http: HttpClient, base: str, *, poll_interval: float) -> None:
+    `tells_changes` is whether it has `recent-changes`.
+    """
+
+    def __init__(
+        self, http: HttpClient, base: str, *, poll_interval: float, tells_changes: bool = True
+    ) -> None:
         self._http = http
         self._poll_interval = poll_interval
         self._digests: dict[str, tuple[str | None, bytes, str]] = {}
-        self._reported: set[tuple[str, str, str]] = set()
-        self.capabilities = Capabilities(native=False, base=base, missing=MISSING)
+        self._recent = RecentChanges(http) if tells_changes else None
+        self._run_states = RunStates()
+        missing = MISSING if tells_changes else (*MISSING, NOTHING_TELLS)
+        self.capabilities = Capabilities(native=False, base=base, missing=missing)
 
     async def fleet(self, etag: str | None = None) -> FleetStates | None:
         """The list and then each configuration; unchanged ones are not parsed again."""
         listed = await self._list()
         named = {each["id"]: each for each in listed if _has_id(each)}
-        unreadable = {} if all(map(_has_id, listed)) else {"?": "an instance without an id"}
+        unreadable = {} if all(map(_has_id, listed)) else {"?": "an instance without a usable id"}
         answers = await self._http.get_all([self._question(instance_id) for instance_id in named])
         states: list[InstanceState] = []
         for number, (instance_id, answer) in enumerate(zip(named, answers, strict=True), 1):
             if number % SLICE == 0:
                 await asyncio.sleep(0)
             try:
-                states.append(_state(named[instance_id], self._digest(instance_id, answer)))
+                desired = self._digest(instance_id, answer)
+                states.append(self._run_states.state(named[instance_id], desired))
             except ControlPlaneError as error:
                 unreadable[instance_id] = str(error)
         self._digests = {s.id: self._digests[s.id] for s in states if s.id in self._digests}
+        self._run_states.keep(named)
         return FleetStates(tuple(states), unreadable=unreadable)
 
     async def _list(self) -> list[Any]:
-        path = self.capabilities.base + routes.INSTANCES
-        listed = (await self._http.request("GET", path, maximum=MAXIMUM_LIST)).json()
-        if not isinstance(listed, list):
-            raise GarbageError("the list of instances is not an array")
+        """The list; where it is not found, the server may have another spelling by now."""
+        try:
+            return await list_at(self._http, self.capabilities.base)
+        except RefusedError as error:
+            if error.status not in NOT_FOUND:
+                raise
+            [other] = {routes.SERVERS, routes.SERVERS_ALIAS} - {self.capabilities.base}
+            try:
+                listed = await list_at(self._http, other)
+            except ControlPlaneError:
+                raise error from None
+        self.capabilities = replace(self.capabilities, base=other)
         return listed
 
     async def changes(self, after: str, wait: float) -> Changes:
         """One poll of recent-changes; with nothing new, the poll interval is waited out first.
 
-        The cursor is the newest timestamp that the server itself gave (B-32, B-34).
+        Where nothing tells of changes there never are any; the list says that somebody is there.
         """
-        params = {"since": after} if after else {}
-        answer = await self._http.request("GET", routes.RECENT_CHANGES, params=params)
-        body = answer.json()
-        if not isinstance(body, list):
-            raise GarbageError("the recent changes are not an array")
-        fresh = [item for item in body if isinstance(item, dict) and self._is_new(item)]
-        newest = max((str(item.get("timestamp", "")) for item in fresh), default=after)
+        if self._recent is None:
+            await asyncio.sleep(min(self._poll_interval, wait))
+            await self._list()
+            return Changes(epoch="", cursor=after, gap=False, changes=[])
+        fresh, cursor = await self._recent.after(after)
+        for each in fresh:
+            self._run_states.learn(each)
         if not fresh:
             await asyncio.sleep(min(self._poll_interval, wait))
-        changes = [
-            Change(
-                sequence=0,
-                kind="ConfigurationChanged"
-                if InstanceStatus.parse_or_unknown(item.get("newStatus"))
-                is InstanceStatus.CONFIGURATION_CHANGED
-                else "StatusChanged",
-                instance_id=str(item.get("instanceId", "")),
-                at=str(item.get("timestamp", "")),
-            )
-            for item in fresh
-        ]
-        self._reported = {key for key in self._reported if key[1] >= newest}
-        return Changes(epoch="", cursor=newest, gap=False, changes=changes)
-
-    def _is_new(self, item: Mapping[str, Any]) -> bool:
-        key = (str(item.get("instanceId")), str(item.get("timestamp")), str(item.get("newStatus")))
-        if key in self._reported:
-            return False
-        self._reported.add(key)
-        return True
+        return Changes(epoch="", cursor=cursor, gap=False, changes=[_change(e) for e in fresh])
 
     async def state(self, instance_id: str) -> InstanceState | None:
         """The instance and its configuration's digest; gone where the list says so as well.
@@ -119,7 +122,7 @@ class ForeignControlPlane(NoSlots):
         try:
             answer = await self._http.request("GET", self._instance(instance_id))
         except RefusedError as error:
-            if error.status != NOT_FOUND:
+            if error.status not in NOT_FOUND:
                 raise
             if all(_has_id(each) and each["id"] != instance_id for each in await self._list()):
                 return None
@@ -128,7 +131,8 @@ class ForeignControlPlane(NoSlots):
         if not isinstance(item, dict):
             raise GarbageError("the instance is not an object")
         [read] = await self._http.get_all([self._question(instance_id)])
-        return _state({**item, "id": instance_id}, self._digest(instance_id, read))
+        desired = self._digest(instance_id, read)
+        return self._run_states.state({**item, "id": instance_id}, desired)
 
     def _question(self, instance_id: str) -> Question:
         etag, _, _ = self._digests.get(instance_id, (None, b"", ""))
@@ -147,7 +151,7 @@ class ForeignControlPlane(NoSlots):
             return known
         fresh_hash = hashlib.sha256(answer.body).digest()
         value = known if fresh_hash == raw_hash else _desired(answer).digest
-        self._digests[instance_id] = (answer.headers.get("ETag"), fresh_hash, value)
+        self._digests[instance_id] = (answer.etag, fresh_hash, value)
         return value
 
     async def desired(self, instance_id: str) -> Desired:
@@ -174,11 +178,19 @@ class ForeignControlPlane(NoSlots):
         await self._http.request("POST", path, body=document, within=within)
 
     async def stop(self, instance_id: str, order: Order, within: float) -> bool:
-        """Stop; such a server answers 500 where nothing ran (B-04), which is as good as stopped."""
+        """Stop; such a server answers 500 where nothing ran (B-04), which is as good as stopped.
+
+        So it does after a crash, which its status does not tell.
+        """
         state = await self.state(instance_id)
-        if state is not None and state.status != InstanceStatus.RUNNING:
+        if state is not None and state.status in DOWN:
             return False
-        await self._http.request("POST", self._instance(instance_id, "stop"), within=within)
+        try:
+            await self._http.request("POST", self._instance(instance_id, "stop"), within=within)
+        except RefusedError as error:
+            if error.status == FAILED and "not running" in error.detail.lower():
+                return False
+            raise
         return True
 
     async def apply(
@@ -191,22 +203,27 @@ class ForeignControlPlane(NoSlots):
         return routes.instance(instance_id, action, base=self.capabilities.base)
 
 
+async def list_at(http: HttpClient, base: str) -> list[Any]:
+    """The instances that a control plane lists under a spelling of its paths.
+
+    Raises:
+        ControlPlaneError: it does not, or not as an array.
+    """
+    answer = await http.request("GET", base + routes.INSTANCES, maximum=MAXIMUM_LIST)
+    listed = answer.salvaged()
+    if not isinstance(listed, list):
+        raise GarbageError("the list of instances is not an array")
+    return listed
+
+
 def _has_id(item: Any) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("id"), str)
+    return isinstance(item, dict) and is_id(item.get("id"))
 
 
-def _state(item: Mapping[str, Any], desired_digest: str) -> InstanceState:
-    status = InstanceStatus.parse_or_unknown(item.get("status"))
-    if status is InstanceStatus.CONFIGURATION_CHANGED:
-        status = InstanceStatus.RUNNING
-    wanted = status in (InstanceStatus.RUNNING, InstanceStatus.ERROR)
-    return InstanceState(
-        id=item["id"],
-        generation=0,
-        desired_digest=desired_digest,
-        desired_run_state=(RunState.RUNNING if wanted else RunState.STOPPED).value,
-        status=status.value,
-    )
+def _change(recent: RecentChange) -> Change:
+    is_new = recent.new is InstanceStatus.CONFIGURATION_CHANGED
+    kind = "ConfigurationChanged" if is_new else "StatusChanged"
+    return Change(sequence=0, kind=kind, instance_id=recent.instance_id, at=recent.at)
 
 
 def _desired(answer: Response) -> Desired:
@@ -216,4 +233,4 @@ def _desired(answer: Response) -> Desired:
     try:
         return Desired(document, digest(document))
     except ConfigurationError as error:
-        raise GarbageError(f"the configuration makes no sense: {error}") from error
+        raise GarbageError(f"the configuration makes no sense: {error}"[:LONGEST_DETAIL]) from error

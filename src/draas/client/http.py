@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 
 from draas.client import many
-from draas.client.answers import MAXIMUM_BODY, Response, refusal
-from draas.client.port import GarbageError, UnreachableError
+from draas.client.answers import MAXIMUM_BODY, Response, judged
+from draas.client.port import ControlPlaneError, GarbageError, UnreachableError
 from draas.contract import routes
 from draas.contract.urls import base_urls
 from draas.telemetry import messages
@@ -26,6 +26,7 @@ CONNECT_SECONDS = 5.0
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _CUT_OFF = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
+LONGEST_REASON = 500
 MAXIMUM_LIST = 256 * 1024 * 1024
 
 
@@ -61,12 +62,12 @@ class HttpClient:
         maximum: int = MAXIMUM_BODY,
         media_type: str = "application/json",
     ) -> Response:
-        """The answer, if it is 2xx or 304.
+        """The answer, if it is 2xx, or 304 to `If-None-Match`. No redirect is followed.
 
         Raises:
             UnreachableError: no complete answer within `within` seconds.
             RefusedError: the answer says no.
-            GarbageError: the body is larger than `maximum` bytes.
+            GarbageError: the body is larger than `maximum` bytes, or 304 was not asked for.
         """
         sent = {"Draas-Actor": self._actor, **(headers or {})}
         data = None
@@ -106,7 +107,7 @@ class HttpClient:
         session, loop = self._open(), asyncio.get_running_loop()
         begin = loop.time()
         async with session.request(
-            method, url + path, data=data, headers=headers, params=params
+            method, url + path, data=data, headers=headers, params=params, allow_redirects=False
         ) as answer:
             content = bytearray()
             async for chunk in answer.content.iter_any():
@@ -122,9 +123,10 @@ class HttpClient:
             status_code=response.status,
             milliseconds=milliseconds,
         )
-        if response.status // 100 == 2 or response.status == 304:
-            return response
-        raise refusal(response)
+        verdict = judged(response, conditional="If-None-Match" in headers)
+        if isinstance(verdict, ControlPlaneError):
+            raise verdict
+        return verdict
 
     async def get_all(self, questions: Sequence[many.Question]) -> list[many.Answer]:
         """The answers to many small reads; each is what it is, or what went wrong with it."""
@@ -159,4 +161,4 @@ def _why(error: Exception) -> str:
     """Short: the library's text repeats the address and speaks of TLS where there is none."""
     if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
         return os.strerror(error.os_error.errno)
-    return str(error) or type(error).__name__
+    return str(error)[:LONGEST_REASON] or type(error).__name__

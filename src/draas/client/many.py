@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from draas.client.answers import MAXIMUM_BODY, Response, refusal
+from draas.client.answers import MAXIMUM_BODY, Response, judged
 from draas.client.port import ControlPlaneError, GarbageError, UnreachableError
 
 WATCH_SECONDS = 0.5
 """How often it is looked at who has waited too long."""
 
-_KEPT = {b"etag": "ETag", b"retry-after": "Retry-After"}
+_KEPT = {b"etag": "ETag", b"retry-after": "Retry-After", b"location": "Location"}
 _BOUNDED = (b"content-length", b"transfer-encoding")
 
 Answer = Response | ControlPlaneError
@@ -92,6 +92,10 @@ class _Round:
     def answered(self, number: int, answer: Answer) -> None:
         self._answers[number] = answer
 
+    def judge(self, number: int, response: Response) -> None:
+        known = self._questions[number].etag is not None
+        self.answered(number, judged(response, conditional=known))
+
     def cut_off(self, number: int) -> None:
         """Its connection ended before anything of the answer came."""
         if number in self._tried:
@@ -154,7 +158,7 @@ class _Conversation(asyncio.Protocol):
         self._began = True
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(GarbageError(f"the answer is no HTTP: {error}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -202,8 +206,7 @@ class _Conversation(asyncio.Protocol):
         if self._number is None or status < 200:
             return
         response = Response(status, self._headers, b"".join(self._body))
-        fine = status // 100 == 2 or status == 304
-        self._round.answered(self._number, response if fine else refusal(response))
+        self._round.judge(self._number, response)
         self._number = None
         if self._parser.should_keep_alive() and not self._transport.is_closing():
             self._ask()

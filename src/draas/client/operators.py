@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from draas.client.answers import Response
+from draas.client.answers import Response, whole
 from draas.client.http import MAXIMUM_LIST, HttpClient
 from draas.client.port import GarbageError, RefusedError
 from draas.contract import routes
@@ -123,8 +123,7 @@ class Operators:
     async def process_id(self, instance_id: str) -> int | None:
         """The process that runs the instance on this machine; `None` if none does."""
         runtime = as_object(await self.http.request("GET", routes.status(instance_id)))
-        text = str(runtime.get("processId") or "")
-        return int(text) if text.isdigit() else None
+        return whole(str(runtime.get("processId") or ""))
 
     async def cursor(self) -> str:
         """Where the change feed stands now."""
@@ -152,7 +151,8 @@ async def not_ready(http: HttpClient) -> str:
         await http.request("GET", routes.READY)
     except RefusedError as error:
         checks = error.members.get("checks")
-        failed = [name for name, passed in checks.items() if not passed] if checks else []
+        checks = checks if isinstance(checks, dict) else {}
+        failed = [name for name, passed in checks.items() if not passed]
         return str(error.members.get("reason") or ", ".join(failed) or error.detail)
     return ""
 

@@ -42,15 +42,22 @@ class RefusedError(ControlPlaneError):
         self.retry_after = retry_after
 
     @property
+    def is_redirect(self) -> bool:
+        """Whether it names another place; nobody goes there, least of all with a configuration."""
+        return self.status // 100 == 3
+
+    @property
     def transient(self) -> bool:
         """Whether the same call may succeed later: 408, 409 busy, 425, 429 and 5xx (B-60).
 
+        So may one that was sent elsewhere (3xx): that is about the way, not about what was asked.
         So may one that an old answer led to: what runs is asked for again before the next.
         """
         if self.kind in ("start-failed", "hot-apply-failed"):
             return False
         surprising = self.kind in ("instance-busy", "instance-running", "stopped-by-user")
-        return surprising or self.status in (408, 425, 429) or self.status >= 500
+        later = self.status in (408, 425, 429) or self.status >= 500
+        return surprising or later or self.is_redirect
 
 
 @dataclass(frozen=True, slots=True)

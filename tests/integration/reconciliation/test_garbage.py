@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,20 +13,13 @@ from draas.client.foreign import ForeignControlPlane
 from draas.client.http import HttpClient
 from draas.client.port import ControlPlaneError, GarbageError, RefusedError, UnreachableError
 from tests.integration.reconciliation.daemons import running_daemon
+from tests.support.answering import Answer, serving, text
 from tests.support.eventually import eventually
 
 STATE = (
     '{"id": "a", "generation": 1, "desiredDigest": "d", "desiredRunState": "Running", '
     '"status": "Running", "health": "Healthy", "appliedDigest": "d"}'
 )
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def text(body: str, status: int = 200) -> Answer:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(text=body, status=status, content_type="application/json")
-
-    return answer
 
 
 async def endless(request: web.Request) -> web.StreamResponse:
@@ -50,20 +41,6 @@ async def cut_off(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
     return response
-
-
-@asynccontextmanager
-async def serving(answer: Answer) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize(
