@@ -24,19 +24,27 @@ class ForeignControlPlane:
         self.changes: list[dict[str, Any]] = []
         self.log: list[tuple[str, str]] = []
         self.refused_ports: set[int] = set()
+        self.tells_changes = True
 
     def create(self, instance_id: str, document: dict[str, Any], *, running: bool = True) -> None:
         self.configurations[instance_id] = document
         self.status[instance_id] = "Running" if running else "Created"
         self.running[instance_id] = document if running else None
 
+    def crash(self, instance_id: str) -> None:
+        """Its process ends; the status goes on as it was."""
+        self.running[instance_id] = None
+
     def configure(self, instance_id: str, **changes: Any) -> None:
+        """Change the configuration, which the status then says in the place of all else."""
+        old = self.status[instance_id]
         document = {**self.configurations[instance_id], **changes}
         self.configurations[instance_id] = document
+        self.status[instance_id] = "ConfigurationChanged"
         self.changes.append(
             {
                 "instanceId": instance_id,
-                "oldStatus": 1,
+                "oldStatus": STATUS[old],
                 "newStatus": 4,
                 "source": "ConfigurationController",
                 "timestamp": datetime.now(UTC).isoformat(),
@@ -111,5 +119,7 @@ class ForeignControlPlane:
         return web.Response(text=f"Instance '{name}' started successfully")
 
     async def _recent(self, request: web.Request) -> web.Response:
+        if not self.tells_changes:
+            return web.Response(status=404)
         since = request.query.get("since", "")
         return web.json_response([c for c in self.changes if c["timestamp"] >= since])

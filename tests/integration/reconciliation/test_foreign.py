@@ -122,3 +122,36 @@ async def test_by_events_alone_what_was_done_is_over(
         await eventually(over)
         assert not daemon.fleet.drift("a")
         assert foreign.log == [("stop", "a"), ("start", "a")]
+
+
+async def test_what_crashed_is_brought_back_by_a_change_though_its_stop_fails(
+    foreign: ForeignControlPlane, tmp_path: Path
+) -> None:
+    async with foreign.serving() as url, running_daemon(url, tmp_path / "store") as daemon:
+        await eventually(lambda: _adopted(daemon))
+        foreign.crash("a")
+        foreign.configure("a", port=9101)
+
+        async def back() -> bool:
+            running = foreign.running["a"]
+            return running is not None and running["port"] == 9101
+
+        await eventually(back)
+
+
+async def test_a_server_that_tells_no_changes_is_ready_and_kept(
+    foreign: ForeignControlPlane, tmp_path: Path
+) -> None:
+    foreign.tells_changes = False
+    async with foreign.serving() as url, running_daemon(url, tmp_path / "store") as daemon:
+        await eventually(lambda: _adopted(daemon))
+        foreign.configure("a", port=9101)
+
+        async def applied() -> bool:
+            running = foreign.running["a"]
+            assert not daemon.link.is_away
+            return running is not None and running["port"] == 9101
+
+        await eventually(applied)
+        assert daemon.control_plane is not None
+        assert "recent changes" in daemon.control_plane.capabilities.missing[-1]
