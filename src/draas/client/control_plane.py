@@ -19,6 +19,7 @@ from draas.model.instance import InstanceState, compact
 
 SLICE = 256
 """So many states are decoded at a time."""
+MAXIMUM_CHANGES = 32 * 1024 * 1024
 PAUSE = 1.0
 """After changes that cannot be read the fleet is listed, and no more often than this."""
 
@@ -59,7 +60,7 @@ class NativeControlPlane(NativeSlots):
         """
         params = {"after": after, "wait": f"{wait:g}"}
         answer = await self._http.request(
-            "GET", routes.CHANGES, params=params, within=wait + 10, maximum=MAXIMUM_LIST
+            "GET", routes.CHANGES, params=params, within=wait + 10, maximum=MAXIMUM_CHANGES
         )
         try:
             return decoded(_CHANGES, answer)

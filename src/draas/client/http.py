@@ -110,6 +110,7 @@ class HttpClient:
             method, url + path, data=data, headers=headers, params=params, allow_redirects=False
         ) as answer:
             content = bytearray()
+            maximum = maximum if answer.ok else min(maximum, MAXIMUM_BODY)
             async for chunk in answer.content.iter_any():
                 content += chunk
                 if len(content) > maximum:

@@ -21,6 +21,10 @@ from draas.client.port import ControlPlaneError, GarbageError, UnreachableError
 
 WATCH_SECONDS = 0.5
 """How often it is looked at who has waited too long."""
+PATIENCE = 8
+"""Once all others are in, nobody is waited for longer than so often the slowest of them,"""
+PATIENCE_SECONDS = 2.0
+"""and never less than this: one that hangs is not to hold up the whole fleet (B-44)."""
 
 _KEPT = {b"etag": "ETag", b"retry-after": "Retry-After", b"location": "Location"}
 _BOUNDED = (b"content-length", b"transfer-encoding")
@@ -40,8 +44,9 @@ async def get_all(
 ) -> list[Answer]:
     """The answers in the order of the questions: 2xx, 304, or what went wrong with this one.
 
-    At most `limit` connections are used, and each answer may take `seconds`. A question whose
-    connection was closed before any of its answer came is asked once more.
+    At most `limit` connections are used, and each answer may take `seconds`; less, once most have
+    answered much faster and nothing else is left to ask. A question whose connection was closed
+    before any of its answer came is asked once more.
     """
     return await _Round(url, questions, actor, seconds).answers_over(min(limit, len(questions)))
 
@@ -64,6 +69,7 @@ class _Round:
         self._answers: dict[int, Answer] = {}
         self._talking: set[_Conversation] = set()
         self._refused: ControlPlaneError = UnreachableError(f"{url} does not answer")
+        self._slowest = 0.0
         self.seconds = seconds
         self.url = url
 
@@ -92,7 +98,8 @@ class _Round:
     def answered(self, number: int, answer: Answer) -> None:
         self._answers[number] = answer
 
-    def judge(self, number: int, response: Response) -> None:
+    def judge(self, number: int, response: Response, took: float) -> None:
+        self._slowest = max(self._slowest, took)
         known = self._questions[number].etag is not None
         self.answered(number, judged(response, conditional=known))
 
@@ -128,9 +135,15 @@ class _Round:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(WATCH_SECONDS, self.seconds))
+            limit = self._patience()
             for conversation in list(self._talking):
-                if loop.time() - conversation.asked_at > self.seconds:
-                    conversation.give_up()
+                if loop.time() - conversation.asked_at > limit:
+                    conversation.give_up(limit)
+
+    def _patience(self) -> float:
+        if self._left or 2 * len(self._answers) < len(self._questions):
+            return self.seconds
+        return min(self.seconds, max(PATIENCE_SECONDS, PATIENCE * self._slowest))
 
 
 class _Conversation(asyncio.Protocol):
@@ -178,10 +191,9 @@ class _Conversation(asyncio.Protocol):
         if not self.over.done():
             self.over.set_result(None)
 
-    def give_up(self) -> None:
+    def give_up(self, seconds: float = 0.0) -> None:
         """It takes too long, or nobody wants to know any more."""
-        seconds = f"{self._round.seconds:g}"
-        self._fail(UnreachableError(f"no answer from {self._round.url} in {seconds} s"))
+        self._fail(UnreachableError(f"no answer from {self._round.url} in {seconds:.3g} s"))
 
     # What the parser tells
 
@@ -206,7 +218,7 @@ class _Conversation(asyncio.Protocol):
         if self._number is None or status < 200:
             return
         response = Response(status, self._headers, b"".join(self._body))
-        self._round.judge(self._number, response)
+        self._round.judge(self._number, response, self._clock() - self.asked_at)
         self._number = None
         if self._parser.should_keep_alive() and not self._transport.is_closing():
             self._ask()

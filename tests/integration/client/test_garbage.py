@@ -154,6 +154,18 @@ async def test_a_generation_is_a_number(generation: str) -> None:
             await NativeControlPlane(http).desired("a")
 
 
+async def test_a_refusal_that_never_ends_is_cut_short() -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=500)
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 1_000_000)
+
+    async with asking(endless) as http:
+        with pytest.raises(GarbageError, match="exceeds 8388608 bytes"):
+            await NativeControlPlane(http).fleet()
+
+
 async def test_a_problem_that_makes_no_sense_is_a_refusal_all_the_same() -> None:
     bodies = (DEEP, '{"type": [1], "detail": {"a": 1}}', '{"detail": "%s"}' % ("x" * 1_000_000))
     for body in bodies:

@@ -205,3 +205,13 @@ async def test_where_nobody_listens_everything_fails_at_once() -> None:
         pass
     answers = await get_all(url, QUESTIONS, actor="t", seconds=5, limit=3)
     assert {type(each) for each in answers} == {UnreachableError}
+
+
+async def test_one_that_hangs_holds_nobody_up_once_the_others_are_in() -> None:
+    async def moody(head: bytes, writer: asyncio.StreamWriter) -> None:
+        if head.split(b" ", 2)[1].endswith(b"/7"):
+            await asyncio.Event().wait()
+        await echo(head, writer)
+
+    answers, _ = await read(moody, *QUESTIONS, seconds=3600)
+    assert [n for n, each in enumerate(answers) if isinstance(each, UnreachableError)] == [7]
