@@ -20,8 +20,6 @@ from draas.model.instance import InstanceState, compact
 SLICE = 256
 """So many states are decoded at a time."""
 MAXIMUM_CHANGES = 32 * 1024 * 1024
-PAUSE = 1.0
-"""After changes that cannot be read the fleet is listed, and no more often than this."""
 
 _STATE = msgspec.json.Decoder(InstanceState)
 _CHANGES = msgspec.json.Decoder(Changes)
@@ -66,7 +64,6 @@ class NativeControlPlane(NativeSlots):
             return decoded(_CHANGES, answer)
         except GarbageError:
             rest, _ = _taken_apart(answer, "changes")
-        await asyncio.sleep(min(PAUSE, wait))
         return msgspec.structs.replace(read(_CHANGES, rest), gap=True)
 
     async def state(self, instance_id: str) -> InstanceState | None:
