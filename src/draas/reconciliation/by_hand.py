@@ -7,7 +7,7 @@ from dataclasses import replace
 from draas.decide.approval import is_in_force
 from draas.decide.hand import refusal
 from draas.model.clock import Clock
-from draas.model.reconciliation import Approval, Hand, Memory, Operation, Wish
+from draas.model.reconciliation import Approval, Hand, Memory, Operation, Trigger, Wish
 from draas.reconciliation import record
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.journal import Journal
@@ -38,9 +38,10 @@ class ByHand:
             self._clock.now(),
             action=f"{verdict} the plan {approval.plan_digest}{because}",
             outcome=verdict.lower(),
-            state=self._fleet.states.get(instance_id),
+            trigger=Trigger.MANUAL,
             actor=approval.actor,
-            drift_detected=True,
+            drift=self._fleet.drift(instance_id),
+            state=self._fleet.states.get(instance_id),
         )
 
         def judged(known: Memory) -> Memory:
@@ -81,8 +82,10 @@ class ByHand:
             self._clock.now(),
             action="Released from quarantine: " + ", ".join(held.digest for held in quarantines),
             outcome="released",
-            state=self._fleet.states.get(instance_id),
+            trigger=Trigger.MANUAL,
             actor=actor,
+            drift=self._fleet.drift(instance_id),
+            state=self._fleet.states.get(instance_id),
         )
 
         def released(known: Memory) -> Memory:

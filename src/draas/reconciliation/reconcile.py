@@ -127,7 +127,7 @@ class Reconciler:
         plan, observation = await self.look(instance_id, request)
         seen = observation.snapshot.state
         if seen is not None and self._fleet.is_another(seen):
-            await self._forget(instance_id)
+            await self._forget(instance_id, request)
             plan, observation = await self.look(instance_id, request)
         snapshot = observation.snapshot
         settled = plan.decision in (Decision.IN_SYNC, Decision.HELD)
@@ -144,7 +144,7 @@ class Reconciler:
             self._places.release(instance_id)
         match plan.decision:
             case Decision.GONE:
-                await self._forget(instance_id)
+                await self._forget(instance_id, request)
                 return None
             case Decision.BEGIN if snapshot.state is not None:
                 self._rollouts.begin(instance_id, "" if plan.exact else snapshot.rollout.digest)
@@ -155,11 +155,11 @@ class Reconciler:
             case Decision.RESUME if snapshot.operation is not None:
                 return await self._operations.resume(snapshot.operation)
             case Decision.ADOPT if snapshot.state is not None:
-                await self._adopt(snapshot.state)
+                await self._adopt(snapshot.state, request)
                 self._fleet.plans.pop(instance_id, None)
                 return None
             case Decision.CLEAR if snapshot.state is not None:
-                await self._clear(snapshot.state, plan)
+                await self._clear(snapshot.state, plan, request)
                 return self._clock.now()
             case Decision.HELD:
                 await self._hold(snapshot, plan, request)
@@ -202,12 +202,18 @@ class Reconciler:
             else:
                 emit(messages.SKIPPED_STOPPED, instance_id=instance_id)
 
-    async def _adopt(self, state: InstanceState) -> None:
+    async def _adopt(self, state: InstanceState, request: Request) -> None:
         """Take a running server as it is (D-14): what is desired now counts as applied."""
         desired = await self._control_plane.desired(state.id)
         now = self._clock.now()
         entry = record.noted(
-            state.id, now, action="Adopted as it is running", outcome="adopted", state=state
+            state.id,
+            now,
+            action="Adopted as it is running",
+            outcome="adopted",
+            trigger=request.trigger,
+            actor=request.actor,
+            state=state,
         )
 
         def adopted(known: Memory) -> Memory:
@@ -218,7 +224,7 @@ class Reconciler:
         self._fleet.put(state)
         emit(messages.ADOPTED, instance_id=state.id)
 
-    async def _clear(self, state: InstanceState, plan: Plan) -> None:
+    async def _clear(self, state: InstanceState, plan: Plan, request: Request) -> None:
         """Remove a slot that nobody comes back to, as what began it is lost."""
         spare = (await self._control_plane.slots(state.id)).spare
         if spare is None:
@@ -232,6 +238,8 @@ class Reconciler:
             self._clock.now(),
             action=f"Removed slot {spare.name}: {plan.reason}",
             outcome="cleared",
+            trigger=request.trigger,
+            actor=request.actor,
             state=state,
         )
         await self._journal.remember(state.id, lambda known: known, entry)
@@ -258,9 +266,10 @@ class Reconciler:
             self._clock.now(),
             action=f"Held by {gate.name}: {gate.reason}",
             outcome="held",
-            cause=plan.drift.cause,
+            trigger=request.trigger,
+            actor=request.actor,
+            drift=plan.drift,
             state=state,
-            drift_detected=True,
         )
         if gate.name == APPROVAL:
             desired = await self._control_plane.desired(state.id)
@@ -270,9 +279,16 @@ class Reconciler:
             state.id, lambda known: replace(known, held_audited=told), entry
         )
 
-    async def _forget(self, instance_id: str) -> None:
+    async def _forget(self, instance_id: str, request: Request) -> None:
         await self._operations.abandon(instance_id)
         self._places.release(instance_id)
         now = self._clock.now()
-        entry = record.noted(instance_id, now, action="The instance was deleted", outcome="gone")
+        entry = record.noted(
+            instance_id,
+            now,
+            action="The instance was deleted",
+            outcome="gone",
+            trigger=request.trigger,
+            actor=request.actor,
+        )
         await self._journal.forget(instance_id, entry)

@@ -9,8 +9,19 @@ from draas.decide.compare import Comparison
 from draas.model.audit import AuditEntry
 from draas.model.clock import timestamp
 from draas.model.instance import InstanceState
-from draas.model.reconciliation import Hand, Memory, Operation, Outcome, Plan
+from draas.model.reconciliation import (
+    Drift,
+    Hand,
+    Memory,
+    Operation,
+    Outcome,
+    Plan,
+    Trigger,
+)
+from draas.model.status import Health
 from draas.reconciliation.explain import as_records
+
+NO_DRIFT = Drift()
 
 
 def began(operation: Operation, now: datetime) -> AuditEntry:
@@ -48,6 +59,7 @@ def finished(operation: Operation, memory: Memory, now: datetime) -> AuditEntry:
         action=_action(operation),
         outcome=operation.outcome.value if operation.outcome else "",
         quarantined=quarantine.digest if quarantine else None,
+        health_after=_health_after(operation, memory),
         ended=True,
     )
 
@@ -56,7 +68,6 @@ def detailed(entry: AuditEntry, plan: Plan, found: Comparison) -> AuditEntry:
     """The entry with all that a person needs to decide on the plan (R-080)."""
     return replace(
         entry,
-        drift_kinds=tuple(kind.value for kind in plan.drift.kinds),
         summary=found.summary,
         differences=as_records(found),
         strategy=plan.strategy,
@@ -91,6 +102,7 @@ def _entry(
     action: str,
     outcome: str,
     quarantined: str | None = None,
+    health_after: str = "",
     ended: bool = False,
 ) -> AuditEntry:
     return AuditEntry(
@@ -114,15 +126,17 @@ def _entry(
         digest_after=operation.target_digest,
         generation=operation.target_generation,
         health_before=operation.health_before,
-        health_after=_health_after(operation) if ended else "",
+        health_after=health_after,
         quarantined_digest=quarantined,
         operation_id=operation.id,
     )
 
 
-def _health_after(operation: Operation) -> str:
+def _health_after(operation: Operation, memory: Memory) -> str:
+    """What the verification saw; a control plane that keeps no applied digest tells no health."""
     verified = operation.outcome in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)
-    return "Healthy" if verified else "Unknown"
+    is_told = memory.applied_digest is None
+    return (Health.HEALTHY if verified and is_told else Health.UNKNOWN).value
 
 
 def noted(
@@ -131,10 +145,10 @@ def noted(
     *,
     action: str,
     outcome: str,
-    cause: str = "",
+    trigger: Trigger,
+    actor: str,
+    drift: Drift = NO_DRIFT,
     state: InstanceState | None = None,
-    actor: str = "",
-    drift_detected: bool = False,
 ) -> AuditEntry:
     """The entry of a change of state that is no operation: held, adopted, released, gone."""
     return AuditEntry(
@@ -142,9 +156,12 @@ def noted(
         timestamp=timestamp(now),
         action=action,
         outcome=outcome,
-        cause=cause,
-        drift_detected=drift_detected,
+        drift_detected=bool(drift),
+        drift_kinds=tuple(kind.value for kind in drift.kinds),
+        cause=drift.cause,
+        trigger=trigger.value,
         actor=actor,
+        health_before=state.health if state else "",
         digest_before=state.applied_digest if state else None,
         digest_after=state.desired_digest if state else None,
         generation=state.generation if state else None,

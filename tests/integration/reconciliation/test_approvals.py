@@ -57,11 +57,13 @@ async def test_an_approved_plan_is_done_at_once_in_the_approvers_name() -> None:
         again = await judge(client, "approve", {"plan": plan})
         assert (again.status_code, again.json()["decision"]) == (409, "in-sync")
     assert await story(world) == [
-        ("held", ""),
+        ("held", "reconciliation-daemon"),
         ("approved", "olga"),
         ("started", "olga"),
         ("succeeded", "olga"),
     ]
+    told = [(each.trigger, each.drift_kinds) for each in await world.audit("a")]
+    assert told[:2] == [("resync", ("configuration",)), ("manual", ("configuration",))]
     [held] = [each for each in await world.audit("a") if each.outcome == "held"]
     assert held.summary == ("Port: 8100 → 9090",)
     assert held.plan[0] == f"plan {plan}" and held.plan[1] == "check"

@@ -49,6 +49,15 @@ async def test_it_adopts_then_applies_changes_and_remembers(
 
             await eventually(applied)
             assert foreign.log == [("stop", "a"), ("start", "a")]
+
+            async def told() -> bool:
+                return bool(await daemon.store.audit(AuditQuery(outcome="succeeded")))
+
+            await eventually(told)
+            [succeeded] = await daemon.store.audit(AuditQuery(outcome="succeeded"))
+            assert (succeeded.health_before, succeeded.health_after) == ("Unknown", "Unknown")
+            for adopted in await daemon.store.audit(AuditQuery(outcome="adopted")):
+                assert (adopted.trigger, adopted.actor) == ("resync", "reconciliation-daemon")
         async with running_daemon(url, store) as daemon:
             await eventually(lambda: _idle(daemon))
         assert foreign.log == [("stop", "a"), ("start", "a")], "known after its own restart"

@@ -354,12 +354,15 @@ async def test_an_error_instance_is_left_alone_if_told_so() -> None:
     world = World(reconcile_error_instances=False)
     await world.running("a")
     async with world.daemon():
+        await asyncio.sleep(1)
         await world.control_plane.crash("a")
         await asyncio.sleep(120)
     assert world.control_plane.log == []
     held = await world.audit("a")
     assert [entry.outcome for entry in held] == ["held"], "said once, not once a cycle"
     assert "ReconcileErrorInstances" in held[0].action
+    assert (held[0].drift_detected, held[0].drift_kinds) == (True, ("run-state",))
+    assert (held[0].trigger, held[0].actor) == ("change", "reconciliation-daemon")
 
 
 @simulated
@@ -371,4 +374,5 @@ async def test_a_deleted_instance_is_forgotten() -> None:
         await world.control_plane.delete("a")
         await asyncio.sleep(2)
         assert "a" not in daemon.fleet.states
-    assert [entry.outcome for entry in await world.audit("a")] == ["gone"]
+    [gone] = await world.audit("a")
+    assert (gone.outcome, gone.trigger, gone.actor) == ("gone", "change", "reconciliation-daemon")

@@ -101,7 +101,7 @@ async def test_what_a_pass_and_a_person_remember_at_once_is_all_remembered(held:
     journal = Journal(held.store, Fleet(), lambda _: 1, audit=True)
     await held.store.take_over({SHARD: 1})
     await journal.save(OPERATION)
-    entry = record.noted(NAME, OPERATION.started_at, action="over", outcome="succeeded")
+    entry = record.finished(OPERATION, Memory(instance_id=NAME), OPERATION.started_at)
     await asyncio.gather(
         journal.remember(NAME, lambda known: replace(known, held_audited="approval")),
         journal.finish(OPERATION, lambda known: (replace(known, failures=1), entry)),
