@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from draas.client.port import (
     Order,
     RefusedError,
 )
-from draas.client.recent_changes import RecentChange, RecentChanges
+from draas.client.recent_changes import RecentChange, RecentChanges, known_status
 from draas.client.run_states import RunStates
 from draas.client.slots import NoSlots
 from draas.contract import routes
@@ -42,6 +42,7 @@ MISSING = (
 NOTHING_TELLS = "recent changes (the periodic check alone finds a change)"
 NOT_FOUND = (404, 405)
 FAILED = 500
+CHANGED = InstanceStatus.CONFIGURATION_CHANGED
 DOWN = (InstanceStatus.CREATED, InstanceStatus.STOPPED, InstanceStatus.ERROR)
 SLICE = 256
 """So many answers are taken in before others get a turn."""
@@ -70,6 +71,7 @@ class ForeignControlPlane(NoSlots):
         named = {each["id"]: each for each in listed if _has_id(each)}
         unreadable = {} if all(map(_has_id, listed)) else {"?": "an instance without a usable id"}
         answers = await self._http.get_all([self._question(instance_id) for instance_id in named])
+        await self._tell_apart(named.values())
         states: list[InstanceState] = []
         for number, (instance_id, answer) in enumerate(zip(named, answers, strict=True), 1):
             if number % SLICE == 0:
@@ -108,8 +110,6 @@ class ForeignControlPlane(NoSlots):
             await self._list()
             return Changes(epoch="", cursor=after, gap=False, changes=[])
         fresh, cursor = await self._recent.after(after)
-        for each in fresh:
-            self._run_states.learn(each)
         if not fresh:
             await asyncio.sleep(min(self._poll_interval, wait))
         return Changes(epoch="", cursor=cursor, gap=False, changes=[_change(e) for e in fresh])
@@ -130,9 +130,18 @@ class ForeignControlPlane(NoSlots):
         item = answer.json()
         if not isinstance(item, dict):
             raise GarbageError("the instance is not an object")
+        await self._tell_apart([{**item, "id": instance_id}])
         [read] = await self._http.get_all([self._question(instance_id)])
         desired = self._digest(instance_id, read)
         return self._run_states.state({**item, "id": instance_id}, desired)
+
+    async def _tell_apart(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Learn what runs of all whose status says instead that their configuration changed."""
+        statuses = {each["id"]: known_status(each.get("status")) for each in items}
+        changed = {name for name, status in statuses.items() if status is CHANGED}
+        if changed and self._recent is not None:
+            before = await self._recent.overwritten()
+            self._run_states.learn({name: before[name] for name in changed & before.keys()})
 
     def _question(self, instance_id: str) -> Question:
         etag, _, _ = self._digests.get(instance_id, (None, b"", ""))
@@ -221,8 +230,7 @@ def _has_id(item: Any) -> bool:
 
 
 def _change(recent: RecentChange) -> Change:
-    is_new = recent.new is InstanceStatus.CONFIGURATION_CHANGED
-    kind = "ConfigurationChanged" if is_new else "StatusChanged"
+    kind = "ConfigurationChanged" if recent.new is CHANGED else "StatusChanged"
     return Change(sequence=0, kind=kind, instance_id=recent.instance_id, at=recent.at)
 
 

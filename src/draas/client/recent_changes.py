@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from draas.client.answers import Response, is_id
+from draas.client.answers import is_id
 from draas.client.http import HttpClient
 from draas.client.port import GarbageError, RefusedError
 from draas.contract import routes
 from draas.model.status import InstanceStatus
 
 BAD_REQUEST = 400
+EARLIEST = "2000-01-01T00:00:00Z"
+"""Before everything that a server keeps: some tell only of the last minutes if not asked so."""
 
 
 class RecentChange(NamedTuple):
@@ -36,30 +38,40 @@ class RecentChanges:
 
     async def after(self, cursor: str) -> tuple[list[RecentChange], str]:
         """The changes since the cursor, and the next one, which is never an earlier one."""
-        body = (await self._since(cursor)).salvaged()
-        if not isinstance(body, list):
-            raise GarbageError("the recent changes are not an array")
-        items = [item for item in body if isinstance(item, dict) and is_id(item.get("instanceId"))]
+        items = await self._since(cursor)
         since = _instant(cursor)
         fresh, newest = [], (since, cursor)
         for item in items:
             at = _instant(item.get("timestamp"))
             if _key(item) in self._told or (at and since and at < since):
                 continue
-            fresh.append(_change(item, at is not None))
+            fresh.append(_change(item, is_timed=at is not None))
             if at and (newest[0] is None or at > newest[0]):
                 newest = at, item["timestamp"]
         self._told = {_key(item) for item in items}
         return fresh, newest[1]
 
-    async def _since(self, cursor: str) -> Response:
+    async def overwritten(self) -> dict[str, InstanceStatus]:
+        """The status of each instance that the last change of its configuration took the place of.
+
+        As far as the server still knows; this is no answer to `after`.
+        """
+        found = [_change(item, is_timed=False) for item in await self._since(EARLIEST)]
+        changed = InstanceStatus.CONFIGURATION_CHANGED
+        return {each.instance_id: each.old for each in found if each.new is changed}
+
+    async def _since(self, cursor: str) -> list[Mapping[str, Any]]:
         try:
             params = {"since": cursor} if cursor else {}
-            return await self._http.request("GET", routes.RECENT_CHANGES, params=params)
+            answer = await self._http.request("GET", routes.RECENT_CHANGES, params=params)
         except RefusedError as error:
             if not cursor or error.status != BAD_REQUEST:
                 raise
-        return await self._http.request("GET", routes.RECENT_CHANGES)
+            answer = await self._http.request("GET", routes.RECENT_CHANGES)
+        body = answer.salvaged()
+        if not isinstance(body, list):
+            raise GarbageError("the recent changes are not an array")
+        return [item for item in body if isinstance(item, dict) and is_id(item.get("instanceId"))]
 
 
 def known_status(value: Any) -> InstanceStatus:
@@ -67,7 +79,7 @@ def known_status(value: Any) -> InstanceStatus:
     return InstanceStatus.parse_or_unknown(value if isinstance(value, str | int) else None)
 
 
-def _change(item: Mapping[str, Any], is_timed: bool) -> RecentChange:
+def _change(item: Mapping[str, Any], *, is_timed: bool) -> RecentChange:
     return RecentChange(
         instance_id=item["instanceId"],
         at=item["timestamp"] if is_timed else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from draas.client.recent_changes import RecentChange, known_status
+from draas.client.recent_changes import known_status
 from draas.model.instance import InstanceState
 from draas.model.status import InstanceStatus, RunState
 
@@ -23,13 +23,14 @@ class RunStates:
     def __init__(self) -> None:
         self._last: dict[str, InstanceStatus] = {}
 
-    def learn(self, change: RecentChange) -> None:
-        """Take in what a change tells: the status before a changed configuration stands."""
-        told = change.new
-        if told is InstanceStatus.CONFIGURATION_CHANGED:
-            told = change.old
-        if told in PLAIN:
-            self._last[change.instance_id] = told
+    def learn(self, overwritten: Mapping[str, InstanceStatus]) -> None:
+        """Take in what the statuses were whose place a changed configuration takes now.
+
+        A failure does not tell whether its user had stopped the server before (B-24).
+        """
+        for name, told in overwritten.items():
+            if told in PLAIN or (told is InstanceStatus.ERROR and name not in self._last):
+                self._last[name] = told
 
     def state(self, item: Mapping[str, Any], desired_digest: str) -> InstanceState:
         """The state that an instance of the list is in; what nobody can tell is Unknown."""

@@ -98,13 +98,40 @@ async def test_a_changed_configuration_does_not_say_whether_it_runs(
     assert bool(detect(found).unknown) == (shown == "Unknown")
 
 
-@pytest.mark.parametrize(("old", "shown"), [(1, "Running"), ("Stopped", "Stopped"), (9, "Unknown")])
-async def test_what_it_was_before_is_learned_from_the_change(
-    server: Server, plane: ForeignControlPlane, old: Any, shown: str
+@pytest.mark.parametrize("seen", [1, 2, 4])
+@pytest.mark.parametrize(("old", "shown"), [(1, "Running"), ("Stopped", "Stopped")])
+async def test_what_it_was_is_told_by_the_change_and_may_not_have_been_seen(
+    server: Server, plane: ForeignControlPlane, seen: int, old: Any, shown: str
 ) -> None:
-    server.status, server.recent = 4, [change(T1, old=old)]
-    await plane.changes("", 0)
+    server.status = seen
+    await plane.fleet()
+    server.status, server.recent = 4, [change(T1, old=3 - seen), change(T2, old=old)]
+    listed = await plane.fleet()
+    assert listed is not None and [each.status for each in listed.states] == [shown]
     assert (await state(plane)).status == shown
+
+
+@pytest.mark.parametrize(
+    ("seen", "shown", "wanted"),
+    [(4, "Error", "Running"), (1, "Running", "Running"), (2, "Stopped", "Stopped")],
+)
+async def test_a_failure_before_the_change_is_no_wish_of_its_user(
+    server: Server, plane: ForeignControlPlane, seen: int, shown: str, wanted: str
+) -> None:
+    server.status = seen
+    await plane.fleet()
+    server.status, server.recent = 4, [change(T1, old=3)]
+    found = await state(plane)
+    assert (found.status, found.desired_run_state) == (shown, wanted)
+
+
+async def test_what_a_change_does_not_tell_stays_as_it_was_seen(
+    server: Server, plane: ForeignControlPlane
+) -> None:
+    await plane.fleet()
+    server.status, server.recent = 4, [change(T1, old=9)]
+    assert (await state(plane)).status == "Running"
+    assert await told(plane, "") == ([T1], T1), "it is news all the same"
 
 
 @pytest.mark.parametrize("status", ["Dancing", [1], None, 17, 10**30, {"a": 1}], ids=repr)
