@@ -25,6 +25,7 @@ class ForeignControlPlane:
         self.log: list[tuple[str, str]] = []
         self.refused_ports: set[int] = set()
         self.tells_changes = True
+        self.garbled: dict[str, str] = {}
 
     def create(self, instance_id: str, document: dict[str, Any], *, running: bool = True) -> None:
         self.configurations[instance_id] = document
@@ -98,7 +99,10 @@ class ForeignControlPlane:
         return web.json_response(self._instance(name))
 
     async def _configuration(self, request: web.Request) -> web.Response:
-        return web.json_response(self.configurations[request.match_info["id"]])
+        name = request.match_info["id"]
+        if name in self.garbled:
+            return web.Response(text=self.garbled[name], content_type="application/json")
+        return web.json_response(self.configurations[name])
 
     async def _stop(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]

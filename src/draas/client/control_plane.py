@@ -61,7 +61,11 @@ class NativeControlPlane(NativeSlots):
             "GET", routes.CHANGES, params=params, within=wait + 10, maximum=MAXIMUM_CHANGES
         )
         try:
-            return decoded(_CHANGES, answer)
+            found = decoded(_CHANGES, answer)
+            for each in found.changes:
+                if each.state is not None:
+                    _sensible(each.state)
+            return found
         except GarbageError:
             rest, _ = _taken_apart(answer, "changes")
         return msgspec.structs.replace(read(_CHANGES, rest), gap=True)
@@ -74,7 +78,7 @@ class NativeControlPlane(NativeSlots):
             if error.kind == "instance-not-found":
                 return None
             raise
-        return decoded(_STATE, answer)
+        return _sensible(decoded(_STATE, answer))
 
     async def desired(self, instance_id: str) -> Desired:
         """The desired configuration with its generation and digest."""
@@ -157,7 +161,7 @@ async def _fleet(answer: Response) -> FleetStates:
         if number % SLICE == 0:
             await asyncio.sleep(0)
         try:
-            states.append(compact(_state(each)))
+            states.append(compact(_sensible(read(_STATE, each))))
         except GarbageError as error:
             unreadable[_id_of(each)] = str(error)
     return FleetStates(tuple(states), raw.cursor, answer.etag, unreadable)
@@ -185,10 +189,17 @@ def _taken_apart(answer: Response, part: str) -> tuple[bytes, list[msgspec.Raw]]
     return json.dumps({**found, part: []}).encode(), listed
 
 
-def _state(raw: msgspec.Raw) -> InstanceState:
-    state = read(_STATE, raw)
+def _sensible(state: InstanceState) -> InstanceState:
+    """The state, if no store or path stumbles over it.
+
+    Raises:
+        GarbageError: one would.
+    """
     if not is_id(state.id):
-        raise GarbageError(f"nothing can be named {state.id!r}")
+        raise GarbageError("the answer makes no sense: nothing can be named by its id")
+    numbers = (state.generation, state.applied_generation, state.last_good_generation)
+    if any(each is not None and not 0 <= each <= routes.LARGEST_FENCE for each in numbers):
+        raise GarbageError("the answer makes no sense: a generation is no count")
     return state
 
 

@@ -16,6 +16,7 @@ from draas.client.port import ControlPlane, GarbageError, Order, RefusedError
 from tests.support.answering import asking, text
 
 DEEP = "[" * 200_000
+DEEP_JSON = DEEP + "]" * 200_000
 ORDER = Order("op", 1, "key")
 
 
@@ -35,6 +36,7 @@ SENSELESS = [
     pytest.param(f', "reason": {"[" * 5000}{"]" * 5000}', {"a"}, {"b"}, id="deep"),
     pytest.param(r', "reason": "\ud800"', {"a"}, {"b"}, id="half a character"),
     pytest.param(f', "generation": {"9" * 5000}', {"a"}, {"b"}, id="an immense number"),
+    pytest.param(f', "generation": {"9" * 30}', {"a"}, {"b"}, id="a generation beyond counting"),
     pytest.param(r', "id": "\ud800"', {"a"}, {"?"}, id="an id that is no text"),
     pytest.param(', "id": ".."', {"a"}, {"?"}, id="an id that is no path"),
     pytest.param(', "id": ["b"]', {"a"}, {"?"}, id="an id that is a list"),
@@ -62,7 +64,8 @@ async def test_a_list_that_is_none_is_garbage(body: str) -> None:
 async def test_a_change_that_cannot_be_read_is_a_gap() -> None:
     change = '{"sequence": 8, "kind": "StatusChanged", "instanceId": "a", "at": "", "x": %s}'
     body = '{"epoch": "e", "cursor": "e:8", "gap": false, "changes": [%s]}'
-    for bad in (change % (DEEP + "]" * 200_000), change.replace("8", '"eight"') % 0):
+    immense = f'0, "state": {state("a").replace("1", "9" * 30)}'
+    for bad in (change % DEEP_JSON, change.replace("8", '"eight"') % 0, change % immense):
         async with asking(text(body % bad)) as http:
             found = await NativeControlPlane(http).changes("e:7", 0)
         assert (found.gap, found.cursor) == (True, "e:8")

@@ -164,3 +164,25 @@ async def test_a_server_that_tells_no_changes_is_ready_and_kept(
         await eventually(applied)
         assert daemon.control_plane is not None
         assert "recent changes" in daemon.control_plane.capabilities.missing[-1]
+
+
+async def test_one_garbled_configuration_blinds_nobody_to_the_others(
+    foreign: ForeignControlPlane, tmp_path: Path
+) -> None:
+    async with foreign.serving() as url, running_daemon(url, tmp_path / "store") as daemon:
+        await eventually(lambda: _adopted(daemon))
+        foreign.garbled["b"] = "[" * 200_000
+        foreign.configure("b", port=9102)
+        foreign.configure("a", port=9101)
+
+        async def applied() -> bool:
+            running = foreign.running["a"]
+            return running is not None and running["port"] == 9101
+
+        async def unknown() -> bool:
+            return "recursion" in daemon.fleet.drift("b").unknown
+
+        await eventually(applied)
+        await eventually(unknown)
+        assert not daemon.link.is_away
+        assert ("stop", "b") not in foreign.log
