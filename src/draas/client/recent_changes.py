@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from draas.client.answers import is_id
@@ -76,7 +77,12 @@ class RecentChanges:
 
 def known_status(value: Any) -> InstanceStatus:
     """The status that a name or a number stands for; Unknown for anything else."""
-    return InstanceStatus.parse_or_unknown(value if isinstance(value, str | int) else None)
+    return _parsed(value) if isinstance(value, str | int) else InstanceStatus.UNKNOWN
+
+
+@lru_cache(maxsize=64, typed=True)
+def _parsed(value: str | int) -> InstanceStatus:
+    return InstanceStatus.parse_or_unknown(value)
 
 
 def _change(item: Mapping[str, Any], *, is_timed: bool) -> RecentChange:
