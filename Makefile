@@ -26,7 +26,7 @@ run: $(STAMP)  ## Start a fleet of three servers that heals itself
 	$(BIN)/draas up --data $(DATA) --control-plane-port 5000 --daemon-port 8080 --demo
 
 test: $(STAMP) lint  ## Run every check and every test
-	$(BIN)/pytest -n 2 --ignore tests/unit/simulation
+	$(BIN)/pytest -n 3 --dist worksteal --ignore tests/unit/simulation
 	$(BIN)/pytest tests/unit/simulation
 
 simulate: $(STAMP)  ## Let SEEDS worlds happen to the daemon on virtual time

@@ -172,7 +172,11 @@ async def test_what_would_begin_empty_is_named_and_needs_consent(tmp_path: Path)
         await made.draas("reconcile", "shop", "--strategy", "RollingUpdate", "--allow-state-loss")
         await eventually(lambda: made.settled("shop"), within=30)
         assert await made.process_of("shop") != before
-        assert await shoppers.rows("each") == []
+
+        async def begins_empty() -> bool:
+            return await shoppers.rows("each") == []
+
+        await eventually(begins_empty)
         await shoppers.push("kept")
 
         async def is_told() -> bool:
