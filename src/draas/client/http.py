@@ -154,7 +154,7 @@ class HttpClient:
 
 def _told(url: str, error: Exception, seconds: float) -> str:
     if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-        return f"no answer from {url} in {seconds:g} s"
+        return f"no answer from {url} in {seconds:.3g} s"
     return f"{url} does not answer: {_why(error)}"
 
 

@@ -69,7 +69,10 @@ class ReconciliationOptions:
     )
     enable_audit_logging: bool = setting(True, help="Record every action in the audit trail")
     reconciliation_timeout: timedelta = setting(
-        timedelta(minutes=5), minimum=_INSTANT, help="Longest time that one repair may take"
+        timedelta(minutes=5),
+        minimum=_INSTANT,
+        help="Longest time that one repair may take; a start or stop that the control plane is "
+        "still at is waited for (`Process:StartTimeout`)",
     )
     reconcile_error_instances: bool = setting(True, help="Repair instances with status `Error`")
     reconcile_stopped_instances: bool = setting(
