@@ -33,7 +33,7 @@ simulate: $(STAMP)  ## Let SEEDS worlds happen to the daemon on virtual time
 	$(BIN)/python -m draas.testing.simulate --seeds $(SEEDS) --from $(FROM)
 
 kill-matrix: $(STAMP)  ## Kill and freeze daemons, control planes and Envoy in every phase
-	$(BIN)/pytest -n 4 tests/e2e/test_kill_matrix.py tests/e2e/test_takeover_matrix.py \
+	$(BIN)/pytest -n 4 --dist worksteal tests/e2e/test_kill_matrix.py tests/e2e/test_takeover_matrix.py \
 		tests/e2e/test_control_plane_matrix.py tests/e2e/test_other_servers.py -m "matrix or not matrix"
 	$(BIN)/pytest tests/e2e/test_replicas_fleet.py -m "matrix or not matrix"
 
