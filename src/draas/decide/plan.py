@@ -58,11 +58,12 @@ def plan(
         return _act_or_hold(snapshot, state, drift, state.desired_digest, rules, now, wish)
     target = _target(snapshot, state)
     drift = detect(state, target)
+    memory, view = snapshot.memory, snapshot.rollout
+    runs = state.status == InstanceStatus.RUNNING and not drift  # well or not known to be
+    if runs and goes_back(memory, state.applied_digest, view, rules, now):
+        return _with_its_wave(snapshot, state, rules, now)
     if drift.unknown:
         return _unknown(drift, rules, now)
-    memory, view = snapshot.memory, snapshot.rollout
-    if not drift and goes_back(memory, state.applied_digest, view, rules, now):
-        return _with_its_wave(snapshot, state, rules, now)
     if not drift:
         return _settled(snapshot, state, target, rules)
     wish = _Wish(trigger, strategy, allow_state_loss)

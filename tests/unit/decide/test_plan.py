@@ -22,6 +22,7 @@ from draas.model.reconciliation import (
     Operation,
     Phase,
     Quarantine,
+    RolloutView,
     Snapshot,
     Trigger,
 )
@@ -237,3 +238,19 @@ def with_state(given_snapshot: Snapshot, instance: InstanceState) -> Snapshot:
 def test_every_gate_has_its_name_and_place() -> None:
     shown = plan(snapshot(CHANGED), Rules(), NOW, Trigger.CHANGE).gates
     assert tuple(gate.name for gate in shown) == gates.NAMES
+
+
+@pytest.mark.parametrize("health", [Health.HEALTHY, Health.UNKNOWN])
+def test_it_goes_back_with_its_wave_whether_it_is_known_to_be_well_or_not(health: Health) -> None:
+    changed_lately = memory(
+        last_operation_at=NOW - timedelta(seconds=1),
+        previous_digest="d0",
+        previous_generation=1,
+        worked_digest="d1",
+        worked_shared="s",
+    )
+    stopped = RolloutView(digest="s", failed=5, reason="no")
+    made = plan(
+        snapshot(state(health=health.value), memory=changed_lately, rollout=stopped), Rules(), NOW
+    )
+    assert (made.decision, made.target_digest, made.exact) == (Decision.BEGIN, "d0", True)
