@@ -78,7 +78,7 @@ async def main(url: str, data: Path) -> None:
     http = HttpClient(url, actor="benchmark", limit=base.reconciliation.max_concurrent_reads)
     daemon = ActingDaemon(settings, store, SqlLeases(store.engine, clock), clock)
     queue = NotingQueue(clock)
-    daemon.queue = queue
+    daemon.queue = daemon.share.queue = queue
     stopping = asyncio.Event()
     working = asyncio.create_task(daemon.run(lambda: connect(http, poll_interval=2), stopping))
     await spare_the_collector(daemon)

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
-
-import msgspec
 
 from draas.client.port import ControlPlane, ControlPlaneError
-from draas.decide.assign import SHARDS, shard_of
-from draas.decide.rollout import is_condemned
 from draas.decide.strategies import UNUSABLE
 from draas.model.clock import Clock
-from draas.model.reconciliation import Breaker, Trigger
+from draas.model.reconciliation import Trigger
 from draas.reconciliation.apply import Executor
 from draas.reconciliation.breaker import FleetBreaker
 from draas.reconciliation.by_hand import ByHand
 from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
-from draas.reconciliation.journal import Journal
 from draas.reconciliation.leases import Leases
 from draas.reconciliation.link import Link, Question
 from draas.reconciliation.operations import Operations
@@ -31,9 +24,8 @@ from draas.reconciliation.outside import NOTHING_OUTSIDE, Outside
 from draas.reconciliation.places import Places
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
-from draas.reconciliation.rollouts import Rollouts
 from draas.reconciliation.rules import breaker_rules_of, rules_of
-from draas.reconciliation.shards import Shards
+from draas.reconciliation.share import Share
 from draas.reconciliation.store import ReconciliationStore, StoreError
 from draas.reconciliation.triggers import RETRY_SECONDS, Triggers
 from draas.reconciliation.workers import Workers
@@ -79,25 +71,19 @@ class Daemon:
         self.counts = CycleCounts()
         self.places = Places(settings.reconciliation.max_concurrent_reconciliations, self._ask)
         self.fleet = Fleet(settings.rollout.group_by)
-        audit = settings.reconciliation.enable_audit_logging
-        self.shards = Shards(
+        self.share = Share(
+            settings,
+            store,
             leases,
             clock,
-            take=self._take,
-            drop=self._drop,
-            busy=self._busy,
-            tell=self._tell,
+            fleet=self.fleet,
+            queue=self.queue,
+            places=self.places,
+            breaker=self.breaker,
+            rules=self.rules,
         )
-        self.journal = Journal(store, self.fleet, self.shards.fence, audit=audit)
-        self.rollouts = Rollouts(
-            self.fleet.changed,
-            clock,
-            settings.rollout.minimum_healthy_time,
-            under_way=self.journal.open.values,
-            told=self.shards.told,
-            group=self.fleet.group,
-            size=self.fleet.groups.size,
-        )
+        self.shards, self.journal = self.share.shards, self.share.journal
+        self.rollouts = self.share.rollouts
         self.by_hand = ByHand(self.journal, self.fleet, clock)
         self.connected = asyncio.Event()
         self.control_plane: ControlPlane | None = None
@@ -196,7 +182,7 @@ class Daemon:
             journal=self.journal,
             fleet=self.fleet,
             operations=operations,
-            breaker=self.look_at_fleet,
+            breaker=self.share.look_at_fleet,
             places=self.places,
             rollouts=self.rollouts,
             rules=self.rules,
@@ -241,16 +227,9 @@ class Daemon:
     async def _alive(self) -> None:
         while True:
             self.heartbeats.beat("daemon", 6 * ALIVE_EVERY_SECONDS)
-            self.look_at_fleet()
-            self._take_back_waves()
+            self.share.look_at_fleet()
+            self.share.take_back_waves()
             await asyncio.sleep(ALIVE_EVERY_SECONDS)
-
-    def _take_back_waves(self) -> None:
-        """Look at what was changed lately to a configuration that turned out bad elsewhere."""
-        for digest, wave in list(self.rollouts.waves()):
-            if is_condemned(self.rollouts.view(digest), self.rules):
-                for instance_id in filter(self.shards.owns, wave):
-                    self.queue.add(instance_id, Trigger.CHANGE)
 
     def listens_at(self, url: str) -> None:
         """Tell the other daemons where this one is managed: at `url`, or as the settings say."""
@@ -262,54 +241,6 @@ class Daemon:
         self.metrics.shards_held.set(len(self.shards.held))
         self.metrics.replicas.set(len(self.shards.members))
         self.metrics.leads.set(self.shards.leads)
-
-    def look_at_fleet(self) -> Breaker:
-        """The fleet's breaker now: decided by who leads, for all, from what all tell."""
-        told = self.shards.told()
-        leader = next((each["breaker"] for each in told if each.get("breaker")), None)
-        if leader is not None and not self.shards.leads:
-            return self.breaker.follow(msgspec.convert(leader, Breaker))
-        own = self.fleet.view()
-        failing = own.failing + sum(int(each.get("failing", 0)) for each in told)
-        return self.breaker.look(replace(own, failing=failing))
-
-    async def _take(self, fences: Mapping[int, int]) -> None:
-        """Begin to work on shards: on what was left unfinished there, and on what drifts."""
-        await self.journal.take_over(fences)
-        for instance_id in self.journal.open:
-            if shard_of(instance_id) in fences:
-                self.queue.add(instance_id, Trigger.RESUME)
-        for state in list(self.fleet.states.values()):
-            if shard_of(state.id) in fences and self.fleet.put(state):
-                self.queue.add(state.id, Trigger.RESYNC)
-        emit(
-            messages.SHARDS_HELD,
-            held=len(self.shards.held) + len(fences),
-            total=SHARDS,
-            members=len(self.shards.members),
-        )
-
-    def _drop(self, shards: Collection[int]) -> None:
-        """Let go of shards: what is remembered of them may be old from now on."""
-        known = self.journal.open.keys() | self.fleet.memories.keys() | self.fleet.plans.keys()
-        for instance_id in known:
-            if shard_of(instance_id) in shards:
-                self.journal.drop(instance_id)
-                if not self.queue.is_active(instance_id):
-                    self.places.release(instance_id)
-                self.queue.discard(instance_id)
-
-    def _busy(self, shards: Collection[int]) -> set[int]:
-        return {shard_of(key) for key in self.queue.worked_on} & set(shards)
-
-    def _tell(self) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "failing": self.fleet.view().failing,
-            "rollouts": self.rollouts.tell(),
-        }
-        if self.shards.leads:
-            told["breaker"] = msgspec.to_builtins(self.breaker.state)
-        return told
 
     def _ask(self, instance_id: str, request: Request) -> None:
         if self.workers is not None:
