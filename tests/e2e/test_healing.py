@@ -134,6 +134,12 @@ async def test_a_kind_that_no_server_has_is_refused_before_anything_is_stopped(
         assert "did you mean 'mock'" in refused["errors"][0]["message"]
         assert (await made.instance("test"))["generation"] == 1
         assert await made.process_of("test") == process
+        waiting = {"sources": [{"id": "pg", "kind": "postgres", "password": "hunter2"}]}
+        body = {"id": "waits", "name": "waits for a plugin", "configuration": waiting}
+        await made.ask("POST", "/api/servers/instances", body, 201)
+        await made.patch("waits", {"op": "add", "path": "/sources/0/database", "value": "shop"})
+        refused = await made.ask("POST", "/api/servers/instances/waits/start", None, 500)
+        assert "postgres" in refused["detail"] and "hunter2" not in str(refused)
 
 
 async def _replaced(made: World, instance_id: str, killed: int) -> bool:

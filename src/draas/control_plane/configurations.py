@@ -16,7 +16,8 @@ from draas.control_plane.picture import absent
 from draas.control_plane.records import Cause, Generation, Record, Slot, put
 from draas.control_plane.status import transition
 from draas.control_plane.store import Store, StoreError
-from draas.decide.kinds import Kinds
+from draas.control_plane.transitions import wanted as runs
+from draas.decide.kinds import Kinds, with_plugins
 from draas.model.configuration import Configuration, ConfigurationError
 from draas.model.instance import Instance
 from draas.model.json_value import encoded
@@ -175,9 +176,9 @@ class Configurations:
             if base.generation != record.instance.generation:
                 continue
             # In a thread: a large document or patch would hold up everybody else.
-            wanted = await asyncio.to_thread(
-                _changed, change, base.document, record.port, self._kinds
-            )
+            # What is to run must be able to; what is not may wait for a plugin.
+            kinds = self._kinds if runs(record) else with_plugins(self._kinds)
+            wanted = await asyncio.to_thread(_changed, change, base.document, record.port, kinds)
             if wanted is None:
                 return base
             try:

@@ -18,6 +18,12 @@ Rule = Callable[[Any], str | None]
 Kinds = Mapping[str, Collection[str]]
 """The kinds that there are, of `sources` and of `reactions`."""
 
+OF_PLUGINS: Kinds = {
+    "sources": ("application", "grpc", "mssql", "platform", "postgres"),
+    "reactions": ("application", "grpc", "grpc-adaptive", "http-adaptive", "platform", "profiler"),
+}
+"""Kinds that Drasi has and that a server may lack: it needs their plugins."""
+
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _ANY_HOSTS = ("0.0.0.0", "::")
 _LISTENS_AT = 8080
@@ -105,21 +111,27 @@ def rules_of(part: str, component: Configuration) -> Mapping[str, Rule]:
     return _RULES.get(part, {}).get(kind, {}) if isinstance(kind, str) else {}
 
 
+def with_plugins(kinds: Kinds | None) -> Kinds | None:
+    """The kinds, and those that plugins could bring."""
+    if kinds is None:
+        return None
+    return {part: (*known, *OF_PLUGINS.get(part, ())) for part, known in kinds.items()}
+
+
 def unknown_kinds(config: Configuration, kinds: Kinds) -> Iterable[Fault]:
-    """Components of a kind that no server here has: it would be stopped and not start again."""
+    """Components of a kind that none of `kinds` is: its server would not start."""
     for part, known in kinds.items():
         for component in config[part]:
             kind = component.get("kind")
             if not isinstance(kind, str) or kind in known or reference(kind) is not None:
                 continue
             near = difflib.get_close_matches(kind, known, n=1, cutoff=0.5)
-            meant = f"did you mean {near[0]!r}? The " if near else "the "
+            meant = f"; did you mean {near[0]!r}?" if near else f", only {', '.join(known)}."
             yield Fault(
                 f"{part}[{component.get('id')}].kind",
                 kind,
-                f"no server here has the kind {kind!r}; {meant}included one has "
-                f"{', '.join(known)}; for others name its plugins' folder in "
-                "Process:PluginsDirectory, or a drasi-server in Process:ExecutablePath",
+                f"no server here has the kind {kind!r}{meant} For others name the folder of their "
+                "plugins in Process:PluginsDirectory, or a drasi-server in Process:ExecutablePath",
             )
 
 

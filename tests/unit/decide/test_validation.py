@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from draas.decide.kinds import with_plugins
 from draas.decide.validation import validate
 from draas.model.configuration import ConfigurationError, canonical, digest, from_snapshot
 from draas.model.faults import MOST_FAULTS
@@ -79,6 +80,15 @@ def test_a_kind_that_no_server_has(document: dict[str, Any], path: str, words: s
     assert fault.path == path
     assert words in fault.message
     assert validate(document) == (), "elsewhere a plugin may have it"
+
+
+def test_a_kind_that_a_plugin_could_bring_is_one_for_what_does_not_run() -> None:
+    postgres = source(kind="postgres", password="p")
+    assert validate(postgres, with_plugins(KINDS)) == ()
+    (fault,) = validate(postgres, KINDS)
+    assert fault.message.startswith("no server here has the kind 'postgres', only http, mock.")
+    assert validate(source(kind="htpp"), with_plugins(KINDS))
+    assert with_plugins(None) is None
 
 
 @pytest.mark.parametrize("kind", ["http", "${KIND}"])
