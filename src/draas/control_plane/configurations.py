@@ -17,7 +17,7 @@ from draas.control_plane.records import Cause, Generation, Record, Slot, put
 from draas.control_plane.status import transition
 from draas.control_plane.store import Store, StoreError
 from draas.control_plane.transitions import wanted as runs
-from draas.decide.kinds import Kinds, with_plugins
+from draas.decide.kinds import Kinds
 from draas.model.configuration import Configuration, ConfigurationError
 from draas.model.instance import Instance
 from draas.model.json_value import encoded
@@ -176,9 +176,9 @@ class Configurations:
             if base.generation != record.instance.generation:
                 continue
             # In a thread: a large document or patch would hold up everybody else.
-            # What is to run must be able to; what is not may wait for a plugin.
-            kinds = self._kinds if runs(record) else with_plugins(self._kinds)
-            wanted = await asyncio.to_thread(_changed, change, base.document, record.port, kinds)
+            wanted = await asyncio.to_thread(
+                _changed, change, base.document, record.port, self._kinds, runs(record)
+            )
             if wanted is None:
                 return base
             try:
@@ -224,11 +224,15 @@ class Configurations:
 
 
 def _changed(
-    change: Callable[[Configuration], Any], stored: bytes, port: int, kinds: Kinds | None
+    change: Callable[[Configuration], Any],
+    stored: bytes,
+    port: int,
+    kinds: Kinds | None,
+    to_run: bool,
 ) -> Document | None:
     """The changed document; `None` if every value is as it was, in whatever order."""
     present = msgspec.json.decode(stored)
-    wanted = document(change(present), port=port, kinds=kinds)
+    wanted = document(change(present), port=port, kinds=kinds, to_run=to_run)
     return None if encoded(wanted.configuration) == encoded(present) else wanted
 
 

@@ -46,10 +46,12 @@ class Document:
         return observable_digest(self.configuration)
 
 
-def document(given: Mapping[str, Any], *, port: int, kinds: Kinds | None = None) -> Document:
+def document(
+    given: Mapping[str, Any], *, port: int, kinds: Kinds | None = None, to_run: bool = True
+) -> Document:
     """The document completed with the defaults of host, port and log level, and checked.
 
-    With `kinds` components of other kinds are refused.
+    With `kinds` components of other kinds are refused; what is not `to_run` may wait for some.
 
     Raises:
         ProblemError: it cannot be run (invalid-configuration), with every fault by path.
@@ -61,7 +63,9 @@ def document(given: Mapping[str, Any], *, port: int, kinds: Kinds | None = None)
     configuration.setdefault("host", DEFAULT_HOST)
     configuration.setdefault("port", port)
     configuration.setdefault("logLevel", DEFAULT_LOG_LEVEL)
-    faults = list(validate(configuration, kinds)) or list(_unplaceable(configuration))
+    faults = list(validate(configuration, kinds, to_run=to_run)) or list(
+        _unplaceable(configuration)
+    )
     if faults:
         raise invalid(faults)
     encoded = msgspec.json.encode(configuration)

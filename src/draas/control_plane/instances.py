@@ -14,7 +14,7 @@ from draas.control_plane.platforms import Platforms
 from draas.control_plane.port_allocation import PortsExhaustedError, choose_port
 from draas.control_plane.records import Cause, Generation, Record, slots_of
 from draas.control_plane.status import transition
-from draas.decide.kinds import Kinds, with_plugins
+from draas.decide.kinds import Kinds
 from draas.model.clock import Clock
 from draas.model.configuration import ConfigurationError, canonical
 from draas.model.instance import Instance
@@ -78,10 +78,8 @@ class Instances:
     async def _create(self, asked: Creation, instance_id: str, cause: Cause) -> Record:
         learned = self._fleet.learned
         port = self._port(asked.configuration)
-        kinds = self._kinds
-        if asked.desired_run_state is RunState.STOPPED:
-            kinds = with_plugins(kinds)
-        wanted = document(asked.configuration, port=port, kinds=kinds)
+        to_run = asked.desired_run_state is RunState.RUNNING
+        wanted = document(asked.configuration, port=port, kinds=self._kinds, to_run=to_run)
         first = Generation(
             instance_id=instance_id,
             generation=1,

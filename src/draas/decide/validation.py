@@ -19,6 +19,7 @@ from draas.decide.kinds import (
     text,
     unknown_kinds,
     whole,
+    with_plugins,
 )
 from draas.model import defaults, names
 from draas.model.canonical import LISTS, Configuration, canonical
@@ -42,11 +43,14 @@ _COMPARED = 100
 """Names among which the one that was meant is looked for."""
 
 
-def validate(document: Mapping[str, Any], kinds: Kinds | None = None) -> tuple[Fault, ...]:
+def validate(
+    document: Mapping[str, Any], kinds: Kinds | None = None, *, to_run: bool = True
+) -> tuple[Fault, ...]:
     """Every fault of the document, raw or canonical, in its order; empty when it can be run.
 
     Unknown keys are faults where drasi-server refuses them (root, queries, subscriptions); in
     sources and reactions they belong to the kind. With `kinds` any other kind is a fault as well.
+    What is not `to_run` now may wait for a plugin of Drasi's, and for addresses of its own.
     Values are masked where they are secret.
     """
     faults = Faults()
@@ -54,7 +58,9 @@ def validate(document: Mapping[str, Any], kinds: Kinds | None = None) -> tuple[F
         config = canonical(document)
         for fault in _found(config):
             faults.append(fault)
-        for fault in unknown_kinds(config, kinds or {}):
+        for fault in unknown_kinds(config, (kinds if to_run else with_plugins(kinds)) or {}):
+            faults.append(fault)
+        for fault in clashes(config) if to_run else ():
             faults.append(fault)
     except ConfigurationError as error:
         return error.faults
@@ -75,7 +81,6 @@ def _found(config: Configuration) -> Iterable[Fault]:
                     yield Fault(f"{path}.id", item["id"], "this id is used twice: ids are unique")
                 seen.add(item["id"])
             yield from _referring(part, item, path, known)
-    yield from clashes(config)
 
 
 def _component(part: str, item: Configuration, path: str) -> Iterable[Fault]:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from draas.decide.kinds import with_plugins
 from draas.decide.validation import validate
 from draas.model.configuration import ConfigurationError, canonical, digest, from_snapshot
 from draas.model.faults import MOST_FAULTS
@@ -84,11 +83,16 @@ def test_a_kind_that_no_server_has(document: dict[str, Any], path: str, words: s
 
 def test_a_kind_that_a_plugin_could_bring_is_one_for_what_does_not_run() -> None:
     postgres = source(kind="postgres", password="p")
-    assert validate(postgres, with_plugins(KINDS)) == ()
+    assert validate(postgres, KINDS, to_run=False) == ()
     (fault,) = validate(postgres, KINDS)
     assert fault.message.startswith("no server here has the kind 'postgres', only http, mock.")
-    assert validate(source(kind="htpp"), with_plugins(KINDS))
-    assert with_plugins(None) is None
+    assert validate(source(kind="htpp"), KINDS, to_run=False)
+
+
+def test_what_does_not_run_may_wait_for_an_address_of_its_own() -> None:
+    same = {"port": 9000} | source(kind="http", port=9000)
+    assert validate(same)
+    assert validate(same, to_run=False) == ()
 
 
 @pytest.mark.parametrize("kind", ["http", "${KIND}"])
