@@ -219,13 +219,13 @@ class Executor:
             if result.ok:
                 result = judged(result, await self._checks.of_serving(operation.instance_id))
             newer = (
-                None if result.ok or restored else await self._targets.replacement(operation, state)
+                None if result.ok or restored else await self._targets.overtaken(operation, state)
             )
         except UnreachableError:
             raise
         except ControlPlaneError as error:
             return cannot_tell(str(error))
-        return result if newer is None else other(operation, newer)
+        return newer or result
 
     def _judged(self, operation: Operation, state: InstanceState, restored: bool) -> Result:
         target = state.applied_digest if restored else operation.target_digest

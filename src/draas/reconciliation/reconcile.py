@@ -125,8 +125,8 @@ class Reconciler:
 
     async def _pass(self, instance_id: str, request: Request) -> datetime | None:
         plan, observation = await self.look(instance_id, request)
-        seen = observation.snapshot.state
-        if seen is not None and self._fleet.is_another(seen):
+        seen, begun = observation.snapshot.state, observation.snapshot.operation
+        if seen is not None and self._fleet.is_another(seen, begun):
             await self._forget(instance_id, request)
             plan, observation = await self.look(instance_id, request)
         snapshot = observation.snapshot

@@ -119,9 +119,8 @@ class SlotExecutor:
             state = await self._targets.wanted(operation)
             if (stopped := _down(state)) is not None:
                 return stopped
-            newer = await self._targets.replacement(operation, state)
-            if newer is not None:
-                return other(operation, newer)
+            if (newer := await self._targets.overtaken(operation, state)) is not None:
+                return newer
             found = await self._control_plane.slots(operation.instance_id)
             slot = found.named(operation.slot)
             if slot is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from draas.client.port import (
     ControlPlane,
@@ -115,14 +116,22 @@ class Targets:
         document = await self._control_plane.generation(operation.instance_id, number)
         return None if document is None else Desired(document, before, number)
 
-    async def replacement(self, operation: Operation, state: InstanceState) -> Desired | None:
-        """The desired configuration, if it is to be tried instead of the target."""
+    async def overtaken(self, operation: Operation, state: InstanceState) -> Result | None:
+        """The result where something newer is desired, which is tried instead of the target.
+
+        What was approved is brought all the same; but it ends where nobody can tell how it does:
+        what is newer waits for an approval of its own, and it would wait for ever.
+        """
         held = self._fleet.memory(state.id).quarantine_of(state.desired_digest)
-        if operation.approved or held or state.desired_digest == operation.target_digest:
+        if held or state.desired_digest == operation.target_digest:
+            return None
+        if operation.approved and not operation.inconclusive:
             return None
         desired = await self._control_plane.desired(state.id)
-        same = desired.digest == operation.target_digest
-        return None if same or is_older(desired, operation) else desired
+        if desired.digest == operation.target_digest or is_older(desired, operation):
+            return None
+        newer = other(operation, desired)
+        return replace(newer, digest=None, generation=None) if operation.approved else newer
 
     def order(self, operation: Operation, action: str, digest: str = "") -> Order:
         """What a call that changes something is made with: none is, once the lease is lost.

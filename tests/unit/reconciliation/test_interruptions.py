@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from draas.client.port import RefusedError
 from draas.model.configuration import digest
 from draas.testing import virtual_time
@@ -95,6 +97,37 @@ async def test_a_newer_configuration_does_not_wait_for_a_sick_one() -> None:
     end = (await world.audit("a"))[-1]
     assert (end.outcome, end.digest_after) == ("succeeded", digest(good))
     assert end.summary == ("Port: 8100 → 9091",), "the audit tells what was really done"
+
+
+@pytest.mark.parametrize("generations", [1, 2])
+def test_an_operation_does_not_go_on_with_another_instance_of_the_same_id(
+    generations: int,
+) -> None:
+    virtual_time.run(_given_again(generations))
+
+
+async def _given_again(generations: int) -> None:
+    """Its configuration is that of the generation that the operation aims at, or of an older."""
+    world = World()
+    await world.running("a")
+    world.control_plane.look_seconds = 5
+    await world.control_plane.configure("a", configuration(9090))
+    await world.killed_daemon(
+        lambda: any(each.phase == "verifying" for each in world.store._operations.values())
+    )
+    await world.control_plane.delete("a")
+    fresh = configuration(9091)
+    await world.control_plane.create("a", fresh if generations == 1 else configuration(9092))
+    await world.control_plane.want("a", running=True)
+    if generations == 2:
+        await world.control_plane.configure("a", fresh)
+    async with world.daemon() as daemon:
+        await asyncio.sleep(60)
+        assert daemon.fleet.memory("a").quarantines == ()
+        assert daemon.journal.open == {}
+        assert runs(world, "a", fresh)
+    told = [entry.outcome for entry in await world.audit("a")]
+    assert told[told.index("superseded") :][:2] == ["superseded", "gone"]
 
 
 @simulated

@@ -10,8 +10,11 @@ import pytest
 
 from draas.decide.health import Probed
 from draas.model.configuration import digest
+from draas.model.reconciliation import Approval, Trigger
 from draas.model.slots import Slot
+from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.outside import Outside
+from draas.reconciliation.request import Request
 from draas.testing import virtual_time
 from tests.unit.reconciliation.scenarios import runs, simulated, starts
 from tests.unit.reconciliation.simulation import World, configuration
@@ -51,6 +54,39 @@ async def test_what_turns_out_bad_after_being_held_is_taken_back() -> None:
         await asyncio.sleep(10)
     assert (await world.audit("a"))[-1].outcome == "rolled-back"
     assert runs(world, "a", configuration(8100))
+
+
+@simulated
+async def test_what_was_approved_and_cannot_be_judged_gives_way_to_what_is_newer() -> None:
+    world = World(default_strategy="Manual")
+    await world.running("a")
+    obscure, newer = configuration(9090), configuration(9091)
+    world.control_plane.obscure.add(digest(obscure))
+
+    async def approve(daemon: Daemon) -> None:
+        await world.until(lambda: "a" in daemon.fleet.plans and not daemon.journal.open)
+        now = world.clock.now()
+        plan = daemon.fleet.plans["a"].digest
+        until = now + timedelta(hours=1)
+        agreed = Approval(plan_digest=plan, granted=True, actor="olga", at=now, until=until)
+        await daemon.by_hand.judge("a", agreed)
+        assert daemon.workers is not None
+        daemon.workers.ask("a", Request(Trigger.MANUAL, "olga"))
+
+    async with world.daemon() as daemon:
+        await asyncio.sleep(1)
+        await world.control_plane.configure("a", obscure)
+        await approve(daemon)
+        await world.until(lambda: runs(world, "a", obscure))
+        await asyncio.sleep(60)
+        await world.control_plane.configure("a", newer)
+        await world.until(lambda: not daemon.journal.open)
+        await asyncio.sleep(60)
+        assert runs(world, "a", obscure), "what is newer was not approved"
+        await approve(daemon)
+        await world.until(lambda: runs(world, "a", newer))
+    told = [entry.outcome for entry in await world.audit("a")]
+    assert told.count("superseded") == 1
 
 
 @simulated
