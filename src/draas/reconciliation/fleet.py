@@ -8,7 +8,7 @@ import msgspec
 
 from draas.decide.detect import detect
 from draas.model.instance import InstanceState, compact
-from draas.model.reconciliation import Drift, DriftKind, FleetView, Memory, Operation, Plan
+from draas.model.reconciliation import Drift, DriftKind, FleetView, Memory, Plan
 from draas.model.status import InstanceStatus
 from draas.reconciliation.groups import Groups
 from draas.reconciliation.rollouts import Changed
@@ -51,17 +51,13 @@ class Fleet:
         pending = state.id in self.plans or self.is_another(state) or state.second_slot is not None
         return bool(drift) or bool(drift.unknown) or unsure or pending
 
-    def is_another(self, state: InstanceState, begun: Operation | None = None) -> bool:
+    def is_another(self, state: InstanceState) -> bool:
         """Whether the id was deleted and given again: what is remembered is not about it (B-19).
 
-        A generation before one that was worked on, or that the open operation aims at, says so,
-        unless a newer one was told: then it is an old answer. So does another configuration of the
-        very generation that it aims at.
+        A generation before one that was worked on says so, unless a newer one was told: then it is
+        an old answer.
         """
-        aim = begun.target_generation if begun else None
-        if aim and begun and state.generation == aim:
-            return state.desired_digest != begun.target_digest
-        worked = max(self.memory(state.id).worked_generation, aim or 0)
+        worked = self.memory(state.id).worked_generation
         told = self.states.get(state.id, state)
         return state.id in self.deleted or max(state.generation, told.generation) < worked
 

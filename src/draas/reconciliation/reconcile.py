@@ -20,6 +20,7 @@ from draas.model.reconciliation import (
     Breaker,
     Decision,
     Memory,
+    Operation,
     Plan,
     Snapshot,
     Trigger,
@@ -126,7 +127,7 @@ class Reconciler:
     async def _pass(self, instance_id: str, request: Request) -> datetime | None:
         plan, observation = await self.look(instance_id, request)
         seen, begun = observation.snapshot.state, observation.snapshot.operation
-        if seen is not None and self._fleet.is_another(seen, begun):
+        if seen is not None and await self._is_another(seen, begun):
             await self._forget(instance_id, request)
             plan, observation = await self.look(instance_id, request)
         snapshot = observation.snapshot
@@ -171,6 +172,21 @@ class Reconciler:
                 return plan.next_look
             case _:
                 return plan.next_look
+
+    async def _is_another(self, seen: InstanceState, begun: Operation | None) -> bool:
+        """Whether the id was given again, also since an operation began that is still open.
+
+        Then the generation that it aims at is of another configuration, or there is none: an
+        earlier one alone may be an old answer.
+        """
+        if self._fleet.is_another(seen):
+            return True
+        if begun is None or not begun.target_generation:
+            return False
+        if seen.generation >= begun.target_generation:
+            same = seen.generation == begun.target_generation
+            return same and seen.desired_digest != begun.target_digest
+        return await self._control_plane.generation(seen.id, begun.target_generation) is None
 
     def _was_told_otherwise(self, snapshot: Snapshot) -> bool:
         """Whether what was told last drifts as what was read does not: one of the two is old.
