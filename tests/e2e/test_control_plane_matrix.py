@@ -63,6 +63,7 @@ async def test_envoy_is_killed(cell: Cell, tmp_path: Path) -> None:
         await made.daemon.spawn()
         await change.urge(made.daemon_url)
         await is_replaced(made, envoy)
+        await serves(made, "a")
         await eventually(change.is_told, within=20)
         await change.check()
 
@@ -148,6 +149,7 @@ async def test_envoy_is_killed_in_the_middle(point: Point, tmp_path: Path) -> No
         await change.order()
         await change.urge(made.daemon_url)
         await is_replaced(made, envoy)
+        await serves(made, "a")
         await eventually(change.is_told, within=20)
         await change.check()
 
@@ -169,6 +171,12 @@ async def is_killed_and_started_again(made: World) -> None:
         assert await made.control_plane.ended() == -signal.SIGKILL
     assert made.servers()
     await made.control_plane.start()
+
+
+async def serves(made: World, name: str) -> None:
+    """See that clients reach an instance at its address: the process of a router alone may not."""
+    port = (await made.configuration(name))["port"]
+    await eventually(lambda: made.healthy(port), within=20)
 
 
 async def is_replaced(made: World, envoy: psutil.Process) -> None:
