@@ -69,7 +69,7 @@ class HttpClient:
             RefusedError: the answer says no.
             GarbageError: the body is larger than `maximum` bytes, or 304 was not asked for.
         """
-        sent = {"Draas-Actor": self._actor, **(headers or {})}
+        sent = {**(headers or {})}
         data = None
         if body is not None:
             data = json.dumps(body).encode()
@@ -118,7 +118,7 @@ class HttpClient:
             response = Response(answer.status, answer.headers, bytes(content))
         milliseconds = round((loop.time() - begin) * 1000)
         emit(
-            messages.API_CALL_NO_NEWS if response.status == 304 else messages.API_CALL,
+            messages.API_READ if method == "GET" and answer.ok else messages.API_CALL,
             method=method,
             path=path,
             status_code=response.status,
@@ -138,6 +138,7 @@ class HttpClient:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
+                headers={routes.ACTOR: self._actor},
                 connector=aiohttp.TCPConnector(limit=self._limit, keepalive_timeout=15),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),

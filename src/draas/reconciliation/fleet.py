@@ -57,9 +57,11 @@ class Fleet:
         A generation before one that was worked on says so, unless a newer one was told: then it is
         an old answer.
         """
-        worked = self.memory(state.id).worked_generation
-        told = self.states.get(state.id, state)
-        return state.id in self.deleted or max(state.generation, told.generation) < worked
+        if state.id in self.deleted:
+            return True
+        memory, told = self.memories.get(state.id), self.states.get(state.id, state)
+        newest = max(state.generation, told.generation)
+        return memory is not None and newest < memory.worked_generation
 
     def missing_from(self, present: Iterable[str]) -> set[str]:
         """The known instances, also those of earlier daemons, that a complete list lacks."""
@@ -127,17 +129,14 @@ class Fleet:
 
         A new desired configuration is not failing yet: it may be the remedy.
         """
-        memory = self.memory(instance_id)
         drift, state = self._drifting.get(instance_id), self.states.get(instance_id)
-        changes = (
-            drift is not None
-            and state is not None
-            and DriftKind.CONFIGURATION in drift.kinds
-            and memory.quarantine_of(state.desired_digest) is None
-        )
-        fails = memory.failures > 0 and state is not None
-        if fails and state is not None and state.desired_digest != memory.worked_digest:
-            fails = memory.quarantine_of(state.desired_digest) is not None
+        changes = drift is not None and DriftKind.CONFIGURATION in drift.kinds
+        fails, memory = False, self.memories.get(instance_id)
+        if memory is not None and state is not None:
+            is_held = memory.quarantine_of(state.desired_digest) is not None
+            changes = changes and not is_held
+            is_its_latest = state.desired_digest == memory.worked_digest
+            fails = memory.failures > 0 and (is_held or is_its_latest)
         if fails:
             self._failing.add(instance_id)
         else:

@@ -17,7 +17,7 @@ from draas.reconciliation.link import Link, Question
 from draas.reconciliation.places import Places
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry import messages
-from draas.telemetry.logs import emit
+from draas.telemetry.logs import OneWrite, emit
 from draas.telemetry.metrics import DaemonMetrics
 
 LONG_POLL_SECONDS = 10.0
@@ -72,6 +72,8 @@ class Triggers:
         self._listing = asyncio.Lock()
         self._useless = self._failed = 0
         self._told: set[str] = set()
+        self._latest: tuple[str, datetime] | None = None
+        metrics.event_lag.set_function(self._event_lag)
 
     async def follow(self) -> None:
         """Follow the change feed for ever; a gap or a failed start means a full resync (B-36).
@@ -236,8 +238,11 @@ class Triggers:
             emit(messages.FULL_RESYNC, reason="changes were missed")
             self._distrust()
             return None
-        for change in changes.changes:
-            self._take(change)
+        if changes.changes:
+            self._latest = changes.changes[-1].at, self._clock.now()
+        with OneWrite():
+            for change in changes.changes:
+                self._take(change)
         if self._cursor is not None:
             self._cursor = changes.cursor
         return changes.cursor
@@ -267,7 +272,6 @@ class Triggers:
             self._queue.add(instance_id, trigger)
 
     def _take(self, change: Change) -> None:
-        self._metrics.event_lag.set(_seconds_since(change.at, self._clock.now()))
         if self._listing.locked():
             self._told.add(change.instance_id)
         if change.kind == "Deleted":
@@ -281,13 +285,16 @@ class Triggers:
         if needed:
             self._ask(change.instance_id, Trigger.CHANGE)
 
+    def _event_lag(self) -> float:
+        """Seconds from the last change to when it was taken in; 0 where its time makes no sense."""
+        if self._latest is None:
+            return 0.0
+        at, taken = self._latest
+        try:
+            return max((taken - datetime.fromisoformat(at)).total_seconds(), 0.0)
+        except (ValueError, TypeError):
+            return 0.0
+
     def _spread(self, interval: timedelta) -> float:
         """The interval, up to a tenth shorter or longer, so that daemons do not march in step."""
         return interval.total_seconds() * (1 + JITTER_SHARE * (2 * self._clock.jitter() - 1))
-
-
-def _seconds_since(at: str, now: datetime) -> float:
-    try:
-        return max((now - datetime.fromisoformat(at)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return 0.0

@@ -6,21 +6,24 @@ import json
 import logging
 import math
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from io import TextIOWrapper
+from threading import RLock
 from types import MappingProxyType
-from typing import TextIO
+from typing import ClassVar, NamedTuple, TextIO
 
 from draas.settings import format_timespan
 from draas.telemetry.levels import LogFormat, LoggingSettings, LogLevel
 from draas.telemetry.messages import Message, catalogue
 
 _OURS = ("DRaaS", "Microsoft")
+_ROOT = logging.getLogger()
+_LOCK = RLock()
 _INDENT = "      "
 _CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("context", default=MappingProxyType({}))
 
@@ -33,18 +36,15 @@ def configure(settings: LoggingSettings, stream: TextIO) -> None:
     again, it replaces what was set before.
     """
     if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")
-    handler = logging.StreamHandler(stream)
-    for_people = settings.format is LogFormat.CONSOLE
-    handler.setFormatter(_Console(settings.timestamps) if for_people else _Json())
-    root = logging.getLogger()
-    root.handlers = [handler]
-    for name in list(root.manager.loggerDict):
+        stream.reconfigure(errors="backslashreplace", line_buffering=False)
+    console = _timed_console if settings.timestamps else _console
+    _ROOT.handlers = [_Lines(stream, console if settings.format is LogFormat.CONSOLE else _json)]
+    for name in list(_ROOT.manager.loggerDict):
         library = logging.getLogger(name)
         library.handlers, library.propagate = [], True
         library.setLevel(logging.NOTSET)
     default = settings.log_level.get("Default", LogLevel.INFORMATION).number
-    root.setLevel(max(default, LogLevel.WARNING.number))
+    _ROOT.setLevel(max(default, LogLevel.WARNING.number))
     for ours in _OURS:
         logging.getLogger(ours).setLevel(default)
     for category, level in settings.log_level.items():
@@ -58,14 +58,31 @@ def emit(message: Message, error: BaseException | None = None, /, **fields: obje
 
     Fields beyond those of the text are kept in JSON. Raises KeyError if one of the text is missing.
     """
-    logger, level = logging.getLogger(message.category), message.level.number
-    if not logger.isEnabledFor(level):
+    level = message.level.number
+    if not _logger(message.category).isEnabledFor(level):
         return
     text = message.template.format_map({name: clean(_plain(fields[name])) for name in fields})
-    trace = None if error is None else (type(error), error, error.__traceback__)
-    record = logging.LogRecord(message.category, level, "", 0, text, (), trace)
-    record.event_id, record.fields = message.event_id, fields
-    logger.handle(record)
+    entry = _Entry(level, message.category, message.event_id, text, error, fields)
+    for handler in _ROOT.handlers:
+        if isinstance(handler, _Lines):
+            handler.tell(entry)  # a LogRecord costs more than the line
+        else:
+            handler.handle(_record(entry))
+
+
+class OneWrite:
+    """A context whose lines are written in one go at its end: a write costs more than a line.
+
+    Nothing may be awaited in it.
+    """
+
+    def __enter__(self) -> None:
+        _Lines.held += 1
+
+    def __exit__(self, *_: object) -> None:
+        _Lines.held -= 1
+        for handler in _ROOT.handlers:
+            handler.flush()
 
 
 @contextmanager
@@ -85,46 +102,101 @@ def clean(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
-class _Console(logging.Formatter):
-    def __init__(self, timestamps: bool) -> None:
+class _Entry(NamedTuple):
+    level: int
+    category: str
+    event_id: int
+    text: str
+    error: BaseException | None
+    fields: Mapping[str, object]
+
+
+class _Lines(logging.Handler):
+    """Writes entries, and what other libraries log, in the form given."""
+
+    held: ClassVar = 0
+
+    def __init__(self, stream: TextIO, form: Callable[[_Entry], str]) -> None:
         super().__init__()
-        self._timestamps = timestamps
+        self._stream = stream
+        self._form = form
 
-    def format(self, record: logging.LogRecord) -> str:
-        at = f"{_at(record)} " if self._timestamps else ""
-        head = (
-            f"{at}{_level(record.levelno).short}: {record.name}[{getattr(record, 'event_id', 0)}]"
-        )
-        body = [*record.getMessage().splitlines(), *_trace(record).splitlines()]
-        return "\n".join([clean(head), *(_INDENT + clean(line) for line in body)])
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except Exception:
+            self.handleError(record)
+            return
+        error = record.exc_info[1] if record.exc_info else None
+        self.tell(_Entry(record.levelno, record.name, 0, text, error, {}))
 
+    def tell(self, entry: _Entry) -> None:
+        self._write(self._form(entry) + "\n")
 
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        told = {**_CONTEXT.get(), **getattr(record, "fields", {})}
-        line: dict[str, str | int | float | None] = {
-            "timestamp": _at(record),
-            "level": _level(record.levelno).value,
-            "category": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {
-            name: _value(each)
-            for field, each in told.items()
-            if (name := _camel(field)) not in line
-        }
-        if trace := _trace(record):
-            line["exception"] = trace
-        return json.dumps(line, ensure_ascii=True)
+    def flush(self) -> None:
+        self._write("")
+
+    def _write(self, text: str) -> None:
+        with _LOCK:
+            try:
+                self._stream.write(text)
+                if not self.held:
+                    self._stream.flush()
+            except (OSError, ValueError):
+                pass  # there is nowhere else to say it
 
 
-def _at(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+def _record(entry: _Entry) -> logging.LogRecord:
+    error = entry.error
+    trace = None if error is None else (type(error), error, error.__traceback__)
+    return logging.LogRecord(entry.category, entry.level, "", 0, entry.text, (), trace)
 
 
-def _trace(record: logging.LogRecord) -> str:
-    error = record.exc_info[1] if record.exc_info else None
+def _console(entry: _Entry) -> str:
+    head = _head(entry.level, entry.category, entry.event_id)
+    if entry.error is None and entry.text.isprintable():
+        return f"{head}\n{_INDENT}{entry.text}"
+    body = [*entry.text.splitlines(), *_trace(entry.error).splitlines()]
+    return "\n".join([head, *(_INDENT + clean(line) for line in body)])
+
+
+def _timed_console(entry: _Entry) -> str:
+    return f"{_now()} {_console(entry)}"
+
+
+def _json(entry: _Entry) -> str:
+    line: dict[str, str | int | float | None] = {
+        "timestamp": _now(),
+        "level": _level(entry.level).value,
+        "category": entry.category,
+        "message": entry.text,
+    }
+    line |= {
+        name: _value(each)
+        for field, each in {**_CONTEXT.get(), **entry.fields}.items()
+        if (name := _camel(field)) not in line
+    }
+    if entry.error is not None:
+        line["exception"] = _trace(entry.error)
+    return json.dumps(line, ensure_ascii=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _trace(error: BaseException | None) -> str:
     return "" if error is None else "".join(traceback.format_exception(error)).rstrip("\n")
+
+
+@cache
+def _logger(category: str) -> logging.Logger:
+    return logging.getLogger(category)
+
+
+@lru_cache(maxsize=1024)
+def _head(level: int, category: str, event_id: int) -> str:
+    return clean(f"{_level(level).short}: {category}[{event_id}]")
 
 
 @cache
@@ -139,6 +211,8 @@ def _number(level: LogLevel) -> int:
 
 def _plain(value: object) -> str:
     """Durations as .NET prints them, enums by value."""
+    if type(value) is str:
+        return value
     if isinstance(value, timedelta):
         return format_timespan(value)
     return str(value.value if isinstance(value, Enum) else value)

@@ -209,7 +209,7 @@ UNUSABLE_STRATEGY = Message(_LOOP, _WARNING, "The strategy {strategy} cannot be 
 
 # The client of the control plane
 API_CALL = Message(_CLIENT, _DEBUG, "{method} {path} answered {status_code} in {milliseconds} ms")
-API_CALL_NO_NEWS = Message(_CLIENT, _TRACE, "{method} {path} answered 304 in {milliseconds} ms")
+API_READ = Message(_CLIENT, _TRACE, "{method} {path} answered {status_code} in {milliseconds} ms")
 INSTANCE_STOPPED = Message(_CLIENT, _INFO, "Successfully stopped instance '{instance_id}'")
 INSTANCE_STARTED = Message(_CLIENT, _INFO, "Successfully started instance '{instance_id}'")
 STOP_REFUSED = Message(

@@ -108,6 +108,46 @@ def test_json_is_one_object_a_line_with_the_fields() -> None:
     }
 
 
+def test_lines_that_belong_together_go_out_in_one_write_also_if_it_ends_badly() -> None:
+    raw = io.BytesIO()
+    logs.configure(LoggingSettings(), io.TextIOWrapper(raw, line_buffering=True))
+    with pytest.raises(ZeroDivisionError), logs.OneWrite():
+        logs.emit(messages.CONFIGURATION_CHANGED, instance_id="a")
+        logs.emit(messages.CONFIGURATION_CHANGED, instance_id="b")
+        assert raw.getvalue() == b""
+        raise ZeroDivisionError
+    assert raw.getvalue().count(b"Configuration change detected for instance") == 2
+    logs.emit(messages.NOW_LISTENING, url="http://localhost:5000")
+    assert raw.getvalue().endswith(b"http://localhost:5000\n")
+
+
+def test_a_stream_that_fails_stops_nobody() -> None:
+    stream = configured()
+    stream.close()
+    logs.emit(messages.NOW_LISTENING, url="http://localhost:5000")
+    logging.getLogger("uvicorn.error").warning("lost")
+
+
+def test_a_library_that_logs_nonsense_stops_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = configured()
+    logging.getLogger("uvicorn.error").warning("%d", "no number")
+    assert stream.getvalue() == ""
+    assert "no number" in capsys.readouterr().err
+
+
+def test_an_error_reaches_who_else_listens() -> None:
+    heard: list[logging.LogRecord] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record)
+
+    logging.getLogger().handlers = [Ear()]
+    error = ValueError("one")
+    logs.emit(messages.LIST_ERROR, error)
+    assert [each.exc_info[1] for each in heard if each.exc_info] == [error]
+
+
 def test_other_libraries_log_in_the_same_form() -> None:
     stream = configured()
     logging.getLogger("uvicorn.error").warning("port %s\ntaken", 80)
