@@ -96,7 +96,7 @@ async def main(url: str, data: Path) -> None:
     resyncs: list[asyncio.Task[str | None]] = []
 
     async def resync(_: str) -> dict[str, Any]:
-        resyncs[:] = [asyncio.create_task(daemon.triggers.resync())]
+        resyncs[:] = [asyncio.create_task(daemon.triggers.intake.resync())]
         return {}
 
     await serve({"settle": settle, "noted": noted, "resync": resync})

@@ -1,4 +1,4 @@
-"""The daemon's detection by itself: client, picture of the fleet, triggers; nobody acts.
+"""The daemon's detection by itself: client, intake, picture of the fleet; nobody acts.
 
 `python -m benchmarks.watcher URL native|foreign`
 """
@@ -19,13 +19,10 @@ from draas.client.http import HttpClient
 from draas.client.port import ControlPlane
 from draas.contract import routes
 from draas.model.reconciliation import Memory
-from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
-from draas.reconciliation.heartbeats import Heartbeats
+from draas.reconciliation.intake import Intake
 from draas.reconciliation.link import Link
 from draas.reconciliation.options import DaemonSettings
-from draas.reconciliation.places import Places
-from draas.reconciliation.triggers import Triggers
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry.logs import configure
 from draas.telemetry.metrics import DaemonMetrics
@@ -42,14 +39,11 @@ class Watcher:
         metrics = DaemonMetrics()
         self.fleet = Fleet()
         self.queue = WorkQueue(clock)
-        self.triggers = Triggers(
+        self.intake = Intake(
             control_plane=control_plane,
             fleet=self.fleet,
             queue=self.queue,
-            places=Places(5, lambda _id, _request: None),
             link=Link(clock, metrics),
-            counts=CycleCounts(),
-            heartbeats=Heartbeats(clock),
             clock=clock,
             metrics=metrics,
             acts=True,
@@ -59,14 +53,14 @@ class Watcher:
     async def cycle(self, _: str) -> dict[str, Any]:
         """A cycle as the periodic check makes it: what it cost and which instances it found."""
         before, began = own_cpu(), time.perf_counter()
-        await self.triggers.check()
+        await self.intake.check()
         cpu, seconds = own_cpu() - before, time.perf_counter() - began
         return {"cpu": cpu, "seconds": seconds, "found": await self._found()}
 
     async def resync(self, _: str) -> dict[str, Any]:
         """The whole fleet listed and taken in."""
         before, began = own_cpu(), time.perf_counter()
-        await self.triggers.resync()
+        await self.intake.resync()
         cpu, seconds = own_cpu() - before, time.perf_counter() - began
         return {"cpu": cpu, "seconds": seconds, "instances": len(self.fleet.states)}
 

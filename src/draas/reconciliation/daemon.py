@@ -16,6 +16,7 @@ from draas.reconciliation.by_hand import ByHand
 from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
+from draas.reconciliation.intake import Intake
 from draas.reconciliation.leases import Leases
 from draas.reconciliation.link import Link, Question
 from draas.reconciliation.operations import Operations
@@ -201,8 +202,19 @@ class Daemon:
             fenced=self.shards.contest,
         )
         self.connected.set()
+        intake = Intake(
+            control_plane=control_plane,
+            fleet=self.fleet,
+            queue=self.queue,
+            link=self.link,
+            clock=self.clock,
+            metrics=self.metrics,
+            acts=self._follows or self._repeats,
+            owns=self.shards.owns,
+        )
         return Triggers(
             control_plane=control_plane,
+            intake=intake,
             fleet=self.fleet,
             queue=self.queue,
             places=self.places,
@@ -211,8 +223,6 @@ class Daemon:
             heartbeats=self.heartbeats,
             clock=self.clock,
             metrics=self.metrics,
-            acts=self._follows or self._repeats,
-            owns=self.shards.owns,
         )
 
     @property

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from draas.client.port import ControlPlane, Order
-from draas.decide.approval import APPROVAL, has_expired
+from draas.client.port import ControlPlane
 from draas.decide.detect import detect
-from draas.decide.gates import BUDGET
 from draas.decide.plan import plan as decide
 from draas.decide.plan import wanted_strategy
 from draas.decide.rollout import shared_digest
@@ -19,15 +17,12 @@ from draas.model.instance import InstanceState
 from draas.model.reconciliation import (
     Breaker,
     Decision,
-    Memory,
     Operation,
     Plan,
     Snapshot,
-    Trigger,
 )
-from draas.reconciliation import announce, record
-from draas.reconciliation.apply import applied
-from draas.reconciliation.explain import explain, new_to_share
+from draas.reconciliation.bookkeeping import Bookkeeping
+from draas.reconciliation.explain import new_to_share
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.observe import Observation, Observer
@@ -68,7 +63,16 @@ class Reconciler:
         self._rollouts = rollouts
         self._rules = rules
         self._clock = clock
-        self._metrics = metrics
+        self._books = Bookkeeping(
+            control_plane=control_plane,
+            journal=journal,
+            fleet=fleet,
+            operations=operations,
+            places=places,
+            rules=rules,
+            clock=clock,
+            metrics=metrics,
+        )
 
     async def look(self, instance_id: str, request: Request) -> tuple[Plan, Observation]:
         """Observe and decide, and do nothing: the dry run (R-213) and the first half of a pass."""
@@ -128,7 +132,7 @@ class Reconciler:
         plan, observation = await self.look(instance_id, request)
         seen, begun = observation.snapshot.state, observation.snapshot.operation
         if seen is not None and await self._is_another(seen, begun):
-            await self._forget(instance_id, request)
+            await self._books.forget(instance_id, request)
             plan, observation = await self.look(instance_id, request)
         snapshot = observation.snapshot
         settled = plan.decision in (Decision.IN_SYNC, Decision.HELD)
@@ -136,7 +140,7 @@ class Reconciler:
             return self._clock.now() + self._rules.transition_recheck
         self._journal.fence(instance_id)
         self._note(plan, snapshot)
-        self._note_stopped(plan, request, instance_id)
+        self._books.note_stopped(plan, request, instance_id)
         if plan.decision in (Decision.BEGIN, Decision.RESUME):
             if not self._places.take(instance_id):
                 self._places.wait(instance_id, request)
@@ -145,7 +149,7 @@ class Reconciler:
             self._places.release(instance_id)
         match plan.decision:
             case Decision.GONE:
-                await self._forget(instance_id, request)
+                await self._books.forget(instance_id, request)
                 return None
             case Decision.BEGIN if snapshot.state is not None:
                 self._rollouts.begin(instance_id, "" if plan.exact else snapshot.rollout.digest)
@@ -156,14 +160,14 @@ class Reconciler:
             case Decision.RESUME if snapshot.operation is not None:
                 return await self._operations.resume(snapshot.operation)
             case Decision.ADOPT if snapshot.state is not None:
-                await self._adopt(snapshot.state, request)
+                await self._books.adopt(snapshot.state, request)
                 self._fleet.plans.pop(instance_id, None)
                 return None
             case Decision.CLEAR if snapshot.state is not None:
-                await self._clear(snapshot.state, plan, request)
+                await self._books.clear(snapshot.state, plan, request)
                 return self._clock.now()
             case Decision.HELD:
-                await self._hold(snapshot, plan, request)
+                await self._books.hold(snapshot, plan, request)
                 return plan.next_look
             case Decision.IN_SYNC if snapshot.memory.held_audited:
                 await self._journal.remember(
@@ -207,104 +211,3 @@ class Reconciler:
             emit(messages.NO_DRIFT, instance_id=snapshot.instance_id)
         elif plan.decision is not Decision.GONE:
             self._fleet.plans[snapshot.instance_id] = plan
-
-    def _note_stopped(self, plan: Plan, request: Request, instance_id: str) -> None:
-        """Say why the new configuration of a stopped instance changes nothing now (R-182)."""
-        if plan.decision is Decision.IN_SYNC and plan.reason and request.trigger is Trigger.CHANGE:
-            refreshes = self._rules.reconcile_stopped_instances
-            self._metrics.skipped("stopped")
-            if refreshes:
-                emit(messages.SKIPPED, instance_id=instance_id, reason=plan.reason)
-            else:
-                emit(messages.SKIPPED_STOPPED, instance_id=instance_id)
-
-    async def _adopt(self, state: InstanceState, request: Request) -> None:
-        """Take a running server as it is (D-14): what is desired now counts as applied."""
-        desired = await self._control_plane.desired(state.id)
-        now = self._clock.now()
-        entry = record.noted(
-            state.id,
-            now,
-            action="Adopted as it is running",
-            outcome="adopted",
-            trigger=request.trigger,
-            actor=request.actor,
-            state=state,
-        )
-
-        def adopted(known: Memory) -> Memory:
-            memory = applied(known, desired.digest, desired.document)
-            return replace(memory, good_document=memory.applied_document)
-
-        await self._journal.remember(state.id, adopted, entry)
-        self._fleet.put(state)
-        emit(messages.ADOPTED, instance_id=state.id)
-
-    async def _clear(self, state: InstanceState, plan: Plan, request: Request) -> None:
-        """Remove a slot that nobody comes back to, as what began it is lost."""
-        spare = (await self._control_plane.slots(state.id)).spare
-        if spare is None:
-            return
-        called = self._clock.new_id()
-        await self._control_plane.close_slot(
-            state.id, spare.name, Order(called, self._journal.fence(state.id), called), 0.0, 60.0
-        )
-        entry = record.noted(
-            state.id,
-            self._clock.now(),
-            action=f"Removed slot {spare.name}: {plan.reason}",
-            outcome="cleared",
-            trigger=request.trigger,
-            actor=request.actor,
-            state=state,
-        )
-        await self._journal.remember(state.id, lambda known: known, entry)
-        emit(messages.SLOT_CLOSED, instance_id=state.id, slot=spare.name)
-
-    async def _hold(self, snapshot: Snapshot, plan: Plan, request: Request) -> None:
-        """Say once why nothing is done (R-182); back-off and locks pass by themselves."""
-        gate, state = plan.blocked_by, snapshot.state
-        if gate is None or state is None:
-            return
-        if gate.name == BUDGET:
-            self._places.wait(state.id, request)
-            return
-        self._metrics.skipped(gate.name)
-        told = f"{gate.name}:{plan.digest if gate.name == APPROVAL else state.desired_digest}"
-        memory = self._fleet.memory(state.id)
-        if gate.name == APPROVAL and has_expired(memory.approval, plan.digest, self._clock.now()):
-            told += ":expired"
-        if gate.until is not None or memory.held_audited == told:
-            return
-        announce.held(state.id, gate)
-        entry = record.noted(
-            state.id,
-            self._clock.now(),
-            action=f"Held by {gate.name}: {gate.reason}",
-            outcome="held",
-            trigger=request.trigger,
-            actor=request.actor,
-            drift=plan.drift,
-            state=state,
-        )
-        if gate.name == APPROVAL:
-            desired = await self._control_plane.desired(state.id)
-            found = await explain(self._control_plane, state, plan.drift, desired, memory)
-            entry = record.detailed(entry, plan, found)
-        await self._journal.remember(
-            state.id, lambda known: replace(known, held_audited=told), entry
-        )
-
-    async def _forget(self, instance_id: str, request: Request) -> None:
-        await self._operations.abandon(instance_id)
-        self._places.release(instance_id)
-        now = self._clock.now()
-        entry = record.noted(
-            instance_id,
-            now,
-            action="The instance was deleted",
-            outcome="gone",
-            trigger=request.trigger,
-            actor=request.actor,
-        )
-        await self._journal.forget(instance_id, entry)

@@ -12,9 +12,10 @@ from draas.model.configuration import observable_digest
 from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.heartbeats import Heartbeats
+from draas.reconciliation.intake import RELIST_SECONDS, SLICE, Intake
 from draas.reconciliation.link import Link
 from draas.reconciliation.places import Places
-from draas.reconciliation.triggers import LONG_POLL_SECONDS, RELIST_SECONDS, SLICE, Triggers
+from draas.reconciliation.triggers import LONG_POLL_SECONDS, Triggers
 from draas.reconciliation.workqueue import WorkQueue
 from draas.telemetry.metrics import DaemonMetrics
 from draas.testing import virtual_time
@@ -68,19 +69,29 @@ class SlowLists(SimulatedControlPlane):
 
 
 def triggers(control_plane: SimulatedControlPlane, fleet: Fleet, clock: VirtualClock) -> Triggers:
-    metrics = DaemonMetrics()
-    return Triggers(
+    metrics, queue = DaemonMetrics(), WorkQueue(clock)
+    link = Link(clock, metrics)
+    intake = Intake(
         control_plane=control_plane,
         fleet=fleet,
-        queue=WorkQueue(clock),
-        places=Places(5, lambda _id, _request: None),
-        link=Link(clock, metrics),
-        counts=CycleCounts(),
-        heartbeats=Heartbeats(clock),
+        queue=queue,
+        link=link,
         clock=clock,
         metrics=metrics,
         acts=True,
         owns=lambda _: True,
+    )
+    return Triggers(
+        control_plane=control_plane,
+        intake=intake,
+        fleet=fleet,
+        queue=queue,
+        places=Places(5, lambda _id, _request: None),
+        link=link,
+        counts=CycleCounts(),
+        heartbeats=Heartbeats(clock),
+        clock=clock,
+        metrics=metrics,
     )
 
 
@@ -90,7 +101,7 @@ def test_a_check_takes_in_more_changes_than_one_answer_holds() -> None:
         control_plane, fleet = SimulatedControlPlane(clock), Fleet()
         await control_plane.create("a", configuration(9000))
         await control_plane.create("b", configuration(9001))
-        made = triggers(control_plane, fleet, clock)
+        made = triggers(control_plane, fleet, clock).intake
         await made.check()
         for _ in range(MOST):
             await control_plane.crash("a")
@@ -164,7 +175,7 @@ def test_what_is_gone_while_nobody_could_read_it_is_gone() -> None:
         control_plane.unreadable = {}
         for name in ("a", "b"):
             await control_plane.create(name, configuration(9000))
-        made = triggers(control_plane, fleet, clock)
+        made = triggers(control_plane, fleet, clock).intake
         await made.resync()
         control_plane.unreadable = {"a": "no sense", "?": "no id"}
         await made.resync()
@@ -187,7 +198,7 @@ def test_a_list_does_not_undo_what_the_feed_told_while_it_was_on_its_way() -> No
         made = triggers(control_plane, fleet, clock)
         following = asyncio.create_task(made.follow())
         await asyncio.sleep(2)
-        listing = asyncio.create_task(made.resync())
+        listing = asyncio.create_task(made.intake.resync())
         await control_plane.create("b", configuration(9001))
         await asyncio.sleep(0.1)
         await control_plane.configure("a", configuration(9002))
@@ -212,7 +223,7 @@ def test_a_large_list_gives_others_a_turn() -> None:
                 await asyncio.sleep(0)
 
         looking = asyncio.create_task(look())
-        await triggers(control_plane, fleet, clock).resync()
+        await triggers(control_plane, fleet, clock).intake.resync()
         looking.cancel()
         assert SLICE in seen
         assert len(fleet.states) == 3 * SLICE

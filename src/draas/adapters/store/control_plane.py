@@ -3,56 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, bindparam, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from draas.adapters.store import hosts, notifications
 from draas.adapters.store.control_plane_reads import SqlControlPlaneReads, dicts
-from draas.adapters.store.control_plane_tables import (
-    answers,
-    changes,
-    configurations,
-    instances,
-    meta,
-    slots,
-)
+from draas.adapters.store.control_plane_rows import change_row, records, write_records
+from draas.adapters.store.control_plane_tables import answers, changes, instances, meta
 from draas.adapters.store.engine import migrate, open_engine
 from draas.adapters.store.generations import forget
 from draas.contract.feed import Change
-from draas.contract.slots import SERVING
 from draas.control_plane.records import (
     Answer,
-    Generation,
     Host,
     Loaded,
     News,
-    Place,
-    Record,
-    Slot,
     Write,
-    applied,
 )
 from draas.control_plane.store import Anew, StoreError
 from draas.model.clock import Clock
-from draas.model.instance import Instance, OperationInFlight
 
 MOST_NEWS = 4096
 """Who missed more changes than this reads everything."""
-_KEY: BindParameter[str] = bindparam("key")
-_RECORD_COLUMNS = (
-    "port",
-    "started_at",
-    "stopped_at",
-    "reported",
-    "earlier_good_generation",
-    "fence",
-)
 
 
 class SqlControlPlaneStore(SqlControlPlaneReads):
@@ -105,7 +82,7 @@ class SqlControlPlaneStore(SqlControlPlaneReads):
         known = {row[0]: row[1] for row in await connection.execute(gone)}
         fences = {instance_id: fence for instance_id, fence in known.items() if fence is not None}
         return Loaded(
-            head.epoch, head.sequence, await _records(connection), fences, frozenset(known)
+            head.epoch, head.sequence, await records(connection), fences, frozenset(known)
         )
 
     async def write(
@@ -134,12 +111,12 @@ class SqlControlPlaneStore(SqlControlPlaneReads):
                 if not writes:
                     return
                 await self._advance(connection, after, writes)
-            await _write_records(connection, writes)
+            await write_records(connection, writes)
             if generations is not None:
                 await forget(connection, writes, generations)
             if events := [change for write in writes for change in write.changes]:
                 oldest = after + len(events) - keep
-                await connection.execute(insert(changes), [_change_row(e) for e in events])
+                await connection.execute(insert(changes), [change_row(e) for e in events])
                 await connection.execute(delete(changes).where(changes.c.sequence <= oldest))
             if self.shared:
                 await connection.execute(notifications.TELL)
@@ -172,8 +149,8 @@ class SqlControlPlaneStore(SqlControlPlaneReads):
             found = [Change(**row) for row in dicts(await connection.execute(query))]
             if len(found) == count:
                 concerned = {each.instance_id for each in found}
-                records = {each.instance.id: each for each in await _records(connection, concerned)}
-                return News(head.sequence, found, {key: records.get(key) for key in concerned})
+                now = {each.instance.id: each for each in await records(connection, concerned)}
+                return News(head.sequence, found, {key: now.get(key) for key in concerned})
         return await self._load(connection)
 
     async def listen(self, heard: Callable[[], Awaitable[None]]) -> None:
@@ -215,95 +192,3 @@ class SqlControlPlaneStore(SqlControlPlaneReads):
         """Close every connection."""
         await self._writer.dispose()
         await self._reader.dispose()
-
-
-async def _records(connection: AsyncConnection, ids: Collection[str] | None = None) -> list[Record]:
-    """The records with these ids, or all, by id."""
-    of_slots, of_instances = select(slots), select(instances).order_by(instances.c.id)
-    if ids is not None:
-        of_slots = of_slots.where(slots.c.instance_id.in_(ids))
-        of_instances = of_instances.where(instances.c.id.in_(ids))
-    taken = _by_instance(dicts(await connection.execute(of_slots)))
-    return [_record(row, taken) for row in dicts(await connection.execute(of_instances))]
-
-
-def _by_instance(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Slot]]:
-    """Instance → role → slot."""
-    found: dict[str, dict[str, Slot]] = {}
-    for row in rows:
-        role, instance_id = row.pop("role"), row.pop("instance_id")
-        row["placement"] = {part: Place(*place) for part, place in row["placement"].items()}
-        found.setdefault(instance_id, {})[role] = Slot(**row)
-    return found
-
-
-def _record(row: dict[str, Any], taken: dict[str, dict[str, Slot]]) -> Record:
-    rest = {name: row.pop(name) for name in _RECORD_COLUMNS}
-    own = dict(taken.get(row["id"], {}))
-    slot = own.pop(SERVING, None)
-    role, spare = next(iter(own.items()), (None, None))
-    if row["operation"] is not None:
-        row["operation"] = msgspec.convert(row["operation"], OperationInFlight)
-    instance = Instance(**row, **applied(slot), second_slot=role)
-    return Record(instance=instance, slot=slot, spare=spare, **rest)
-
-
-def _slot_rows(record: Record) -> list[dict[str, Any]]:
-    rows = ((SERVING, record.slot), (record.instance.second_slot, record.spare))
-    return [
-        msgspec.structs.asdict(slot) | {"role": role, "instance_id": record.instance.id}
-        for role, slot in rows
-        if slot is not None
-    ]
-
-
-def _row(record: Record) -> dict[str, Any]:
-    row = msgspec.structs.asdict(record.instance)
-    for name in (*applied(None), "second_slot"):
-        del row[name]
-    held = row["operation"]
-    row["operation"] = msgspec.to_builtins(held) if held else None
-    return row | {name: getattr(record, name) for name in _RECORD_COLUMNS}
-
-
-def _change_row(change: Change) -> dict[str, Any]:
-    row = msgspec.structs.asdict(change)
-    del row["state"]
-    return row
-
-
-async def _write_records(connection: AsyncConnection, writes: Sequence[Write]) -> None:
-    """The writes in a few statements, however many: each one is a trip to SQLite's thread."""
-    last: dict[str, Record | None] = {}
-    made: dict[str, list[Generation]] = {}
-    deleted: dict[str, None] = {}
-    for write in writes:
-        last[write.instance_id] = write.record
-        if write.record is None:
-            deleted[write.instance_id] = None
-            made.pop(write.instance_id, None)
-        elif write.generation is not None:
-            made.setdefault(write.instance_id, []).append(write.generation)
-    kept = {key: record for key, record in last.items() if record is not None}
-    found = await connection.execute(select(instances.c.id).where(instances.c.id.in_(list(last))))
-    present = {row.id for row in found} - deleted.keys()
-    for statement, rows in (
-        (delete(instances).where(instances.c.id == _KEY), _keys(deleted)),
-        (insert(instances), [_row(kept[key]) for key in kept if key not in present]),
-        (
-            update(instances).where(instances.c.id == _KEY),
-            [_row(kept[key]) | {_KEY.key: key} for key in kept if key in present],
-        ),
-        (
-            insert(configurations),
-            [msgspec.structs.asdict(each) for every in made.values() for each in every],
-        ),
-        (delete(slots).where(slots.c.instance_id == _KEY), _keys(kept)),
-        (insert(slots), [row for record in kept.values() for row in _slot_rows(record)]),
-    ):
-        if rows:
-            await connection.execute(statement, rows)
-
-
-def _keys(keys: Iterable[str]) -> list[dict[str, Any]]:
-    return [{_KEY.key: key} for key in keys]
