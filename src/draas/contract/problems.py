@@ -28,6 +28,7 @@ STATUS: Mapping[str, int] = {
     "patch-test-failed": 409,
     "restart-needed": 409,
     "stale-fence": 409,
+    "left-to-another-daemon": 409,
     "plan-changed": 409,
     "nothing-to-approve": 409,
     "nothing-under-way": 409,

@@ -9,11 +9,15 @@ from weakref import WeakValueDictionary
 
 from draas.decide.assign import shard_of
 from draas.model.audit import AuditEntry
+from draas.model.clock import Clock
 from draas.model.reconciliation import Memory, Operation, Phase
 from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.store import LeaseLostError, ReconciliationStore, StoreError
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
+
+TROUBLE_SECONDS = 30.0
+"""So long after a write that failed the store counts as failing: what failed is tried again."""
 
 
 class Journal:
@@ -28,10 +32,12 @@ class Journal:
         store: ReconciliationStore,
         fleet: Fleet,
         held: Callable[[str], int],
+        clock: Clock,
         *,
         audit: bool,
     ) -> None:
         self._held = held
+        self._clock = clock
         self._store = store
         self._fleet = fleet
         self._audit = audit
@@ -39,6 +45,24 @@ class Journal:
         self._untold: dict[str, tuple[AuditEntry, ...]] = {}
         self._passes: dict[str, int] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._failure = ""
+        self._failed_at = float("-inf")
+
+    @property
+    def trouble(self) -> str:
+        """Why the store could not be used lately; empty if it could."""
+        lately = self._clock.monotonic() - self._failed_at < TROUBLE_SECONDS
+        return self._failure if lately else ""
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except LeaseLostError:
+            raise
+        except StoreError as error:
+            self._failure, self._failed_at = str(error), self._clock.monotonic()
+            raise
 
     @contextmanager
     def pass_over(self, instance_id: str) -> Iterator[None]:
@@ -77,7 +101,8 @@ class Journal:
 
     async def take_over(self, fences: Mapping[int, int]) -> None:
         """Read what earlier holders of some shards left, and keep them from writing."""
-        left = await self._store.take_over(fences)
+        with self._noting_failure():
+            left = await self._store.take_over(fences)
         for instance_id in self.open.keys() | self._fleet.memories.keys():
             if shard_of(instance_id) in fences:
                 self.drop(instance_id)
@@ -109,7 +134,8 @@ class Journal:
         self._untold[operation.id] = told
         self.open[operation.instance_id] = operation
         try:
-            await self._store.save_operation(operation, *told)
+            with self._noting_failure():
+                await self._store.save_operation(operation, *told)
         except LeaseLostError:
             self._untold.pop(operation.id, None)
             if self.open.get(operation.instance_id) is operation:
@@ -148,7 +174,8 @@ class Journal:
         async with self._turn(operation.instance_id):
             memory, entry = end(self._fleet.memory(operation.instance_id))
             told = (*self._untold.get(operation.id, ()), *self._audited((entry,)))
-            await self._store.finish(operation, memory, *told)
+            with self._noting_failure():
+                await self._store.finish(operation, memory, *told)
             self._untold.pop(operation.id, None)
             self.open.pop(operation.instance_id, None)
             self._fleet.remember(memory)
@@ -161,7 +188,8 @@ class Journal:
         async with self._turn(instance_id):
             fence = self.fence(instance_id)
             memory = change(self._fleet.memory(instance_id))
-            await self._store.remember(memory, *self._audited(entries), fence=fence)
+            with self._noting_failure():
+                await self._store.remember(memory, *self._audited(entries), fence=fence)
             self._fleet.remember(memory)
 
     async def forget(self, instance_id: str, entry: AuditEntry) -> None:
@@ -169,7 +197,8 @@ class Journal:
         known = (self._fleet.states, self._fleet.memories, self.open)
         if any(instance_id in each for each in known):
             fence = self.fence(instance_id)
-            await self._store.forget(instance_id, *self._audited((entry,)), fence=fence)
+            with self._noting_failure():
+                await self._store.forget(instance_id, *self._audited((entry,)), fence=fence)
         self.open.pop(instance_id, None)
         self._fleet.drop(instance_id)
 

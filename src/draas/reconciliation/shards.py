@@ -19,6 +19,8 @@ TTL_SECONDS = 6.0
 BEAT_SECONDS = 2.0
 LOCAL_SHARE = 0.8
 """The share of the TTL after which a holder that could not beat stops by itself."""
+RETAKE_SECONDS = 300.0
+"""How long a shard is left to a daemon with leases of its own, which may be gone by then."""
 
 
 class Shards:
@@ -27,6 +29,7 @@ class Shards:
     `url` is where the others reach this one, once that is known. `take` is told the fences of
     shards that came, and reads what was left there; `drop` the shards that went; `busy` says in
     which of some shards somebody is at work; `tell` is what the other members are to know.
+    `trouble` is why the last beat failed, if it did.
     """
 
     def __init__(
@@ -45,17 +48,20 @@ class Shards:
         self._take, self._drop, self._busy, self._tell = take, drop, busy, tell
         self._held: dict[str, int] = {}
         self._leaving: set[str] = set()
-        self._contested: set[str] = set()
+        self._contested: dict[str, float] = {}
         self._outranked: set[str] = set()
         self._valid_until = float("-inf")
+        self.trouble = ""
         self.member_id = clock.new_id()
         self.members: tuple[Member, ...] = ()
         self._dealt: dict[str, str] = {}
 
     @property
     def held(self) -> list[int]:
-        """The shards that are held now."""
-        return sorted(NAMES[name] for name in self._held if name in NAMES)
+        """The shards that are worked on here now."""
+        return sorted(
+            NAMES[name] for name in self._held.keys() & NAMES.keys() - self._contested.keys()
+        )
 
     @property
     def leads(self) -> bool:
@@ -65,7 +71,7 @@ class Shards:
     def owns(self, instance_id: str) -> bool:
         """Whether work on the instance may begin here."""
         name = shard_name(shard_of(instance_id))
-        kept = name in self._held and name not in self._leaving | self._contested
+        kept = name in self._held and name not in self._leaving | self._contested.keys()
         return kept and self.is_valid
 
     def fence(self, instance_id: str) -> int:
@@ -96,11 +102,18 @@ class Shards:
         """What the other live members tell."""
         return [json.loads(each.told) for each in self.members if each.id != self.member_id]
 
+    def is_left_to_rival(self, instance_id: str) -> bool:
+        """Whether a daemon with leases of its own has taken the instance."""
+        return shard_name(shard_of(instance_id)) in self._contested
+
     def contest(self, instance_id: str, fence: int) -> None:
-        """Somebody with a newer fence was obeyed: nothing is done there until it is known why."""
+        """Somebody with a newer fence was obeyed: nothing is done there until it is known why.
+
+        What leases of its own have taken is left to it for `RETAKE_SECONDS`.
+        """
         name = shard_name(shard_of(instance_id))
         if self._held.get(name) == fence:
-            self._contested.add(name)
+            self._contested.setdefault(name, self._clock.monotonic())
 
     async def beat_forever(self) -> None:
         """Beat until cancelled; while the store is away, what is held lapses by itself."""
@@ -108,7 +121,9 @@ class Shards:
             await asyncio.sleep(BEAT_SECONDS)
             try:
                 await self.beat()
+                self.trouble = ""
             except StoreError as error:
+                self.trouble = str(error)
                 emit(messages.STORE_ERROR, reason=error)
 
     async def beat(self) -> None:
@@ -127,6 +142,7 @@ class Shards:
         self._valid_until = began + LOCAL_SHARE * TTL_SECONDS
         self.members = standing.members
         self._settle(standing.held)
+        await self._take_back()
         await self._share()
 
     async def leave(self) -> None:
@@ -146,14 +162,27 @@ class Shards:
         """Believe the leases: what is not held there is lost.
 
         A contested shard that is still held was taken by a daemon with leases of its own: there is
-        no way to agree with it, so the shard is left alone until this daemon is started again.
+        no way to agree with it.
         """
         self._forget({name for name, fence in self._held.items() if held.get(name) != fence})
-        rivals = self._contested & self._held.keys() - self._outranked
-        if rivals:
+        self._contested = {
+            name: self._contested[name] for name in self._contested & self._held.keys()
+        }
+        if rivals := self._contested.keys() - self._outranked:
             emit(messages.OUTRANKED, shards=", ".join(sorted(rivals)))
-            self._outranked |= rivals
-        self._contested &= self._outranked
+        self._outranked = set(self._contested)
+
+    async def _take_back(self) -> None:
+        """Let go of what was long left to rivals, to take it under a fence newer than theirs.
+
+        One that is still there loses it by that, and takes it back in the same way: somebody works
+        on each instance at any time.
+        """
+        began = self._clock.monotonic() - RETAKE_SECONDS
+        if long := {name for name, at in self._contested.items() if at <= began}:
+            self._forget(long)
+            self._contested = {n: at for n, at in self._contested.items() if n not in long}
+            await self._leases.release(self.member_id, long)
 
     def _place(self, name: str) -> str | None:
         holder = None if name in self._held else self._dealt.get(name)

@@ -56,7 +56,7 @@ class Share:
             leases, clock, take=self._take, drop=self._drop, busy=self._busy, tell=self._tell
         )
         audit = settings.reconciliation.enable_audit_logging
-        self.journal = Journal(store, fleet, self.shards.fence, audit=audit)
+        self.journal = Journal(store, fleet, self.shards.fence, clock, audit=audit)
         self.rollouts = Rollouts(
             fleet.changed,
             clock,

@@ -103,7 +103,7 @@ OUTRANKED = Message(
     _LOOP,
     _ERROR,
     "Another daemon, with a store of its own, works on the same instances ({shards}): they are "
-    "left to it until this daemon is started again; run one of the two, or give both one --Store",
+    "left to it for five minutes; run one of the two, or give both one --Store",
 )
 LIMITED_CONTROL_PLANE = Message(
     _LOOP, _WARNING, "ControlPlane serves only the basic endpoints; not available: {missing}"

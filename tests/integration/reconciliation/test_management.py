@@ -15,6 +15,7 @@ import pytest
 from draas.decide.gates import NAMES
 from draas.model.configuration import digest
 from draas.reconciliation.daemon import Daemon
+from draas.reconciliation.journal import TROUBLE_SECONDS
 from draas.reconciliation.management.app import application
 from draas.reconciliation.management.replicas import Replicas
 from draas.testing import virtual_time
@@ -77,6 +78,39 @@ async def test_probes_follow_the_control_plane() -> None:
         assert answer.status_code == 503
         assert answer.json()["reason"] == "the control plane is down"
         assert (await client.get("/health")).status_code == 200, "an outage is not our death"
+
+
+@simulated
+async def test_who_cannot_write_down_what_it_does_is_not_ready() -> None:
+    world = World()
+    await world.running("a")
+    async with managed(world) as (client, daemon):
+        await world.until(lambda: daemon.link.synced)
+        world.store.broken = True
+        await world.control_plane.configure("a", configuration(9090))
+        await asyncio.sleep(5)
+        answer = await client.get("/ready")
+        assert answer.status_code == 503 and answer.json()["checks"]["store"] is False
+        assert answer.json()["reason"] == "the store is broken on purpose"
+        world.store.broken = False
+        await asyncio.sleep(TROUBLE_SECONDS + 30)
+        assert (await client.get("/ready")).status_code == 200
+
+
+@simulated
+async def test_what_a_daemon_with_a_store_of_its_own_took_is_refused() -> None:
+    world = World()
+    await world.running("a")
+    async with managed(world) as (client, daemon):
+        await world.until(lambda: daemon.link.synced)
+        daemon.shards.contest("a", daemon.shards.fence("a"))
+        answer = await client.post("/api/reconciliation/instances/a/reconcile")
+        assert answer.status_code == 409
+        assert answer.json()["type"] == "urn:draas:problem:left-to-another-daemon"
+        answer = await client.post(
+            "/api/reconciliation/instances/a/reconcile", json={"dryRun": True}
+        )
+        assert answer.status_code == 200
 
 
 @simulated

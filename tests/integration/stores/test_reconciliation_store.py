@@ -248,7 +248,7 @@ async def test_a_lost_store_says_so_and_comes_back(tmp_path: Path) -> None:
     store = await SqlReconciliationStore.open(sqlite_url(path))
     with sqlite3.connect(path) as connection:
         connection.execute("alter table memories rename to hidden")
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match=f"{path}: no such table: memories"):
         await store.remember(Memory(instance_id="a"), entry(1), fence=1)
     with sqlite3.connect(path) as connection:
         connection.execute("alter table hidden rename to memories")

@@ -23,7 +23,7 @@ def approval(clock: VirtualClock, actor: str, *, granted: bool = True) -> Approv
 async def test_of_two_who_approve_a_plan_at_once_one_has() -> None:
     store, fleet, clock = SlowStore(), Fleet(), VirtualClock()
     await store.take_over({SHARD: 1})
-    by_hand = ByHand(Journal(store, fleet, lambda _: 1, audit=True), fleet, clock)
+    by_hand = ByHand(Journal(store, fleet, lambda _: 1, clock, audit=True), fleet, clock)
     answers = await asyncio.gather(
         *(by_hand.judge(NAME, approval(clock, actor)) for actor in ("ann", "olga")),
         return_exceptions=True,

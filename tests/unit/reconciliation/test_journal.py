@@ -15,6 +15,7 @@ from draas.reconciliation.fleet import Fleet
 from draas.reconciliation.journal import Journal
 from draas.reconciliation.store import LeaseLostError
 from draas.testing.memory_store import MemoryReconciliationStore
+from draas.testing.virtual_time import VirtualClock
 from tests.unit.decide.test_plan import OPEN_OPERATION
 
 OPERATION = replace(OPEN_OPERATION, fence=1)
@@ -28,7 +29,9 @@ class Held:
     def __init__(self) -> None:
         self.fence = 1
         self.store = MemoryReconciliationStore()
-        self.journal = Journal(self.store, Fleet(), lambda _: self.fence, audit=True)
+        self.journal = Journal(
+            self.store, Fleet(), lambda _: self.fence, VirtualClock(), audit=True
+        )
 
     async def go_to_another(self, fence: int) -> None:
         await self.store.take_over({SHARD: fence})
@@ -98,7 +101,7 @@ class SlowStore(MemoryReconciliationStore):
 
 async def test_what_a_pass_and_a_person_remember_at_once_is_all_remembered(held: Held) -> None:
     held.store = SlowStore()
-    journal = Journal(held.store, Fleet(), lambda _: 1, audit=True)
+    journal = Journal(held.store, Fleet(), lambda _: 1, VirtualClock(), audit=True)
     await held.store.take_over({SHARD: 1})
     await journal.save(OPERATION)
     entry = record.finished(OPERATION, Memory(instance_id=NAME), OPERATION.started_at)
@@ -116,7 +119,7 @@ async def test_no_pass_begins_over_what_is_not_held() -> None:
     def lost(_: str) -> int:
         raise LeaseLostError("not held")
 
-    journal = Journal(MemoryReconciliationStore(), Fleet(), lost, audit=True)
+    journal = Journal(MemoryReconciliationStore(), Fleet(), lost, VirtualClock(), audit=True)
     with pytest.raises(LeaseLostError), journal.pass_over(NAME):
         pass
 

@@ -41,7 +41,7 @@ class HastyDaemon(Daemon):
         self, settings: DaemonSettings, store: ReconciliationStore, leases: Leases, clock: Clock
     ) -> None:
         super().__init__(settings, store, leases, clock)
-        self.journal = _HastyJournal(store, self.fleet, self.shards.fence, audit=True)
+        self.journal = _HastyJournal(store, self.fleet, self.shards.fence, self.clock, audit=True)
 
 
 class ForgetfulStore(MemoryReconciliationStore):

@@ -96,14 +96,23 @@ async def migrate(url: str, schema: str) -> None:
         async with engine.begin() as connection:
             await connection.run_sync(_migrate, schema, parsed.render_as_string())
     except (SQLAlchemyError, OSError, sqlite3.Error, TimeoutError) as error:
-        cause = getattr(error, "orig", None) or error
         raise DatabaseError(
-            f"{parsed.render_as_string()} cannot be used as a database "
-            f"({str(cause).splitlines()[0]}); see that it can be reached and written, or move a "
-            "damaged file away to begin anew, or restore a backup"
+            f"{parsed.render_as_string()} cannot be used as a database ({_cause(error)}); see that "
+            "it can be reached and written, or move a damaged file away to begin anew, or restore "
+            "a backup"
         ) from error
     finally:
         await engine.dispose()
+
+
+def told(engine: AsyncEngine, error: Exception) -> str:
+    """Which database failed and why, in one line, without a password."""
+    return f"at {engine.url.render_as_string()}: {_cause(error)}"
+
+
+def _cause(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).splitlines() or [type(cause).__name__])[0]
 
 
 def _make_private(file: Path) -> None:

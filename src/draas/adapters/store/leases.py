@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from draas.adapters.store.engine import told
 from draas.adapters.store.reconciliation_tables import LEASES, MEMBERS
 from draas.model.clock import Clock
 from draas.reconciliation.leases import Member, Standing
@@ -118,4 +119,4 @@ class SqlLeases:
             async with self._engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"the daemon's leases: {error.__class__.__name__}") from error
+            raise StoreError(f"the daemon's leases {told(self._engine, error)}") from error

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from draas.adapters.store import audit_chain
-from draas.adapters.store.engine import migrate, open_engine
+from draas.adapters.store.engine import migrate, open_engine, told
 from draas.adapters.store.reconciliation_tables import (
     AUDIT,
     CHAIN,
@@ -183,7 +183,7 @@ class SqlReconciliationStore:
             async with self.engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"the daemon's store: {error.__class__.__name__}") from error
+            raise StoreError(f"the daemon's store {told(self.engine, error)}") from error
 
 
 def _refuse_older(given: Mapping[int, int], seen: Mapping[int, int]) -> None:

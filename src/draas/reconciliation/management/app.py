@@ -69,16 +69,17 @@ def _probes(app: FastAPI, daemon: Daemon) -> None:
         threshold = daemon.settings.reconciliation.control_plane_outage_threshold
         away = daemon.link.away_for()
         reachable = daemon.connected.is_set() and away <= threshold.total_seconds()
+        trouble = daemon.journal.trouble or daemon.shards.trouble
         checks = {
             "settings": True,
             "controlPlane": reachable,
             "firstSync": daemon.link.synced,
-            "store": daemon.shards.is_valid,
+            "store": not trouble and daemon.shards.is_valid,
         }
         is_ready = all(checks.values())
         body: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": checks}
-        if daemon.link.reason:
-            body["reason"] = daemon.link.reason
+        if reason := trouble or daemon.link.reason:
+            body["reason"] = reason
         return JSONResponse(body, 200 if is_ready else 503)
 
     @app.get("/metrics")

@@ -60,6 +60,12 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
                 raise ProblemError("invalid-parameter", f"{name} is {value!r}; give true or false")
         request = Request(Trigger.MANUAL, actor, strategy, may_lose)
         explained = await _explained(daemon, reconciler, instance_id, request)
+        if not dry_run and daemon.shards.is_left_to_rival(instance_id):
+            raise ProblemError(
+                "left-to-another-daemon",
+                f"a daemon with a store of its own works on instance {instance_id!r}; ask that "
+                "one, or end it: this one takes the instance back within five minutes",
+            )
         if not dry_run and daemon.workers is not None:
             daemon.workers.ask(instance_id, request)
         return JSONResponse({**explained, "dryRun": dry_run}, 200 if dry_run else 202)
