@@ -6,6 +6,7 @@ from draas.model.instance import InstanceState
 from draas.model.reconciliation import Drift, DriftKind
 from draas.model.status import Health, InstanceStatus, RunState
 
+CHANGED = "the desired configuration changed"
 IN_TRANSITION = frozenset({InstanceStatus.STARTING, InstanceStatus.STOPPING})
 NOT_RUNNING = frozenset({InstanceStatus.CREATED, InstanceStatus.STOPPED, InstanceStatus.ERROR})
 
@@ -44,7 +45,7 @@ def _drift_of_running(state: InstanceState, target: str) -> Drift:
     causes: list[str] = []
     if state.applied_digest is not None and state.applied_digest != target:
         kinds.append(DriftKind.CONFIGURATION)
-        causes.append("the desired configuration changed")
+        causes.append(CHANGED)
     observed, applied = state.observed_components_digest, state.applied_components_digest
     if observed is not None and applied is not None and observed != applied:
         kinds.append(DriftKind.OBSERVED)

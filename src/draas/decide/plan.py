@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from draas.decide.approval import MANUAL, agreed, approval_gate, plan_digest
-from draas.decide.detect import detect
+from draas.decide.detect import CHANGED, detect
 from draas.decide.gates import gates, held_quarantine
 from draas.decide.hand import is_new
 from draas.decide.rollout import goes_back
@@ -57,7 +57,7 @@ def plan(
         wish = _Wish(trigger, strategy, allow_state_loss)
         return _act_or_hold(snapshot, state, drift, state.desired_digest, rules, now, wish)
     target = _target(snapshot, state)
-    drift = detect(state, target)
+    drift = _explained(detect(state, target), snapshot, state)
     memory, view = snapshot.memory, snapshot.rollout
     runs = state.status == InstanceStatus.RUNNING and not drift  # well or not known to be
     if runs and goes_back(memory, state.applied_digest, view, rules, now):
@@ -143,6 +143,16 @@ def _target(snapshot: Snapshot, state: InstanceState) -> str:
     return snapshot.last_good_digest or state.desired_digest
 
 
+def _explained(drift: Drift, snapshot: Snapshot, state: InstanceState) -> Drift:
+    """The drift; its cause says so where it is from the last good configuration."""
+    quarantine = held_quarantine(snapshot, state)
+    if not drift or quarantine is None or snapshot.last_good_digest is None:
+        return drift
+    found = [each for each in drift.cause.split("; ") if each != CHANGED]
+    back = f"back to the last good configuration, as the desired one failed ({quarantine.reason})"
+    return replace(drift, cause="; ".join([*found, back]))
+
+
 def _unknown(drift: Drift, rules: Rules, now: datetime) -> Plan:
     return Plan(
         decision=Decision.UNKNOWN,
@@ -153,21 +163,23 @@ def _unknown(drift: Drift, rules: Rules, now: datetime) -> Plan:
 
 
 def _settled(snapshot: Snapshot, state: InstanceState, target: str, rules: Rules) -> Plan:
+    if state.desired_run_state == RunState.STOPPED and state.status != InstanceStatus.RUNNING:
+        after = "; its configuration is applied on its next start"
+        ready = after if rules.reconcile_stopped_instances and not snapshot.faults else ""
+        never = state.status == InstanceStatus.CREATED
+        why = "it was never started" if never else "stopped by its user"
+        return Plan(decision=Decision.IN_SYNC, reason=why + ready)
     if target != state.desired_digest:
         quarantine = held_quarantine(snapshot, state)
         why = quarantine.reason if quarantine else ""
         reason = f"the desired configuration failed ({why}); the last good one runs instead"
         return Plan(
             decision=Decision.HELD,
-            drift=Drift((DriftKind.CONFIGURATION,), cause="the desired configuration changed"),
+            drift=Drift((DriftKind.CONFIGURATION,), cause=CHANGED),
             gates=(Gate("quarantine", False, reason),),
             target_digest=target,
             reason=reason,
         )
-    if state.desired_run_state == RunState.STOPPED and state.status != InstanceStatus.RUNNING:
-        after = "; its configuration is applied on its next start"
-        ready = after if rules.reconcile_stopped_instances and not snapshot.faults else ""
-        return Plan(decision=Decision.IN_SYNC, reason="stopped by its user" + ready)
     return Plan(decision=Decision.IN_SYNC, target_digest=target)
 
 

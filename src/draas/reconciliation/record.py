@@ -53,6 +53,8 @@ def in_hand(operation: Operation, hand: Hand, now: datetime) -> AuditEntry:
 def finished(operation: Operation, memory: Memory, now: datetime) -> AuditEntry:
     """The entry of an operation that ended; R-120's texts."""
     quarantine = memory.quarantine_of(operation.target_digest)
+    if quarantine is not None and not operation.error:
+        operation = replace(operation, error=quarantine.reason)  # it came up and ended again
     return _entry(
         operation,
         now,

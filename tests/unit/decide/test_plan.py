@@ -18,6 +18,7 @@ from draas.model.instance import InstanceState, OperationInFlight
 from draas.model.reconciliation import (
     Breaker,
     Decision,
+    Drift,
     Memory,
     Operation,
     Phase,
@@ -215,6 +216,34 @@ def test_stopped_by_its_user_means_that_nothing_is_begun(given_snapshot: Snapsho
     )
     made = plan(with_state(given_snapshot, stopped), Rules(), NOW)
     assert made.decision in (Decision.IN_SYNC, Decision.HELD)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [("Stopped", "stopped by its user"), ("Created", "it was never started")],
+)
+def test_what_is_not_to_run_is_not_held_by_a_quarantine(status: str, reason: str) -> None:
+    idle = state(desired_digest="d2", desired_run_state="Stopped", status=status)
+    failed = snapshot(idle, memory=memory(quarantines=(FAILED_D2,)), last_good_digest="d1")
+    made = plan(failed, Rules(reconcile_stopped_instances=False), NOW)
+    assert (made.decision, made.reason, made.drift) == (Decision.IN_SYNC, reason, Drift())
+
+
+@pytest.mark.parametrize(
+    ("now", "cause"),
+    [
+        pytest.param({"applied_digest": "d2"}, "", id="restarted by hand"),
+        pytest.param({"status": "Error", "reason": "exit code 1"}, "exit code 1; ", id="crashed"),
+    ],
+)
+def test_a_way_back_says_that_it_is_one(now: dict[str, Any], cause: str) -> None:
+    failed = snapshot(
+        state(desired_digest="d2", **now),
+        memory=memory(quarantines=(FAILED_D2,)),
+        last_good_digest="d1",
+    )
+    back = "back to the last good configuration, as the desired one failed (port in use)"
+    assert plan(failed, Rules(), NOW).drift.cause == cause + back
 
 
 @given(SNAPSHOTS)

@@ -134,10 +134,11 @@ async def test_a_configuration_that_comes_up_and_crashes_again_and_again_is_take
         await asyncio.sleep(300)
         assert runs(world, "a", configuration(8100))
         assert starts(world, "a") == restarts, "no flapping"
-    assert any(
-        "came up and ended again" in entry.error or entry.quarantined_digest
-        for entry in await world.audit("a")
-    )
+    story = await world.audit("a")
+    condemned = [entry for entry in story if entry.quarantined_digest == digest(bad)]
+    assert condemned and all("came up and ended again" in entry.error for entry in condemned)
+    last = next(entry for entry in reversed(story) if entry.outcome == "succeeded")
+    assert "back to the last good configuration" in last.cause
 
 
 @simulated
