@@ -84,7 +84,7 @@ async def main(url: str, data: Path) -> None:
     await spare_the_collector(daemon)
 
     async def settle(_: str) -> dict[str, Any]:
-        while len(queue) or queue.active or daemon.fleet.drifting_count:
+        while len(queue) or queue.active or daemon.fleet.drifting_with():
             await asyncio.sleep(0.05)
         return {}
 

@@ -223,6 +223,7 @@ class Daemon:
             heartbeats=self.heartbeats,
             clock=self.clock,
             metrics=self.metrics,
+            under_way=self.journal.open.keys,
         )
 
     @property

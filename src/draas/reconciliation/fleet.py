@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -115,10 +116,9 @@ class Fleet:
         """The group that an instance belongs to in roll-outs."""
         return self.groups.of(self.states.get(instance_id))
 
-    @property
-    def drifting_count(self) -> int:
-        """How many instances drift in any way."""
-        return len(self._drifting)
+    def drifting_with(self, others: AbstractSet[str] = frozenset()) -> int:
+        """How many instances drift in any way, or are among the others."""
+        return len(self._drifting.keys() | others)
 
     def view(self) -> FleetView:
         """The counts that the breaker decides on: what runs and would be changed, what fails."""

@@ -268,7 +268,8 @@ class Operations:
             emit(messages.STORE_ERROR, reason=error)
             return now + STORE_RETRY
         self._places.release(operation.instance_id)
-        self._counts.finished(succeeded=operation.outcome is Outcome.SUCCEEDED)
+        succeeded = operation.outcome is Outcome.SUCCEEDED
+        self._counts.finished(operation.instance_id, succeeded=succeeded)
         announce.end(operation, memory, self._rules, now, self._metrics)
         return now
 

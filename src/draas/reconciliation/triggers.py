@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 
 from draas.client.port import ControlPlane, ControlPlaneError, UnreachableError
@@ -28,7 +30,10 @@ SHOWN_WAITING = 20
 
 
 class Triggers:
-    """The event loop and the periodic loop, independent of each other (D-03)."""
+    """The event loop and the periodic loop, independent of each other (D-03).
+
+    `under_way` names the instances that are being reconciled, which count as drifting.
+    """
 
     def __init__(
         self,
@@ -43,7 +48,9 @@ class Triggers:
         heartbeats: Heartbeats,
         clock: Clock,
         metrics: DaemonMetrics,
+        under_way: Callable[[], AbstractSet[str]],
     ) -> None:
+        self._under_way = under_way
         self.intake = intake
         self._control_plane = control_plane
         self._fleet = fleet
@@ -144,13 +151,13 @@ class Triggers:
         self._link.up(Question.LIST)
         self._metrics.cycle_completed()
         self._tell_waiting()
-        reconciled, failed = self._counts.take()
+        finished = self._counts.take()
         emit(
             messages.CYCLE_COMPLETE,
             checked=len(self._fleet.states.keys() | self._fleet.unreadable.keys()),
-            drift_detected=self._fleet.drifting_count,
-            reconciled=reconciled,
-            failed=failed,
+            drift_detected=self._fleet.drifting_with(self._under_way() | finished.instances),
+            reconciled=finished.reconciled,
+            failed=finished.failed,
             unknown=len(self._fleet.unreadable),
             pending=len(self._queue) + self._queue.active,
         )

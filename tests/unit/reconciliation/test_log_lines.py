@@ -81,7 +81,7 @@ def test_a_repair() -> None:
         (
             "info",
             LOOP,
-            "Reconciliation cycle complete. Checked: 1, Drift detected: 0, Reconciled: 1, "
+            "Reconciliation cycle complete. Checked: 1, Drift detected: 1, Reconciled: 1, "
             "Failed: 0",
         ),
         ("info", LOOP, "Reconciliation Background Service stopping..."),

@@ -92,6 +92,7 @@ def triggers(control_plane: SimulatedControlPlane, fleet: Fleet, clock: VirtualC
         heartbeats=Heartbeats(clock),
         clock=clock,
         metrics=metrics,
+        under_way=set,
     )
 
 

@@ -100,7 +100,7 @@ async def test_no_more_than_the_budget_are_disrupted_at_once() -> None:
         for number, name in enumerate(names):
             await world.control_plane.configure(name, configuration(9090 + number))
         await world.until(lambda: bool(daemon.journal.open))
-        while daemon.fleet.drifting_count or daemon.journal.open:
+        while daemon.fleet.drifting_with() or daemon.journal.open:
             servers = world.control_plane.servers.values()
             down.append(sum(each.status != "Running" for each in servers))
             await asyncio.sleep(0.1)
