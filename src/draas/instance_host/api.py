@@ -22,7 +22,8 @@ from draas.instance_host import views
 from draas.instance_host.documents import check_component
 from draas.instance_host.errors import ApiError, invalid
 from draas.instance_host.handover_api import HandoverApi
-from draas.instance_host.http_server import TEXT, Request, Response, json_response
+from draas.instance_host.http_requests import Request
+from draas.instance_host.http_server import TEXT, Response, json_response
 from draas.instance_host.instance import Instance
 from draas.instance_host.journal import EVENTS, KEPT, LOGS
 from draas.instance_host.pages import refuse_orders_of_pages

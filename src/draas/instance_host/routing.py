@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from draas.contract.drasi_server import INVALID_REQUEST
 from draas.instance_host.errors import ApiError, invalid
-from draas.instance_host.http_server import EVENT_STREAM, Request, Response, json_response
+from draas.instance_host.http_requests import Request
+from draas.instance_host.http_server import EVENT_STREAM, Response, json_response
 from draas.instance_host.parsing import parse_json, parse_yaml
 
 RouteHandler = Callable[..., Awaitable[Response]]

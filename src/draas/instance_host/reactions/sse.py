@@ -8,13 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from draas.instance_host.errors import invalid
-from draas.instance_host.http_server import (
-    EVENT_STREAM,
-    HttpServer,
-    Request,
-    Response,
-    bind,
-)
+from draas.instance_host.http_requests import Request
+from draas.instance_host.http_server import EVENT_STREAM, HttpServer, Response, bind
 from draas.instance_host.reactions import Result
 from draas.instance_host.reactions.templates import (
     OPERATIONS,
