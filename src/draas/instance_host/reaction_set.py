@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from functools import partial
 
 from draas.contract.drasi_server import (
@@ -25,6 +27,8 @@ from draas.instance_host.source_set import unknown_kind
 from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import without_values
 
+LOST = "a row was not delivered before the change, and is lost"
+SETTLE_SECONDS = 1.0
 HELD = "reaction is held: another host of the instance leads, whose reactions deliver"
 
 
@@ -57,19 +61,28 @@ class ReactionSet:
         return reaction
 
     async def replace(self, document: Document) -> None:
-        """Give a reaction a new configuration; `ApiError` leaves the old one in force."""
+        """Give a reaction a new configuration; `ApiError` leaves the old one in force.
+
+        The old sink has a second for what it took, then that is the new one's.
+        """
         reaction = self._registry.reactions[document["id"]]
         resolved = self._surroundings.resolved(REACTION, document)
         sink = self._sink(resolved)
         old = (reaction.config, reaction.resolved, reaction.sink)
         was_running = reaction.status == RUNNING
         self._status(reaction, RECONFIGURING, "reaction reconfiguring")
+        if reaction.sink is not None and was_running:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    await reaction.sink.settle()
         await self._end(reaction, keep=set(resolved.get("queries") or ()))
         reaction.config, reaction.resolved, reaction.sink = document, resolved, sink
+        self._pass_on(reaction, old[2], sink)
         try:
             await self.start(reaction, wanted=was_running or reaction.auto_start)
         except ApiError:
             reaction.config, reaction.resolved, reaction.sink = old
+            self._pass_on(reaction, sink, old[2])
             await self.start(reaction, wanted=was_running)
             raise
 
@@ -148,6 +161,15 @@ class ReactionSet:
         """The elements are there: who has clients of its own delivers what comes from now on."""
         self._queries.consume_anew()
         self.loading = False
+
+    def _pass_on(
+        self, reaction: Reaction, old: reactions.Sink | None, new: reactions.Sink | None
+    ) -> None:
+        for result in old.unsent() if old is not None else ():
+            if new is not None:
+                new.deliver(result)
+            else:
+                self._journal.log(REACTION, reaction.id, "Warn", LOST)
 
     def _running(self) -> list[Reaction]:
         return [each for each in self._registry.reactions.values() if each.status == RUNNING]
