@@ -27,7 +27,6 @@ from draas.instance_host.source_set import unknown_kind
 from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import without_values
 
-LOST = "a row was not delivered before the change, and is lost"
 SETTLE_SECONDS = 1.0
 HELD = "reaction is held: another host of the instance leads, whose reactions deliver"
 
@@ -165,18 +164,21 @@ class ReactionSet:
     def _pass_on(
         self, reaction: Reaction, old: reactions.Sink | None, new: reactions.Sink | None
     ) -> None:
-        for result in old.unsent() if old is not None else ():
-            if new is not None:
+        unsent = old.unsent() if old is not None else []
+        if new is not None:
+            for result in unsent:
                 new.deliver(result)
-            else:
-                self._journal.log(REACTION, reaction.id, "Warn", LOST)
+        elif unsent:
+            rows = sum(len(result["results"]) for result in unsent)
+            self._journal.log(REACTION, reaction.id, "Warn", f"rows lost undelivered: {rows}")
 
     def _running(self) -> list[Reaction]:
         return [each for each in self._registry.reactions.values() if each.status == RUNNING]
 
     async def remove(self, reaction: Reaction) -> None:
-        """Stop and forget a reaction."""
+        """Stop and forget a reaction; what it had still to deliver is lost, as the log tells."""
         await self._end(reaction)
+        self._pass_on(reaction, reaction.sink, None)
         del self._registry.reactions[reaction.id]
         self._journal.forget(REACTION, reaction.id)
 

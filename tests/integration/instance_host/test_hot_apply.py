@@ -142,3 +142,26 @@ async def test_a_replaced_webhook_gets_what_its_old_receiver_had_not_taken(tmp_p
     finally:
         await old.stop()
         await new.stop()
+
+
+async def test_what_a_deleted_webhook_had_still_to_send_is_told(tmp_path: Path) -> None:
+    receiver = await Backend("receiver").start()
+    hook = {
+        "kind": "http",
+        "id": "hook",
+        "queries": ["all"],
+        "baseUrl": f"http://{receiver.address.host}:{receiver.port}",
+        "timeoutMs": 60000,
+        "routes": {"all": {"added": {"url": "/held"}}},
+    }
+    log = {"kind": "log", "id": "log", "queries": ["all"]}
+    document = configuration(sources=[source()], queries=[query("all", ALL)], reactions=[hook, log])
+    try:
+        async with running(tmp_path, document) as host:
+            await host.push(*(order(f"o{number}", number) for number in range(5)))
+            await receiver.held.acquire()
+            await host.has_output('[log] [all] ADD {"id": "o4"')
+            await host.do("DELETE", "/reactions/hook")
+            await host.has_output("rows lost undelivered: 4")
+    finally:
+        await receiver.stop()
