@@ -12,7 +12,8 @@ from pathlib import Path
 from draas.adapters.clock import SystemClock
 from draas.entrypoints.instance import parse
 from draas.instance_host import api
-from draas.instance_host.http_server import Request, Response
+from draas.instance_host.http_requests import Request
+from draas.instance_host.http_server import Response
 from draas.instance_host.routing import Router
 from draas.instance_host.server import Options, run
 

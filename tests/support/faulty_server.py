@@ -19,7 +19,8 @@ from typing import Any
 from draas.adapters.clock import SystemClock
 from draas.entrypoints.instance import parse
 from draas.instance_host import api
-from draas.instance_host.http_server import Request, Response, json_response
+from draas.instance_host.http_requests import Request
+from draas.instance_host.http_server import Response, json_response
 from draas.instance_host.instance import Instance
 from draas.instance_host.routing import Router
 from draas.instance_host.server import Options, run

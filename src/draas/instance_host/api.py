@@ -22,12 +22,14 @@ from draas.instance_host import views
 from draas.instance_host.documents import check_component
 from draas.instance_host.errors import ApiError, invalid
 from draas.instance_host.handover_api import HandoverApi
-from draas.instance_host.http_server import TEXT, Request, Response, json_response
+from draas.instance_host.http_requests import Request
+from draas.instance_host.http_server import TEXT, Response, json_response
 from draas.instance_host.instance import Instance
 from draas.instance_host.journal import EVENTS, KEPT, LOGS
 from draas.instance_host.pages import refuse_orders_of_pages
 from draas.instance_host.registry import Query
 from draas.instance_host.routing import Router, document_of, event_stream, parameter
+from draas.instance_host.values import whole_of
 
 Act = Callable[..., Awaitable[Response]]
 
@@ -122,9 +124,7 @@ class Api:
     async def _entries(self, kind: str, topic: str, request: Request, id: str) -> Response:
         self._instance.registry.get(kind, id)
         limit = parameter(request, "limit")
-        if limit is not None and not (limit.isascii() and limit.isdigit()):
-            raise invalid("limit: must be a whole number")
-        count = KEPT if limit is None else int(limit)
+        count = KEPT if limit is None else whole_of(limit, "limit")
         return _success(self._instance.journal.newest(topic, kind, id, count))
 
     async def _follow(self, kind: str, topic: str, request: Request, id: str) -> Response:

@@ -10,7 +10,8 @@ from draas.instance_host.change_log import line_of
 from draas.instance_host.elements import Change
 from draas.instance_host.errors import ApiError, invalid, wrong_role
 from draas.instance_host.handover import Handover
-from draas.instance_host.http_server import Request, Response, json_response
+from draas.instance_host.http_requests import Request
+from draas.instance_host.http_server import Response, json_response
 from draas.instance_host.pages import refuse_pages
 from draas.instance_host.peers import base_url
 from draas.instance_host.registry import Registry

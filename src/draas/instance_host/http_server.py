@@ -1,8 +1,8 @@
 """A small HTTP/1.1 server: asyncio transports and httptools' parser, nothing else.
 
-Requests of a connection are answered one after the other. A body above 8 MiB is refused with 413,
-a malformed request with 400; both close the connection. A stream is sent until it ends or the
-client goes away, and then its generator is closed.
+Requests of a connection are answered one after the other. A request that cannot be read is refused
+when its turn comes, and closes the connection. A stream is sent until it ends or the client goes
+away, and then its generator is closed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import httptools
+from draas.instance_host.http_requests import Request, RequestReader
 
-BODY_LIMIT = 8 * 1024 * 1024
-HEADER_LIMIT = 64 * 1024
 CLOSE_SECONDS = 5.0
 LINGER_SECONDS = 2.0
 JSON = "application/json"
@@ -40,17 +38,6 @@ _REASONS = {
     503: "Service Unavailable",
 }
 _log = logging.getLogger("draas.instance.http")
-
-
-@dataclass(slots=True)
-class Request:
-    """One request; header names are in lower case, path and query still percent-encoded."""
-
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    body: bytes = b""
 
 
 @dataclass(slots=True)
@@ -118,23 +105,32 @@ class HttpServer:
             raise address_error(host, port, error) from error
 
     async def close(self) -> None:
-        """Stop accepting and end every connection, streams included."""
+        """Stop accepting and end every connection, streams included.
+
+        Requests under way are answered, within 5 s. Who does not read is cut off after 2 s.
+        """
         if self._server is not None:
             self._server.close()
-        tasks = [task for connection in list(self._connections) for task in connection.end()]
+        connections = list(self._connections)
+        tasks = [task for connection in connections for task in connection.end()]
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        unread = [each.lost for each in connections if not each.streaming]
+        if unread:
+            await asyncio.wait(unread, timeout=LINGER_SECONDS)
 
 
 class _Connection(asyncio.Protocol):
     def __init__(self, handler: Handler, connections: set[_Connection]) -> None:
+        self.streaming = False
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handler = handler
         self._connections = connections
-        self._parser = httptools.HttpRequestParser(self)
-        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._requests = RequestReader(self._take, self._expect, self._refuse)
+        self._waiting: deque[tuple[Request, bool] | Response] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._streaming = False
-        self._refused = False
+        self._expecting = False
+        self._ending = False
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -146,8 +142,9 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
+        self.lost.set_result(None)
         self._writable.set()
-        if self._task is not None and self._streaming:
+        if self._task is not None and self.streaming:
             self._task.cancel()  # a request that changes something is finished instead
 
     def pause_writing(self) -> None:
@@ -157,54 +154,29 @@ class _Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, "no protocol upgrades here")
-        except httptools.HttpParserError:
-            self._refuse(400, "malformed HTTP request")
+        if not self.streaming:  # nothing is answered after a stream
+            self._requests.feed(data)
 
-    # the parser's callbacks
+    # what was read
 
-    def on_message_begin(self) -> None:
-        self._url = b""
-        self._headers: dict[str, str] = {}
-        self._header_size = 0
-        self._chunks: list[bytes] = []
-        self._size = 0
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-        self._count_header(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-        self._count_header(len(name) + len(value))
-
-    def on_headers_complete(self) -> None:
-        length = self._headers.get("content-length", "0")
-        if length.isdigit() and int(length) > BODY_LIMIT:
-            self._too_large()
-        elif self._headers.get("expect", "").lower() == "100-continue":
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        self._size += len(body)
-        if self._size > BODY_LIMIT:
-            self._too_large()
-        else:
-            self._chunks.append(body)
-
-    def on_message_complete(self) -> None:
-        if self._refused or self._transport.is_closing():
-            return
-        path, _, query = self._url.decode("latin-1").partition("?")
-        method = self._parser.get_method().decode("ascii")
-        request = Request(method, path, query, self._headers, b"".join(self._chunks))
-        self._waiting.append((request, self._parser.should_keep_alive()))
+    def _take(self, request: Request, keep_alive: bool) -> None:
+        self._expecting = False
         self._transport.pause_reading()
+        self._enqueue((request, keep_alive))
+
+    def _expect(self) -> None:
+        self._expecting = True
+        if self._task is None:
+            self._continue()
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._expecting = False
+        self._enqueue(json_response({"code": "INVALID_REQUEST", "message": message}, status))
+
+    def _enqueue(self, turn: tuple[Request, bool] | Response) -> None:
+        if self._ending or self._transport.is_closing():
+            return
+        self._waiting.append(turn)
         if self._task is None:
             self._task = asyncio.ensure_future(self._serve())
 
@@ -213,31 +185,47 @@ class _Connection(asyncio.Protocol):
     def end(self) -> list[asyncio.Task[None]]:
         """Take no more requests; the unfinished one is returned to be waited for."""
         self._waiting.clear()
+        self._ending = True
+        self._writable.set()
         if self._task is None:
-            self._transport.close()
+            self._close()
             return []
-        if self._streaming:
+        if self.streaming:
             self._task.cancel()
         return [self._task]
 
     async def _serve(self) -> None:
         while self._waiting and not self._transport.is_closing():
-            request, keep_alive = self._waiting.popleft()
-            response = await self._answer(request)
-            if self._transport.is_closing():
-                return
-            if response.stream is not None:
+            turn = self._waiting.popleft()
+            if isinstance(turn, Response):
+                self._send_refusal(turn)
+                break
+            await self._serve_one(*turn)
+        self._task = None
+        if self._ending:
+            self._close()
+        elif not self._transport.is_closing():
+            self._continue()
+            self._transport.resume_reading()
+
+    async def _serve_one(self, request: Request, keep_alive: bool) -> None:
+        response = await self._answer(request)
+        if self._transport.is_closing():
+            return
+        if response.stream is not None:
+            if request.method != "HEAD":
                 await self._send_stream(response)
                 return
-            self._write_head(response, keep_alive, len(response.body))
-            if request.method != "HEAD":
-                self._transport.write(response.body)
+            await response.stream.aclose()
+        self._write_head(
+            response, keep_alive, None if response.stream is not None else len(response.body)
+        )
+        if request.method != "HEAD":
+            self._transport.write(response.body)
+        if not self._ending:
             await self._writable.wait()
-            if not keep_alive:
-                self._transport.close()
-        self._task = None
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        if not keep_alive:
+            self._transport.close()
 
     async def _answer(self, request: Request) -> Response:
         try:
@@ -250,7 +238,7 @@ class _Connection(asyncio.Protocol):
 
     async def _send_stream(self, response: Response) -> None:
         assert response.stream is not None
-        self._streaming = True
+        self.streaming = True
         self._write_head(response, keep_alive=False, length=None)
         self._transport.resume_reading()  # to notice that the client has gone
         try:
@@ -276,22 +264,19 @@ class _Connection(asyncio.Protocol):
             head.append(f"content-length: {length}")
         self._transport.write(("\r\n".join(head) + "\r\n\r\n").encode("latin-1"))
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _send_refusal(self, response: Response) -> None:
         """Answer and end; what still arrives is dropped for a while, or a reset eats the answer."""
-        if self._refused or self._transport.is_closing():
-            return
-        self._refused = True
-        response = json_response({"code": "INVALID_REQUEST", "message": message}, status)
         self._write_head(response, keep_alive=False, length=len(response.body))
         self._transport.write(response.body)
         self._transport.write_eof()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
 
-    def _count_header(self, size: int) -> None:
-        self._header_size += size
-        if self._header_size > HEADER_LIMIT:
-            self._refuse(400, f"headers above {HEADER_LIMIT} bytes")
+    def _continue(self) -> None:
+        if self._expecting:
+            self._expecting = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _too_large(self) -> None:
-        self._chunks.clear()
-        self._refuse(413, f"body above {BODY_LIMIT} bytes")
+    def _close(self) -> None:
+        """Close once everything is sent, or a while later whatever is still unread."""
+        self._transport.close()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.abort)

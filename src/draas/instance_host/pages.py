@@ -6,7 +6,7 @@ import re
 
 from draas.contract.drasi_server import CROSS_SITE
 from draas.instance_host.errors import ApiError
-from draas.instance_host.http_server import Request
+from draas.instance_host.http_requests import Request
 
 READING = ("GET", "HEAD")
 

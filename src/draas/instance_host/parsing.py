@@ -10,6 +10,8 @@ import math
 import re
 from typing import Any
 
+from draas.model.json_value import MAX_DEPTH
+
 EXPANDED_LIMIT = 16 * 1024 * 1024
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """Where a character may have been escaped by halves, of which one may be missing."""
@@ -51,6 +53,25 @@ def parse_yaml(text: bytes) -> Any:
         raise ValueError(" ".join(str(error).split())) from error
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def shallow(value: Any) -> Any:
+    """`value`, or `ValueError` if it nests deeper than a configuration may.
+
+    For what clients send: deeper ones pass here and overflow the stack somewhere behind.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for each in level
+            if isinstance(each, (dict, list))
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return value
+    raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _plain(value: Any) -> Any:

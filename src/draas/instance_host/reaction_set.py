@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from functools import partial
 
 from draas.contract.drasi_server import (
@@ -25,6 +27,7 @@ from draas.instance_host.source_set import unknown_kind
 from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import without_values
 
+SETTLE_SECONDS = 1.0
 HELD = "reaction is held: another host of the instance leads, whose reactions deliver"
 
 
@@ -57,19 +60,28 @@ class ReactionSet:
         return reaction
 
     async def replace(self, document: Document) -> None:
-        """Give a reaction a new configuration; `ApiError` leaves the old one in force."""
+        """Give a reaction a new configuration; `ApiError` leaves the old one in force.
+
+        The old sink has a second for what it took, then that is the new one's.
+        """
         reaction = self._registry.reactions[document["id"]]
         resolved = self._surroundings.resolved(REACTION, document)
         sink = self._sink(resolved)
         old = (reaction.config, reaction.resolved, reaction.sink)
         was_running = reaction.status == RUNNING
         self._status(reaction, RECONFIGURING, "reaction reconfiguring")
+        if reaction.sink is not None and was_running:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    await reaction.sink.settle()
         await self._end(reaction, keep=set(resolved.get("queries") or ()))
         reaction.config, reaction.resolved, reaction.sink = document, resolved, sink
+        self._pass_on(reaction, old[2], sink)
         try:
             await self.start(reaction, wanted=was_running or reaction.auto_start)
         except ApiError:
             reaction.config, reaction.resolved, reaction.sink = old
+            self._pass_on(reaction, sink, old[2])
             await self.start(reaction, wanted=was_running)
             raise
 
@@ -149,12 +161,24 @@ class ReactionSet:
         self._queries.consume_anew()
         self.loading = False
 
+    def _pass_on(
+        self, reaction: Reaction, old: reactions.Sink | None, new: reactions.Sink | None
+    ) -> None:
+        unsent = old.unsent() if old is not None else []
+        if new is not None:
+            for result in unsent:
+                new.deliver(result)
+        elif unsent:
+            rows = sum(len(result["results"]) for result in unsent)
+            self._journal.log(REACTION, reaction.id, "Warn", f"rows lost undelivered: {rows}")
+
     def _running(self) -> list[Reaction]:
         return [each for each in self._registry.reactions.values() if each.status == RUNNING]
 
     async def remove(self, reaction: Reaction) -> None:
-        """Stop and forget a reaction."""
+        """Stop and forget a reaction; what it had still to deliver is lost, as the log tells."""
         await self._end(reaction)
+        self._pass_on(reaction, reaction.sink, None)
         del self._registry.reactions[reaction.id]
         self._journal.forget(REACTION, reaction.id)
 

@@ -10,8 +10,9 @@ from typing import Any, cast
 
 from draas.contract.drasi_server import INVALID_REQUEST
 from draas.instance_host.errors import ApiError, invalid
-from draas.instance_host.http_server import EVENT_STREAM, Request, Response, json_response
-from draas.instance_host.parsing import parse_json, parse_yaml
+from draas.instance_host.http_requests import Request
+from draas.instance_host.http_server import EVENT_STREAM, Response, json_response
+from draas.instance_host.parsing import parse_json, parse_yaml, shallow
 
 RouteHandler = Callable[..., Awaitable[Response]]
 """Takes the request, then the path's variable parts as keyword arguments."""
@@ -82,7 +83,7 @@ def document_of(request: Request) -> Any:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         parse = parse_yaml if content_type in YAML_TYPES else parse_json
-        return parse(request.body)
+        return shallow(parse(request.body))
     except ValueError as error:
         raise invalid(f"the body is not valid: {error}") from error
 
@@ -121,6 +122,15 @@ async def _events(entries: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, N
         finally:
             pending.cancel()
             await asyncio.gather(pending, return_exceptions=True)
+
+
+def encoded(part: str) -> str:
+    """A part of a path, percent-encoded."""
+    if part.isascii() and part.replace("-", "").replace("_", "").isalnum():
+        return part
+    from urllib.parse import quote  # noqa: PLC0415 - only for ids that need it
+
+    return quote(part, safe="")
 
 
 def _match(pattern: list[str], parts: list[str]) -> dict[str, str] | None:

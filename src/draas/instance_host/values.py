@@ -14,6 +14,9 @@ from draas.instance_host.errors import invalid
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?\}", re.DOTALL)
 
+MOST_DIGITS = 100
+"""Of a number in a text: far more would take long to read, or not be read at all."""
+
 
 def resolve(value: Any, environment: Mapping[str, str], path: str) -> Any:
     """`value` with every reference in it replaced.
@@ -53,7 +56,7 @@ def text_of(value: Any, path: str) -> str:
 
 def whole_of(value: Any, path: str, least: int = 0, most: int = 2**53) -> int:
     """An integer within bounds; digits in a string count, as the environment has only strings."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and len(value) <= MOST_DIGITS and value.isascii() and value.isdigit():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return value

@@ -17,13 +17,14 @@ from draas.contract.drasi_server import (
 from draas.instance_host.documents import complete_query, properties, snapshot_query
 from draas.instance_host.instance import Instance
 from draas.instance_host.registry import Query, Reaction, Source
+from draas.instance_host.routing import encoded
 
 View = dict[str, Any]
 
 
 async def instance_item(instance: Instance) -> View:
     """The instance in the list of instances."""
-    base = instance_path(instance.id)
+    base = instance_path(encoded(instance.id))
     links = {"self": base} | {name: f"{base}/{name}" for name in COLLECTIONS.values()}
     return {
         "id": instance.id,
@@ -80,7 +81,7 @@ async def _statuses(instance: Instance, kind: str) -> dict[str, str]:
 
 
 def _item(instance: Instance, kind: str, component: Source | Query | Reaction, status: str) -> View:
-    path = component_path(instance.id, kind, component.id)
+    path = component_path(encoded(instance.id), kind, encoded(component.id))
     item: View = {
         "id": component.id,
         "status": status,

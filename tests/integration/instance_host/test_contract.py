@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from yarl import URL
 
 from draas.contract.drasi_server import QUERY_DEFAULTS, STATUSES
 from draas.decide.compare import compare_observed
@@ -97,6 +98,18 @@ async def test_lists_have_no_configuration_and_full_views_do(host: Host, kind: s
         assert (await response.json())["data"] == [item]
 
 
+async def test_links_lead_to_ids_of_any_characters(host: Host) -> None:
+    odd = "q é/x%y?z"
+    await host.do("POST", "/sources", source(odd))
+    links = next(item["links"] for item in await host.do("GET", "/sources") if item["id"] == odd)
+    for link in links.values():
+        async with host.session.get(URL(host.url + link, encoded=True)) as response:
+            assert (await response.json())["data"]["id"] == odd
+        assert link.isascii()
+    async with host.session.delete(URL(host.url + links["self"], encoded=True)) as response:
+        assert response.status == 200
+
+
 async def test_a_full_query_is_complete_and_a_full_source_raw(host: Host) -> None:
     config = (await host.do("GET", "/queries/all?view=full"))["config"]
     assert QUERY_DEFAULTS.keys() <= config.keys()
@@ -142,6 +155,13 @@ async def test_an_unknown_instance_is_404_for_the_snapshot_and_500_elsewhere(hos
     async with host.session.get(f"{base}/sources") as response:
         assert response.status == 500
         assert (await response.json())["code"] == "INTERNAL_ERROR"
+
+
+def nested(levels: int) -> Any:
+    value: Any = []
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 FAULTS = [
@@ -204,6 +224,22 @@ FAULTS = [
     ),
     pytest.param(
         "GET", "/sources/orders/events?limit=x", None, 400, "INVALID_REQUEST", id="bad limit"
+    ),
+    pytest.param(
+        "GET",
+        f"/sources/orders/logs?limit={'9' * 5000}",
+        None,
+        400,
+        "INVALID_REQUEST",
+        id="endless limit",
+    ),
+    pytest.param(
+        "POST",
+        "/sources/orders/push",
+        {"operation": "insert", "element": nested(900)},
+        400,
+        "INVALID_REQUEST",
+        id="nesting",
     ),
     pytest.param("GET", "/nothing", None, 404, "NOT_FOUND", id="no route"),
     pytest.param("PUT", "/queries/all", {}, 405, "INVALID_REQUEST", id="no PUT for queries"),

@@ -16,6 +16,7 @@ from tests.integration.instance_host.hosts import (
     source,
 )
 from tests.support.eventually import eventually
+from tests.support.http_backends import Backend
 
 CHEAP = "MATCH (o:Order) WHERE o.price < 100 RETURN o.id AS id"
 CHEAPER = "MATCH (o:Order) WHERE o.price < 50 RETURN o.id AS id"
@@ -100,3 +101,67 @@ async def test_a_replaced_mock_goes_on_with_its_new_settings(tmp_path: Path) -> 
             return rows[0]["ticks"] > 5
 
         await eventually(ticking)
+
+
+async def test_a_replaced_webhook_gets_what_its_old_receiver_had_not_taken(tmp_path: Path) -> None:
+    """The call that hangs is given up, and that is told; all rows behind it go to the new one."""
+    old, new = Backend("old"), Backend("new")
+    await old.start()
+    await new.start()
+    held = {"url": "/held", "template": "{{after.id}}"}
+    hook = {
+        "kind": "http",
+        "id": "hook",
+        "queries": ["all"],
+        "baseUrl": f"http://{old.address.host}:{old.port}",
+        "timeoutMs": 60000,
+        "routes": {"all": {"added": held}},
+    }
+    document = configuration(sources=[source()], queries=[query("all", ALL)], reactions=[hook])
+    try:
+        async with running(tmp_path, document) as host:
+            await host.push(*(order(f"o{number}", number) for number in range(5)))
+            await old.held.acquire()
+            await host.do(
+                "PUT",
+                "/reactions/hook",
+                {
+                    **hook,
+                    "baseUrl": f"http://{new.address.host}:{new.port}",
+                    "routes": {"all": {"added": {**held, "url": "/taken"}}},
+                },
+            )
+
+            async def taken() -> bool:
+                return len(new.bodies) >= 4
+
+            await eventually(taken)
+            assert new.bodies == [b"o1", b"o2", b"o3", b"o4"]
+            logs = await host.do("GET", "/reactions/hook/logs")
+            assert any("given up" in entry["message"] for entry in logs)
+    finally:
+        await old.stop()
+        await new.stop()
+
+
+async def test_what_a_deleted_webhook_had_still_to_send_is_told(tmp_path: Path) -> None:
+    receiver = await Backend("receiver").start()
+    hook = {
+        "kind": "http",
+        "id": "hook",
+        "queries": ["all"],
+        "baseUrl": f"http://{receiver.address.host}:{receiver.port}",
+        "timeoutMs": 60000,
+        "routes": {"all": {"added": {"url": "/held"}}},
+    }
+    log = {"kind": "log", "id": "log", "queries": ["all"]}
+    document = configuration(sources=[source()], queries=[query("all", ALL)], reactions=[hook, log])
+    try:
+        async with running(tmp_path, document) as host:
+            await host.push(*(order(f"o{number}", number) for number in range(5)))
+            await receiver.held.acquire()
+            await host.has_output('[log] [all] ADD {"id": "o4"')
+            await host.do("DELETE", "/reactions/hook")
+            await host.has_output("rows lost undelivered: 4")
+    finally:
+        await receiver.stop()

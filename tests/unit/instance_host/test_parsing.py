@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from draas.instance_host.parsing import parse_json, parse_yaml
+from draas.instance_host.parsing import parse_json, parse_yaml, shallow
+from draas.model.faults import Fault
+from draas.model.json_value import MAX_DEPTH, copied
 
 PARSED = [
     pytest.param("a: 1\nb: [x, true, null]", {"a": 1, "b": ["x", True, None]}, id="plain"),
@@ -67,3 +69,22 @@ def test_other_json_is_refused(text: bytes) -> None:
 @pytest.mark.parametrize("text", [rb'"\ud83d\ude00"', '"\U0001f600"'.encode()])
 def test_characters_beyond_the_first_plane_are_kept(text: bytes) -> None:
     assert parse_json(text) == "\U0001f600"
+
+
+def _nested(levels: int, kind: str) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [0, value] if kind == "lists" else {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("kind", ["lists", "objects"])
+def test_what_nests_deeper_than_a_configuration_may_is_refused(kind: str) -> None:
+    deepest = _nested(MAX_DEPTH + 1, kind)
+    assert shallow(deepest) is deepest
+    faults: list[Fault] = []
+    for value, levels in ((deepest, 0), ([deepest], 1)):
+        copied(value, "", faults)
+        assert len(faults) == levels
+    with pytest.raises(ValueError, match=f"deeper than {MAX_DEPTH}"):
+        shallow([deepest])

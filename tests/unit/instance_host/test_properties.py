@@ -49,6 +49,45 @@ def test_bad_properties_of_sources_are_refused(
         pytest.param("http", {"baseUrl": ["x"]}, "baseUrl: ", id="base is a list"),
         pytest.param("http", {"baseUrl": "http://x", "routes": 5}, "routes: ", id="routes"),
         pytest.param("log", {"routes": [1]}, "routes: ", id="log's routes"),
+        pytest.param(
+            "log",
+            {"routes": {"q": {"inserted": "x"}}},
+            r"routes.q.inserted: ",
+            id="log's operation",
+        ),
+        pytest.param(
+            "http",
+            {"baseUrl": "http://x", "outputTemplates": {"ad": {}}},
+            "outputTemplates.ad: ",
+            id="operation for all",
+        ),
+        pytest.param(
+            "http",
+            {"baseUrl": "http://x", "outputTemplates": {"routes": {"q": {"ad": {}}}}},
+            "outputTemplates.routes.q.ad: ",
+            id="operation of a query",
+        ),
+        pytest.param(
+            "http",
+            {"baseUrl": "http://x", "outputTemplates": {"routes": {}, "add": {}}},
+            "outputTemplates.add: ",
+            id="both shapes at once",
+        ),
+        pytest.param(
+            "http",
+            {"baseUrl": "http://x", "routes": {"q": {"added": {"uri": "/x"}}}},
+            "routes.q.added.uri: ",
+            id="key of a call",
+        ),
+        pytest.param(
+            "sse", {"defaultTemplate": {"x": {}}}, "defaultTemplate.x: ", id="sse's operation"
+        ),
+        pytest.param(
+            "sse",
+            {"routes": {"q": {"added": {"path": "/{{after.n}}"}}}},
+            "routes.q.added.path: ",
+            id="path that varies",
+        ),
     ],
 )
 def test_bad_properties_of_reactions_are_refused(

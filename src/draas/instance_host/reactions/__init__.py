@@ -38,6 +38,10 @@ class Sink(Protocol):
         """Take one result without waiting: the event loop must go on."""
         ...
 
+    def unsent(self) -> list[Result]:
+        """What a stopped sink took and could still deliver; from now on it will not."""
+        ...
+
     async def settle(self) -> None:
         """Return when everything taken so far is delivered."""
         ...

@@ -6,10 +6,11 @@ import json
 import sys
 from typing import Any
 
-from draas.instance_host.errors import invalid
 from draas.instance_host.reactions import Result
 from draas.instance_host.reactions.templates import (
     OPERATIONS,
+    by_operation,
+    by_query,
     check_template,
     context_of,
     operation,
@@ -25,19 +26,19 @@ class LogSink:
 
     def __init__(self, reaction_id: str, properties: dict[str, Any]) -> None:
         self._id = reaction_id
-        self._default = _templates(properties.get("defaultTemplate"), "defaultTemplate")
-        routes = properties.get("routes") or {}
-        if not isinstance(routes, dict):
-            raise invalid("routes: must be an object of query ids")
-        self._routes = {
-            query_id: _templates(route, f"routes.{query_id}") for query_id, route in routes.items()
-        }
+        default = properties.get("defaultTemplate")
+        self._default = by_operation(default, "defaultTemplate", _template)
+        self._routes = by_query(properties.get("routes"), "routes", _template)
 
     async def start(self) -> None:
         """Nothing to open."""
 
     async def stop(self) -> None:
         """Nothing to close."""
+
+    def unsent(self) -> list[Result]:
+        """Nothing: a line is printed when it is delivered."""
+        return []
 
     async def settle(self) -> None:
         """A line is printed when it is delivered."""
@@ -50,11 +51,9 @@ class LogSink:
         for row in result["results"]:
             if row["type"] not in OPERATIONS:
                 continue
-            template = templates.get(OPERATIONS[row["type"]][0])
-            if template is None:
-                text = _plain(row)
-            else:
-                text = render(template, context_of(query_id, row, result))
+            template = templates.get(OPERATIONS[row["type"]])
+            context = context_of(query_id, row, result)
+            text = render(template, context) if template else _plain(row)
             lines.append(f"[{self._id}] [{query_id}] {operation(row)} {text}\n")
         sys.stdout.write("".join(lines))
         sys.stdout.flush()
@@ -66,14 +65,6 @@ def _plain(row: dict[str, Any]) -> str:
     return json.dumps(both, ensure_ascii=False)
 
 
-def _templates(route: Any, path: str) -> dict[str, str]:
-    if route is None:
-        return {}
-    if not isinstance(route, dict):
-        raise invalid(f"{path}: must be an object of added, updated, deleted")
-    templates = {}
-    for name, spec in route.items():
-        template = spec.get("template") if isinstance(spec, dict) else spec
-        if template:
-            templates[name] = check_template(template, f"{path}.{name}.template")
-    return templates
+def _template(spec: Any, path: str) -> str:
+    template = spec.get("template") if isinstance(spec, dict) else spec
+    return check_template(template, f"{path}.template") if template else ""

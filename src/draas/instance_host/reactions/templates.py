@@ -8,21 +8,61 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from draas.instance_host.errors import invalid
 
 _INNER = r"\s*(?:(json)\s+)?([A-Za-z0-9_.\-@\[\]]+)\s*"
 _TAG = re.compile(rf"\{{\{{\{{{_INNER}\}}\}}\}}|\{{\{{{_INNER}\}}\}}")
 
-OPERATIONS = {
-    "ADD": ("added", "add"),
-    "UPDATE": ("updated", "update"),
-    "aggregation": ("updated", "update"),
-    "DELETE": ("deleted", "delete"),
-}
-"""The engine's result type → the names of its template in routes (1.x) and outputTemplates (2.x).
-"""
+T = TypeVar("T")
+
+OPERATIONS = {"ADD": "added", "UPDATE": "updated", "aggregation": "updated", "DELETE": "deleted"}
+"""The engine's result type → the name of its template."""
+
+_SPELLINGS = {"add": "added", "update": "updated", "delete": "deleted"}
+_IN_URLS = "!#$%&'()*+,/:;=?@[]~"
+"""What a URL may have besides letters and digits, and has a meaning in it."""
+
+
+def by_query(routes: Any, path: str, read: Callable[[Any, str], T]) -> dict[str, dict[str, T]]:
+    """`by_operation` for each query of `routes`; `ApiError` (400) names what is wrong."""
+    if routes is None:
+        return {}
+    if not isinstance(routes, dict):
+        raise invalid(f"{path}: must be an object of query ids")
+    return {query: by_operation(each, f"{path}.{query}", read) for query, each in routes.items()}
+
+
+def by_operation(specs: Any, path: str, read: Callable[[Any, str], T]) -> dict[str, T]:
+    """What `read` makes of the entries of added, updated and deleted, or add, update and delete.
+
+    `ApiError` (400) for any other: it would have no effect.
+    """
+    if specs is None:
+        return {}
+    if not isinstance(specs, dict):
+        raise invalid(f"{path}: must be an object of added, updated, deleted")
+    found: dict[str, T] = {}
+    for name, spec in specs.items():
+        operation = str(_SPELLINGS.get(name, name))
+        if operation not in OPERATIONS.values():
+            raise invalid(f"{path}.{name}: is none of added, updated, deleted")
+        if spec is not None:
+            found[operation] = read(spec, f"{path}.{name}")
+    return found
+
+
+def only(spec: Any, path: str, *keys: str) -> dict[str, Any]:
+    """`spec` if it is an object of no other keys, else `ApiError` (400)."""
+    if not isinstance(spec, dict):
+        raise invalid(f"{path}: must be an object of {', '.join(keys)}")
+    for key in spec:
+        if key not in keys:
+            raise invalid(f"{path}.{key}: is none of {', '.join(keys)}")
+    return spec
 
 
 def check_template(template: Any, path: str) -> str:
@@ -36,15 +76,22 @@ def check_template(template: Any, path: str) -> str:
 
 def render(template: str, context: dict[str, Any]) -> str:
     """The template's text; a path that leads nowhere is empty, under `json` null."""
+    return _TAG.sub(lambda match: _text(match, context), template)
+
+
+def render_url(template: str, context: dict[str, Any]) -> str:
+    """The template's text as (part of) a URL; `ValueError` for half of a character.
+
+    Values are percent-encoded, but for one in three braces and one that the template begins with:
+    an address of its own.
+    """
 
     def fill(match: re.Match[str]) -> str:
-        helper, path = match[1] or match[3], match[2] or match[4]
-        value = _at(context, path)
-        if helper or isinstance(value, (dict, list, bool)):
-            return json.dumps(value, ensure_ascii=False)
-        return "" if value is None else str(value)
+        text = _text(match, context)
+        as_it_is = match.start() == 0 or match[0].startswith("{{{")
+        return text if as_it_is else quote(text, safe="")
 
-    return _TAG.sub(fill, template)
+    return quote(_TAG.sub(fill, template), safe=_IN_URLS)
 
 
 def context_of(query_id: str, row: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +121,14 @@ def sides(row: dict[str, Any]) -> tuple[Any, Any]:
     if row["type"] == "DELETE":
         return row.get("data", row.get("before")), None
     return row.get("before"), row.get("after", row.get("data"))
+
+
+def _text(match: re.Match[str], context: dict[str, Any]) -> str:
+    helper, path = match[1] or match[3], match[2] or match[4]
+    value = _at(context, path)
+    if helper or isinstance(value, (dict, list, bool)):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else str(value)
 
 
 def _at(context: dict[str, Any], path: str) -> Any:

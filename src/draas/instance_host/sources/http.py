@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from draas.instance_host.errors import ApiError, invalid
-from draas.instance_host.http_server import HttpServer, Request, Response, bind, json_response
+from draas.instance_host.http_requests import Request
+from draas.instance_host.http_server import HttpServer, Response, bind, json_response
 from draas.instance_host.routing import Router, document_of
 from draas.instance_host.sources import Feed
 from draas.instance_host.sources.changes import change_of
