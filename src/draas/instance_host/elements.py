@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 Change = dict[str, Any]
-"""A change as the engine takes it: op, id, labels, properties, start_id and end_id of relations."""
+"""A change as the engine takes it: op, id, labels, properties, start_id and end_id of relations,
+and effective_from, the time from which it holds, in milliseconds since the epoch."""
 
 
 class Elements:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -37,6 +38,41 @@ async def _reacted(host: Host, count: int) -> list[str]:
 
     await eventually(probe)
     return host.lines("[log]")
+
+
+CHANGED = "MATCH (n:{}) RETURN count(n) AS n, max(drasi.changeDateTime(n)) AS at"
+
+
+async def _changed_at(host: Host, query_id: str, count: int) -> datetime:
+    async def probe() -> datetime:
+        [row] = await host.rows(query_id)
+        assert row["n"] >= count
+        return datetime.fromisoformat(row["at"])
+
+    return await eventually(probe)
+
+
+async def test_a_change_without_a_time_holds_from_now(tmp_path: Path) -> None:
+    document = configuration(
+        sources=[source(), {"kind": "mock", "id": "ticks", "dataType": {"type": "counter"}}],
+        queries=[
+            query("changed", CHANGED.format("Order")),
+            query("ticked", CHANGED.format("Counter"), "ticks"),
+        ],
+    )
+    begin = datetime.now(UTC) - timedelta(milliseconds=1)
+    async with running(tmp_path, document) as host:
+        assert begin <= await _changed_at(host, "ticked", 1) <= datetime.now(UTC)
+        early = {**order("a", 1), "timestamp": 1_700_000_000_123_000_000}
+        await host.push(early)
+        assert await _changed_at(host, "changed", 1) == datetime(
+            2023, 11, 14, 22, 13, 20, 123_000, tzinfo=UTC
+        )
+        await host.push(order("b", 2))
+        assert begin <= (at := await _changed_at(host, "changed", 2)) <= datetime.now(UTC)
+        await host.do("POST", "/queries/changed/stop")
+        await host.do("POST", "/queries/changed/start")
+        assert await _changed_at(host, "changed", 2) == at
 
 
 async def test_a_stopped_source_refuses_pushes_and_its_queries_hear_it_after_a_start(
