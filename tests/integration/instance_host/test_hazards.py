@@ -173,6 +173,30 @@ async def test_a_new_query_gets_the_existing_data_and_the_others_notice_nothing(
         assert len(await _reacted(host, 5)) == 5
 
 
+MAPPED = {
+    "selector": "$",
+    "op": "Insert",
+    "label": "Price",
+    "id": "$.id",
+    "properties": {"price": "$.price"},
+}
+
+
+async def test_middleware_that_maps_inserts_sees_what_is_replayed(tmp_path: Path) -> None:
+    prices = query("prices", "MATCH (p:Price) RETURN p.price AS price")
+    prices["middleware"] = [{"kind": "map", "name": "m", "config": {"Order": {"insert": [MAPPED]}}}]
+    prices["sources"][0]["pipeline"] = ["m"]
+    document = configuration(sources=[source()], queries=[prices])
+    async with running(tmp_path, document) as host:
+        await host.push(order("a", 1))
+        await host.has_rows("prices", {"price": 1})
+        await host.do("POST", "/queries/prices/stop")
+        await host.do("POST", "/queries/prices/start")
+        await host.has_rows("prices", {"price": 1})
+        await host.do("POST", "/queries", {**prices, "id": "late"})
+        await host.has_rows("late", {"price": 1})
+
+
 async def test_bootstrap_can_be_switched_off(tmp_path: Path) -> None:
     async with running(tmp_path, _shop()) as host:
         await host.push(order("a", 1))
