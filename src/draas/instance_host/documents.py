@@ -23,6 +23,7 @@ from draas.contract.drasi_server import (
 )
 from draas.instance_host.errors import invalid
 from draas.instance_host.values import flag_of, resolve, text_of, whole_of
+from draas.model.defaults import CAPACITY_LIMIT
 from draas.model.references import reference
 
 Document = dict[str, Any]
@@ -35,13 +36,15 @@ _NOT_PROPERTIES = {SOURCE: _COMMON, REACTION: _COMMON | {"queries"}}
 _AS_WRITTEN = ("id", "identityProvider")
 """What is no reference, and what has no effect here."""
 _FLAGS = ("autoStart", "enableBootstrap")
-_COUNTS = (
-    "bootstrapBufferSize",
-    "outboxCapacity",
-    "bootstrapTimeoutSecs",
-    "priorityQueueCapacity",
-    "dispatchBufferCapacity",
-)
+_CAPACITY = (1, CAPACITY_LIMIT)
+_COUNTS = {
+    "bootstrapBufferSize": _CAPACITY,
+    "outboxCapacity": _CAPACITY,
+    "bootstrapTimeoutSecs": (0, 2**31 - 1),
+    "priorityQueueCapacity": _CAPACITY,
+    "dispatchBufferCapacity": _CAPACITY,
+}
+"""Whole numbers of a query, each with the least and the most."""
 
 
 def check_root(document: Any) -> Document:
@@ -100,9 +103,9 @@ def resolved_component(
     for flag in _FLAGS:
         if flag in resolved:
             resolved[flag] = flag_of(resolved[flag], f"{path}.{flag}")
-    for count in _COUNTS if kind == QUERY else ():
+    for count, bounds in _COUNTS.items() if kind == QUERY else ():
         if resolved.get(count) is not None:
-            resolved[count] = whole_of(resolved[count], f"{path}.{count}")
+            resolved[count] = whole_of(resolved[count], f"{path}.{count}", *bounds)
     return check_component(kind, resolved, path)
 
 
@@ -132,9 +135,9 @@ def _check_query(query: Document, path: str) -> None:
     _text_or_reference(query.get("query"), f"{path}.query")
     _one_of(query, "queryLanguage", QUERY_LANGUAGES, path)
     _one_of(query, "dispatchMode", DISPATCH_MODES, path)
-    for key in _COUNTS:
+    for key, bounds in _COUNTS.items():
         if query.get(key) is not None and reference(query[key]) is None:
-            whole_of(query[key], f"{path}.{key}")
+            whole_of(query[key], f"{path}.{key}", *bounds)
     if query.get("storageBackend") is not None:
         raise invalid(f"{path}.storageBackend: this host keeps indexes in memory; leave it out")
     for key in ("middleware", "joins"):

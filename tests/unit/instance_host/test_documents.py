@@ -67,6 +67,18 @@ COMPONENTS = [
     pytest.param(QUERY, _query(queryLanguage=5), "queryLanguage", id="language is a number"),
     pytest.param(QUERY, _query(dispatchMode="Bus"), "dispatchMode", id="dispatch mode"),
     pytest.param(QUERY, _query(outboxCapacity=-1), "outboxCapacity", id="negative capacity"),
+    pytest.param(
+        QUERY,
+        _query(dispatchBufferCapacity=0),
+        "query.dispatchBufferCapacity: must be a whole number from 1 to 1000000, not 0",
+        id="nothing fits",
+    ),
+    pytest.param(
+        QUERY,
+        _query(dispatchBufferCapacity=2**40),
+        "query.dispatchBufferCapacity: must be a whole number from 1 to 1000000, not 1099511627776",
+        id="immense capacity",
+    ),
     pytest.param(QUERY, _query(storageBackend={}), "storageBackend", id="storage"),
     pytest.param(QUERY, _query(middleware=["m"]), "middleware[0]", id="middleware is a string"),
     pytest.param(QUERY, _query(sources=["s"]), "sources[0]", id="subscription is a string"),
@@ -119,6 +131,7 @@ def test_references_become_values_of_the_right_type(
 SENSELESS = [
     pytest.param(QUERY, "autoStart", "${TEXT}", "must be true or false", id="flag"),
     pytest.param(QUERY, "outboxCapacity", "${TEXT}", "must be a whole number", id="capacity"),
+    pytest.param(QUERY, "outboxCapacity", "${NO:-0}", "from 1 to 1000000, not 0", id="bounds"),
     pytest.param(QUERY, "query", "${EMPTY}", "must be a non-empty string", id="text"),
     pytest.param(QUERY, "queryLanguage", "${TEXT}", "must be one of", id="language"),
     pytest.param(SOURCE, "kind", "${EMPTY}", "must be a non-empty string", id="kind"),
