@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,6 +31,10 @@ Document = dict[str, Any]
 
 ID_LIMIT = 1000
 """Characters of an id: every list and every link carries it."""
+
+DEPTH_LIMIT = 256
+"""Brackets in one another in a query's text: at some 1,500 the engine's parser ends the process."""
+_BRACKET = re.compile(r"[()\[\]{}]")
 
 _COMMON = frozenset({"kind", "id", "autoStart", "bootstrapProvider", "identityProvider"})
 _NOT_PROPERTIES = {SOURCE: _COMMON, REACTION: _COMMON | {"queries"}}
@@ -133,6 +138,8 @@ def _check_query(query: Document, path: str) -> None:
         raise invalid(f"{path}: unknown field `queryText`; the query's text is `query`")
     _only(query, QUERY_KEYS, path)
     _text_or_reference(query.get("query"), f"{path}.query")
+    if _depth(query["query"]) > DEPTH_LIMIT:
+        raise invalid(f"{path}.query: has more than {DEPTH_LIMIT} brackets in one another")
     _one_of(query, "queryLanguage", QUERY_LANGUAGES, path)
     _one_of(query, "dispatchMode", DISPATCH_MODES, path)
     for key, bounds in _COUNTS.items():
@@ -147,6 +154,15 @@ def _check_query(query: Document, path: str) -> None:
         where = f"{path}.sources[{index}]"
         _only(_object(entry, where), SUBSCRIPTION_KEYS, where)
         _text_or_reference(entry.get("sourceId"), f"{where}.sourceId")
+
+
+def _depth(text: Any) -> int:
+    """How deep brackets are in one another, those of literals too."""
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(text) if isinstance(text, str) else ():
+        depth = depth + 1 if bracket in "([{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _text_or_reference(value: Any, path: str) -> None:

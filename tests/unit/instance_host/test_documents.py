@@ -87,6 +87,12 @@ COMPONENTS = [
     pytest.param(
         QUERY, _query(sources=[{"sourceId": {"a": 1}}]), "sourceId", id="sourceId is an object"
     ),
+    pytest.param(
+        QUERY,
+        _query(query=f"MATCH (n) RETURN {'([{' * 86}1{'}])' * 86} AS x"),
+        "query.query: has more than 256 brackets in one another",
+        id="deep text",
+    ),
     pytest.param(QUERY, _query(query={"a": 1}), "query.query", id="text is an object"),
     pytest.param(QUERY, _query(outboxCapacity={}), "outboxCapacity", id="capacity is an object"),
     pytest.param(SOURCE, {"id": "s"}, "source.kind", id="no kind"),
@@ -100,6 +106,11 @@ def test_bad_components_are_refused(kind: str, document: Any, named: str) -> Non
     with pytest.raises(ApiError) as caught:
         check_component(kind, document, kind)
     assert named in caught.value.message
+
+
+def test_brackets_beside_one_another_are_not_deep() -> None:
+    many = _query(query=f"MATCH (n) RETURN {'(1) + ' * 300}1 AS x, {'(' * 256}1{')' * 256} AS y")
+    assert check_component(QUERY, many, "query") is many
 
 
 ENVIRONMENT = {"YES": "true", "FIVE": "5", "TEXT": "some text", "EMPTY": "", "S": "s"}
