@@ -156,7 +156,7 @@ class ReactionSet:
         """Stop and forget a reaction."""
         await self._end(reaction)
         del self._registry.reactions[reaction.id]
-        self._journal.forget(REACTION, reaction.id)
+        self._journal.removed(REACTION, reaction.id)
 
     def _sink(self, resolved: Document) -> reactions.Sink | None:
         """The sink of a built-in kind, None for a plugin's; checks everything it can."""

@@ -141,7 +141,7 @@ class SourceSet:
         del self._registry.sources[source.id]
         if self.leads and len(source.elements):
             self._log.record(source.id, FORGET)
-        self._journal.forget(SOURCE, source.id)
+        self._journal.removed(SOURCE, source.id)
 
     async def push(self, source_id: str, document: object) -> None:
         """Take changes in the HTTP source's format: one, or a batch under `events`.
