@@ -85,10 +85,9 @@ class ConfigFile:
     def _format(self, document: Document) -> bytes:
         if self._is_json:
             return json.dumps(document, indent=2).encode() + b"\n"
-        import yaml  # noqa: PLC0415 - only where the file is YAML
+        from draas.instance_host.core_yaml import dump  # noqa: PLC0415 - only where it is YAML
 
-        text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-        return text.encode()
+        return dump(document).encode()
 
 
 def _parse(text: bytes) -> tuple[Any, bool]:

@@ -144,13 +144,17 @@ async def test_inserting_a_known_element_counts_it_once(tmp_path: Path) -> None:
         assert operations == ["ADD", "UPDATE", "ADD"]
 
 
-async def test_what_the_engine_refuses_is_refused_even_where_no_query_reads(tmp_path: Path) -> None:
+async def test_a_batch_is_applied_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     async with running(tmp_path, configuration(sources=[source()])) as host:
-        status, answer = await host.call("POST", "/sources/orders/push", order("a", 2**70))
-        assert (status, answer["code"]) == (400, "INVALID_REQUEST")
-        await host.push(order("b", 1))
+        for bad in ({"operation": "upsert"}, order("x", 10**400)):
+            batch = {"events": [order("a", 1), bad]}
+            status, answer = await host.call("POST", "/sources/orders/push", batch)
+            assert (status, answer["code"]) == (400, "INVALID_REQUEST")
+        await host.do(
+            "POST", "/sources/orders/push", {"events": [order("b", 1), order("c", 2**70)]}
+        )
         await host.do("POST", "/queries", query("all", ALL))
-        await host.has_rows("all", {"id": "b", "price": 1})
+        await host.has_rows("all", {"id": "b", "price": 1}, {"id": "c", "price": float(2**70)})
 
 
 async def test_a_deleted_element_can_be_inserted_again(tmp_path: Path) -> None:

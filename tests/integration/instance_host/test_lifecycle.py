@@ -102,6 +102,8 @@ async def test_a_bad_configuration_stops_the_start(
         pytest.param(None, "existing file", id="missing"),
         pytest.param("{", "neither JSON nor YAML", id="truncated"),
         pytest.param("[]", "must be an object", id="a list"),
+        pytest.param('{"port": 1, "port": 2}', "the key `port` is used twice", id="twice in JSON"),
+        pytest.param("port: 1\nport: 2", "the key `port` is used twice", id="twice in YAML"),
     ],
 )
 async def test_a_file_that_is_no_configuration_stops_the_start(
