@@ -291,6 +291,18 @@ async def test_a_yaml_file_stays_yaml(tmp_path: Path) -> None:
     assert [entry["id"] for entry in yaml.safe_load(text)["queries"]] == ["second"]
 
 
+async def test_a_file_behind_a_link_is_written_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target, config = tmp_path / "elsewhere" / "shop.json", tmp_path / "server.json"
+    document = configuration(sources=[source()], persistConfig=True)
+    target.write_text(json.dumps(document))
+    config.symlink_to("elsewhere/shop.json")
+    async with running(tmp_path, document) as host:
+        await _changed(host)
+    assert config.is_symlink()
+    assert [entry["id"] for entry in json.loads(target.read_text())["queries"]] == ["second"]
+
+
 async def test_without_persistence_the_file_stays_as_it_is(tmp_path: Path) -> None:
     document = configuration(sources=[source()])
     async with running(tmp_path, document) as host:
