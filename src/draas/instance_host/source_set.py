@@ -232,8 +232,10 @@ class SourceSet:
             status, _ = await send("POST", target, headers, json.dumps(document).encode(), 10.0)
         except (OSError, TimeoutError) as error:
             raise ApiError(failed(SOURCE, "PUSH"), f"source '{source.id}': {error}") from error
-        if status >= 400:
+        if 400 <= status < 500:
             raise invalid(f"source '{source.id}' answered {status}")
+        if not 200 <= status < 300:  # 0 is an answer without an end
+            raise ApiError(failed(SOURCE, "PUSH"), f"source '{source.id}' answered {status}")
 
     def _feeder(self, source: Source, resolved: Document) -> sources.Feeder:
         with naming(f"source '{source.id}'"):
