@@ -60,6 +60,10 @@ class _Loader(_SafeLoader):
 class _Dumper(yaml.SafeDumper):
     """The safe dumper, which quotes what either version takes for something else than a text."""
 
+    def ignore_aliases(self, data: Any) -> bool:
+        """Equal parts are written out: nobody wants to read `&id001 []`."""
+        return True
+
 
 for _tag, _pattern, _first in _CORE:
     for _taught in (_Loader, _Dumper):

@@ -34,6 +34,11 @@ def test_texts_that_look_like_values_stay_texts(text: str) -> None:
     assert load(written.encode()) == yaml.safe_load(written) == {"id": text}
 
 
+def test_what_several_have_in_common_is_written_out() -> None:
+    common: list[int] = []
+    assert dump({"a": common, "b": common}) == "a: []\nb: []\n"
+
+
 LINE_BREAKS = "\x85\u2028\u2029"
 """Breaks of YAML 1.1 alone, which PyYAML does not keep in keys."""
 WRITTEN = st.text(st.characters(exclude_characters=LINE_BREAKS, exclude_categories=["Cs"]))
