@@ -206,6 +206,7 @@ def _single(value: Any) -> str | None:
 
 
 _COUNT = or_reference(whole(1, 2**31 - 1))
+_CAPACITY = or_reference(whole(1, defaults.CAPACITY_LIMIT))
 _FLAG = or_reference(_boolean)
 _ROOT_RULES: Mapping[str, Rule] = {
     "id": or_reference(_identity),
@@ -214,8 +215,8 @@ _ROOT_RULES: Mapping[str, Rule] = {
     "logLevel": or_reference(_log_level),
     **{name: _FLAG for name, value in defaults.ROOT.items() if isinstance(value, bool)},
     "hotReloadDebounceMs": _COUNT,
-    "defaultPriorityQueueCapacity": _COUNT,
-    "defaultDispatchBufferCapacity": _COUNT,
+    "defaultPriorityQueueCapacity": _CAPACITY,
+    "defaultDispatchBufferCapacity": _CAPACITY,
     "identityProviders": _list,
     "instances": _single,
 }
@@ -229,11 +230,11 @@ _QUERY_RULES: Mapping[str, Rule] = {
     "enableBootstrap": _FLAG,
     "middleware": objects,
     "joins": objects,
-    "bootstrapBufferSize": _COUNT,
+    "bootstrapBufferSize": _CAPACITY,
     "bootstrapTimeoutSecs": _COUNT,
-    "priorityQueueCapacity": _COUNT,
-    "dispatchBufferCapacity": _COUNT,
-    "outboxCapacity": _COUNT,
+    "priorityQueueCapacity": _CAPACITY,
+    "dispatchBufferCapacity": _CAPACITY,
+    "outboxCapacity": _CAPACITY,
 }
 _SUBSCRIPTION_RULES: Mapping[str, Rule] = {
     "sourceId": or_reference(_identity),

@@ -62,19 +62,21 @@ class ConfigFile:
     def save(self, settings: dict[str, Any], components: dict[str, list[Document]]) -> None:
         """Replace the file atomically with its root, `settings` and the components.
 
+        Where the path is a link, what it leads to is replaced.
         `ApiError` (500) when it cannot be written: the change itself is already in force.
         """
         document = {**ROOT_DEFAULTS, **self.document, **settings, **components}
-        temporary = self.path.with_name(f".{self.path.name}.new")
+        path = Path(os.path.realpath(self.path))
+        temporary = path.with_name(f".{path.name}.new")
         try:
-            mode = stat.S_IMODE(self.path.stat().st_mode)
+            mode = stat.S_IMODE(path.stat().st_mode)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(file.fileno(), mode)
                 file.write(self._format(document))
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(self.path)
+            temporary.replace(path)
         except OSError as error:
             raise ApiError(
                 PERSISTENCE_FAILED,
@@ -85,10 +87,9 @@ class ConfigFile:
     def _format(self, document: Document) -> bytes:
         if self._is_json:
             return json.dumps(document, indent=2).encode() + b"\n"
-        import yaml  # noqa: PLC0415 - only where the file is YAML
+        from draas.instance_host.core_yaml import dump  # noqa: PLC0415 - only where it is YAML
 
-        text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-        return text.encode()
+        return dump(document).encode()
 
 
 def _parse(text: bytes) -> tuple[Any, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from draas.contract.drasi_server import (
 )
 from draas.instance_host.errors import invalid
 from draas.instance_host.values import flag_of, resolve, text_of, whole_of
+from draas.model.defaults import CAPACITY_LIMIT
 from draas.model.references import reference
 
 Document = dict[str, Any]
@@ -30,18 +32,24 @@ Document = dict[str, Any]
 ID_LIMIT = 1000
 """Characters of an id: every list and every link carries it."""
 
+DEPTH_LIMIT = 256
+"""Brackets in one another in a query's text: at some 1,500 the engine's parser ends the process."""
+_BRACKET = re.compile(r"[()\[\]{}]")
+
 _COMMON = frozenset({"kind", "id", "autoStart", "bootstrapProvider", "identityProvider"})
 _NOT_PROPERTIES = {SOURCE: _COMMON, REACTION: _COMMON | {"queries"}}
 _AS_WRITTEN = ("id", "identityProvider")
 """What is no reference, and what has no effect here."""
 _FLAGS = ("autoStart", "enableBootstrap")
-_COUNTS = (
-    "bootstrapBufferSize",
-    "outboxCapacity",
-    "bootstrapTimeoutSecs",
-    "priorityQueueCapacity",
-    "dispatchBufferCapacity",
-)
+_CAPACITY = (1, CAPACITY_LIMIT)
+_COUNTS = {
+    "bootstrapBufferSize": _CAPACITY,
+    "outboxCapacity": _CAPACITY,
+    "bootstrapTimeoutSecs": (0, 2**31 - 1),
+    "priorityQueueCapacity": _CAPACITY,
+    "dispatchBufferCapacity": _CAPACITY,
+}
+"""Whole numbers of a query, each with the least and the most."""
 
 
 def check_root(document: Any) -> Document:
@@ -100,9 +108,9 @@ def resolved_component(
     for flag in _FLAGS:
         if flag in resolved:
             resolved[flag] = flag_of(resolved[flag], f"{path}.{flag}")
-    for count in _COUNTS if kind == QUERY else ():
+    for count, bounds in _COUNTS.items() if kind == QUERY else ():
         if resolved.get(count) is not None:
-            resolved[count] = whole_of(resolved[count], f"{path}.{count}")
+            resolved[count] = whole_of(resolved[count], f"{path}.{count}", *bounds)
     return check_component(kind, resolved, path)
 
 
@@ -130,11 +138,13 @@ def _check_query(query: Document, path: str) -> None:
         raise invalid(f"{path}: unknown field `queryText`; the query's text is `query`")
     _only(query, QUERY_KEYS, path)
     _text_or_reference(query.get("query"), f"{path}.query")
+    if _depth(query["query"]) > DEPTH_LIMIT:
+        raise invalid(f"{path}.query: has more than {DEPTH_LIMIT} brackets in one another")
     _one_of(query, "queryLanguage", QUERY_LANGUAGES, path)
     _one_of(query, "dispatchMode", DISPATCH_MODES, path)
-    for key in _COUNTS:
+    for key, bounds in _COUNTS.items():
         if query.get(key) is not None and reference(query[key]) is None:
-            whole_of(query[key], f"{path}.{key}")
+            whole_of(query[key], f"{path}.{key}", *bounds)
     if query.get("storageBackend") is not None:
         raise invalid(f"{path}.storageBackend: this host keeps indexes in memory; leave it out")
     for key in ("middleware", "joins"):
@@ -144,6 +154,15 @@ def _check_query(query: Document, path: str) -> None:
         where = f"{path}.sources[{index}]"
         _only(_object(entry, where), SUBSCRIPTION_KEYS, where)
         _text_or_reference(entry.get("sourceId"), f"{where}.sourceId")
+
+
+def _depth(text: Any) -> int:
+    """How deep brackets are in one another, those of literals too."""
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(text) if isinstance(text, str) else ():
+        depth = depth + 1 if bracket in "([{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _text_or_reference(value: Any, path: str) -> None:

@@ -1,7 +1,8 @@
 """What the engine has been told of one source: the guard against two of its hazards.
 
 Inserting an element that the engine knows doubles aggregates, and a new query gets no existing
-data. So a known element always goes out as an update, and the whole cache can be replayed.
+data. So a known element always goes out as an update, and the whole cache can be replayed to who
+knows none of it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 Change = dict[str, Any]
-"""A change as the engine takes it: op, id, labels, properties, start_id and end_id of relations."""
+"""A change as the engine takes it: op, id, labels, properties, start_id and end_id of relations,
+and effective_from, the time from which it holds, in milliseconds since the epoch."""
 
 
 class Elements:
@@ -48,10 +50,13 @@ class Elements:
             return
         known = self._known.get(change["id"], {})
         properties = {**known.get("properties", {}), **change.get("properties", {})}
-        self._known[change["id"]] = {**known, **change, "op": "update", "properties": properties}
+        self._known[change["id"]] = {**known, **change, "op": "insert", "properties": properties}
 
     def replay(self) -> Iterator[Change]:
-        """Everything known, as updates, nodes before the relations that need them."""
+        """Everything known, as inserts, nodes before the relations that need them.
+
+        Middleware tells an insert from an update: one that only maps inserts drops the other.
+        """
         elements = list(self._known.values())
         yield from (element for element in elements if "start_id" not in element)
         yield from (element for element in elements if "start_id" in element)

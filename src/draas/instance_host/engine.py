@@ -19,7 +19,7 @@ from drasi import Drasi, DrasiError
 from draas.contract.drasi_server import ERROR, QUERY_DEFAULTS
 from draas.instance_host.elements import Change
 from draas.instance_host.errors import StartError, invalid
-from draas.instance_host.feed import REFUSALS, Deliver, Feed, noting_causes, push_to
+from draas.instance_host.feed import Deliver, Feed, noting_causes, push_to
 from draas.model.clock import Clock
 
 Fail = Callable[[str], None]
@@ -132,7 +132,7 @@ class Engine:
             noting = noting_causes(feeds.values(), deliver)
             await self._drasi.add_python_reaction(outlet, [engine_id], cast(Any, noting))
             self._outlets[engine_id] = outlet
-        except REFUSALS as error:
+        except Exception as error:  # a panic of the engine too, whose class has no name here
             await self.remove_query(Run(engine_id, feeds))
             raise QueryError(named(query["id"], engine_id, error)) from error
         return Run(engine_id, feeds)
@@ -147,7 +147,11 @@ class Engine:
         if outlet is not None:
             await self._drasi.remove_reaction(outlet, cleanup=True)
         if run.engine_id in await self.query_statuses():
-            await self._drasi.remove_query(run.engine_id)
+            try:
+                await self._drasi.remove_query(run.engine_id)
+            except DrasiError:  # as of one whose start ended in a panic, which it forgets even so
+                if run.engine_id in await self.query_statuses():
+                    raise
         for feed in run.feeds.values():
             feed.close()
             await self._drasi.remove_source(feed.engine_id, cleanup=True)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from draas.contract.drasi_server import ERROR
+from draas.contract.drasi_server import ERROR, REMOVED
 from draas.model.clock import Clock
 
 KEPT = 100
@@ -28,7 +28,9 @@ class Journal:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._kept: dict[tuple[str, str, str], deque[Entry]] = {}
-        self._followers: set[tuple[tuple[str, str, str] | None, asyncio.Queue[Entry]]] = set()
+        self._followers: set[tuple[tuple[str, str, str] | None, asyncio.Queue[Entry | None]]] = (
+            set()
+        )
 
     def event(self, kind: str, component_id: str, status: str, message: str) -> None:
         """A component came to `status`; also a log line, at error level for Error."""
@@ -47,13 +49,19 @@ class Journal:
         entries = list(self._kept.get((topic, kind, component_id), ()))
         return entries[-limit:] if limit > 0 else []
 
-    def forget(self, kind: str, component_id: str) -> None:
-        """Drop what is kept of a component that was deleted."""
+    def removed(self, kind: str, component_id: str) -> None:
+        """The last event of a component that was deleted; nothing is kept, and followers end."""
+        self.event(kind, component_id, REMOVED, f"{kind} removed")
         for topic in (EVENTS, LOGS):
-            self._kept.pop((topic, kind, component_id), None)
+            key = (topic, kind, component_id)
+            self._kept.pop(key, None)
+            for queue in [queue for wanted, queue in self._followers if wanted == key]:
+                if queue.full():
+                    queue.get_nowait()
+                queue.put_nowait(None)
 
     async def follow(self, topic: str, kind: str, component_id: str) -> AsyncIterator[Entry]:
-        """The kept entries of a component, then new ones without end."""
+        """The kept entries of a component, then new ones until it is deleted."""
         async for entry in self._follow((topic, kind, component_id)):
             yield entry
 
@@ -63,14 +71,14 @@ class Journal:
             yield entry
 
     async def _follow(self, key: tuple[str, str, str] | None) -> AsyncIterator[Entry]:
-        queue: asyncio.Queue[Entry] = asyncio.Queue(FOLLOWER_BACKLOG)
-        for entry in self._kept.get(key, ()) if key else ():
-            queue.put_nowait(entry)
+        queue: asyncio.Queue[Entry | None] = asyncio.Queue(FOLLOWER_BACKLOG)
+        for kept in self._kept.get(key, ()) if key else ():
+            queue.put_nowait(kept)
         follower = (key, queue)
         self._followers.add(follower)
         try:
-            while True:
-                yield await queue.get()
+            while (entry := await queue.get()) is not None:
+                yield entry
         finally:
             self._followers.discard(follower)
 

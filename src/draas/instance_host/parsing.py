@@ -15,17 +15,24 @@ from draas.model.json_value import MAX_DEPTH
 EXPANDED_LIMIT = 16 * 1024 * 1024
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """Where a character may have been escaped by halves, of which one may be missing."""
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_LONGEST_WHOLE = len("18446744073709551615")
 
 
 def parse_json(text: bytes | str) -> Any:
-    """RFC 8259 JSON; NaN, Infinity and halves of characters are no part of it.
+    """RFC 8259 JSON; NaN, Infinity and halves of characters are no part of it, nor a key twice.
 
-    A number beyond what a double holds is refused: it would come out as Infinity.
+    A whole number beyond 64 bits becomes a float, as in drasi-server. One beyond what a double
+    holds is refused: it would come out as Infinity.
     """
     try:
         text = text if isinstance(text, str) else text.decode("utf-8-sig")
-        found = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        found = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_unique,
+        )
         if _SURROGATE.search(text):
             json.dumps(found, ensure_ascii=False).encode()
         return found
@@ -36,20 +43,14 @@ def parse_json(text: bytes | str) -> Any:
 
 
 def parse_yaml(text: bytes) -> Any:
-    """YAML of JSON's types; what looks like a date stays text, as in drasi-server."""
-    import yaml  # noqa: PLC0415 - rarely needed, and costs milliseconds of every start
+    """YAML 1.2 of JSON's types, no key twice; what looks like a date stays text."""
+    from yaml import YAMLError  # noqa: PLC0415 - rarely needed, and costs milliseconds of a start
 
-    class Loader(yaml.SafeLoader):
-        """The safe loader without dates."""
-
-        yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way
-            first: [(tag, pattern) for tag, pattern in known if tag != _TIMESTAMP]
-            for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
+    from draas.instance_host.core_yaml import load  # noqa: PLC0415
 
     try:
-        return _plain(yaml.load(text, Loader))
-    except (yaml.YAMLError, TypeError) as error:
+        return _plain(load(text))
+    except (YAMLError, TypeError) as error:
         raise ValueError(" ".join(str(error).split())) from error
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
@@ -83,6 +84,21 @@ def _plain(value: Any) -> Any:
         if size > EXPANDED_LIMIT:
             raise ValueError(f"above {EXPANDED_LIMIT} bytes with its anchors expanded")
     return parse_json("".join(chunks))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key `{twice[:50]}` is used twice")
+    return found
+
+
+def _whole(text: str) -> int | float:
+    if len(text) <= _LONGEST_WHOLE and -(2**63) <= (number := int(text)) < 2**64:
+        return number
+    return _finite(text)
 
 
 def _finite(text: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,11 @@ from draas.contract.drasi_server import (
     failed,
 )
 from draas.instance_host.documents import Document, complete_query
-from draas.instance_host.engine import QueryError, named, queue_capacity
+from draas.instance_host.engine import QueryError, Run, named, queue_capacity
 from draas.instance_host.errors import ApiError, invalid
 from draas.instance_host.feed import settle_all
 from draas.instance_host.reactions import Result
-from draas.instance_host.registry import Consumer, Outlet, Query
+from draas.instance_host.registry import Consumer, Outlet, Query, Source
 from draas.instance_host.surroundings import Surroundings
 from draas.model.clock import nanoseconds
 
@@ -65,10 +65,10 @@ class QuerySet:
                 )
         self._registry.queries[query.id] = query
         self._journal.event(QUERY, query.id, ADDED, "query added")
-        await self._run(query, "CREATE")
-        if not query.auto_start:
-            await self._end(query)
-            query.status = ADDED
+        if query.auto_start:
+            await self._run(query, "CREATE")
+        else:
+            await self._check(query)
 
     async def start(self, query: Query) -> None:
         """Run a query that does not run; `ApiError` (500) leaves it in Error."""
@@ -91,7 +91,7 @@ class QuerySet:
         """Stop and forget a query; no reaction may take its results."""
         await self._end(query)
         del self._registry.queries[query.id]
-        self._journal.forget(QUERY, query.id)
+        self._journal.removed(QUERY, query.id)
         for consumer in list(query.consumers):
             consumer(None)
 
@@ -137,29 +137,41 @@ class QuerySet:
 
     async def _run(self, query: Query, verb: str) -> None:
         self._status(query, STARTING, "query starting")
-        read = [self._registry.sources[source_id] for source_id in dict.fromkeys(query.source_ids)]
-        shared = {source.id: source.engine_id for source in read if source.engine_id is not None}
-        async with AsyncExitStack() as held:
-            for source in sorted(read, key=lambda source: source.id):
-                await held.enter_async_context(source.order)
-            outlet = query.outlet = Outlet()
-            deliver = partial(self._hand_over, query, outlet)
-            fail = partial(self._hear_of_failure, query, outlet)
-            try:
-                run = await self._engine.add_query(query.resolved, shared, deliver, fail)
-                outlet.handed = await self._engine.latest(run.engine_id)
-                outlet.source_ids = {engine_id: id for id, engine_id in shared.items()}
-                outlet.source_ids |= {feed.engine_id: id for id, feed in run.feeds.items()}
-            except QueryError as error:
-                query.error = str(error)
-                self._status(query, ERROR, f"query did not start: {error}")
-                message = f"query '{query.id}' did not start: {error}"
-                raise ApiError(failed(QUERY, verb), message, str(error)) from error
-            query.run, query.error, query.has_run = run, None, True
+        read = self._read(query)
+        async with _in_order(read):
+            run = query.run = await self._begin(query, read, verb)
             self._status(query, RUNNING, "query started")
             for source in read if query.resolved["enableBootstrap"] else ():
                 for change in source.elements.replay():
                     await self._engine.push([run.feeds[source.id]], change)
+
+    async def _check(self, query: Query) -> None:
+        """Have the engine judge a query without running it for anybody."""
+        read = self._read(query)
+        async with _in_order(read):
+            await self._engine.remove_query(await self._begin(query, read, "CREATE"))
+
+    async def _begin(self, query: Query, read: list[Source], verb: str) -> Run:
+        """A run of a query in the engine, still without data; `ApiError` leaves it in Error."""
+        shared = {source.id: source.engine_id for source in read if source.engine_id is not None}
+        outlet = query.outlet = Outlet()
+        deliver = partial(self._hand_over, query, outlet)
+        fail = partial(self._hear_of_failure, query, outlet)
+        try:
+            run = await self._engine.add_query(query.resolved, shared, deliver, fail)
+        except QueryError as error:
+            query.error = str(error)
+            self._status(query, ERROR, f"query did not start: {error}")
+            message = f"query '{query.id}' did not start: {error}"
+            raise ApiError(failed(QUERY, verb), message, str(error)) from error
+        outlet.handed = await self._engine.latest(run.engine_id)
+        outlet.source_ids = {engine_id: id for id, engine_id in shared.items()}
+        outlet.source_ids |= {feed.engine_id: id for id, feed in run.feeds.items()}
+        query.error, query.has_run = None, True
+        return run
+
+    def _read(self, query: Query) -> list[Source]:
+        return [self._registry.sources[id] for id in dict.fromkeys(query.source_ids)]
 
     def heard(self) -> list[Query]:
         """The queries whose results somebody takes."""
@@ -249,3 +261,12 @@ class QuerySet:
 
     def _now_ns(self) -> int:
         return nanoseconds(self._clock.now())
+
+
+@asynccontextmanager
+async def _in_order(sources: Iterable[Source]) -> AsyncIterator[None]:
+    """While no source hands a change to its queries."""
+    async with AsyncExitStack() as held:
+        for source in sorted(sources, key=lambda source: source.id):
+            await held.enter_async_context(source.order)
+        yield

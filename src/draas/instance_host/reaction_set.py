@@ -180,7 +180,7 @@ class ReactionSet:
         await self._end(reaction)
         self._pass_on(reaction, reaction.sink, None)
         del self._registry.reactions[reaction.id]
-        self._journal.forget(REACTION, reaction.id)
+        self._journal.removed(REACTION, reaction.id)
 
     def _sink(self, resolved: Document) -> reactions.Sink | None:
         """The sink of a built-in kind, None for a plugin's; checks everything it can."""

@@ -25,9 +25,10 @@ from draas.instance_host.engine import PluginError
 from draas.instance_host.errors import ApiError, NotLeadingError, invalid, naming
 from draas.instance_host.http_client import Target, send
 from draas.instance_host.registry import Source
-from draas.instance_host.sources.changes import changes_of
+from draas.instance_host.sources.changes import NANOSECONDS_A_MILLISECOND, changes_of
 from draas.instance_host.surroundings import Surroundings
 from draas.instance_host.values import whole_of, without_values
+from draas.model.clock import nanoseconds
 
 BUILT_IN_BOOTSTRAP = ("noop", "application")
 
@@ -140,7 +141,7 @@ class SourceSet:
         del self._registry.sources[source.id]
         if self.leads and len(source.elements):
             self._log.record(source.id, FORGET)
-        self._journal.forget(SOURCE, source.id)
+        self._journal.removed(SOURCE, source.id)
 
     async def push(self, source_id: str, document: object) -> None:
         """Take changes in the HTTP source's format: one, or a batch under `events`.
@@ -166,7 +167,7 @@ class SourceSet:
         async with source.order:
             if change == FORGET:
                 for element_id in source.elements.ids():
-                    await self._apply(source, {"op": "delete", "id": element_id})
+                    await self._apply(source, self._timed({"op": "delete", "id": element_id}))
             else:
                 await self._apply(source, change)
 
@@ -195,7 +196,12 @@ class SourceSet:
                 raise NotLeadingError
             if source.status != RUNNING:
                 raise invalid(f"source '{source.id}' is not running: the change was not applied")
-            self._log.record(source.id, await self._apply(source, change))
+            self._log.record(source.id, await self._apply(source, self._timed(change)))
+
+    def _timed(self, change: Change) -> Change:
+        """`change` with the time from which it holds: now, unless it says; 1970 to the engine."""
+        now = nanoseconds(self._clock.now()) // NANOSECONDS_A_MILLISECOND
+        return {"effective_from": now, **change}
 
     async def _apply(self, source: Source, change: Change) -> Change:
         safe = source.elements.safe(change)
@@ -226,8 +232,10 @@ class SourceSet:
             status, _ = await send("POST", target, headers, json.dumps(document).encode(), 10.0)
         except (OSError, TimeoutError) as error:
             raise ApiError(failed(SOURCE, "PUSH"), f"source '{source.id}': {error}") from error
-        if status >= 400:
+        if 400 <= status < 500:
             raise invalid(f"source '{source.id}' answered {status}")
+        if not 200 <= status < 300:  # 0 is an answer without an end
+            raise ApiError(failed(SOURCE, "PUSH"), f"source '{source.id}' answered {status}")
 
     def _feeder(self, source: Source, resolved: Document) -> sources.Feeder:
         with naming(f"source '{source.id}'"):

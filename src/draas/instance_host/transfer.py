@@ -68,7 +68,7 @@ def read_element(document: dict[str, Any]) -> tuple[str, Change]:
     """Source id and element of a line; `ValueError` if it has none."""
     match document:
         case {"source": str(source_id), "element": {"id": str(), "labels": [*_]} as element}:
-            return source_id, {**element, "op": "update"}
+            return source_id, {**element, "op": "insert"}
     raise ValueError("a line must have `source` and `element`")
 
 

@@ -46,8 +46,8 @@ async def list_items(instance: Instance, kind: str) -> list[View]:
 
 async def one_item(instance: Instance, kind: str, component_id: str, full: bool) -> View:
     """One component; `full` adds its configuration. `ApiError` (404) if there is none."""
-    component = instance.registry.get(kind, component_id)
     statuses = await _statuses(instance, kind)
+    component = instance.registry.get(kind, component_id)  # it may have been deleted meanwhile
     item = _item(instance, kind, component, statuses[component_id])
     return {**item, "config": _full(component)} if full else item
 

@@ -7,6 +7,9 @@ from typing import Any
 
 Properties = Mapping[str, Any]
 
+CAPACITY_LIMIT = 1_000_000
+"""What a queue may hold at most: some kinds take the memory for all of it at once."""
+
 ROOT: Properties = {
     "host": "0.0.0.0",
     "port": 8080,

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from draas.adapters.clock import SystemClock
+from draas.instance_host.documents import complete_query
+from draas.instance_host.engine import Engine, QueryError
 from tests.integration.instance_host.handover import (
     hand_over,
     has_state,
@@ -30,6 +33,8 @@ from tests.integration.instance_host.hosts import (
 )
 from tests.support.eventually import eventually
 
+PANICS = {"dispatchMode": "Broadcast", "dispatchBufferCapacity": 0}
+"""The engine makes a queue without a place; the host refuses it before."""
 FAILS = "MATCH (o:Order) WHERE o.price < 0 RETURN toInteger(o.id) AS number"
 """No such function in GQL: it fails at the first order below zero."""
 REASON = "Query 'bad' failed to process source change: UnknownFunction(\"toInteger\")"
@@ -57,6 +62,20 @@ async def _has_failed(host: Host, query_id: str = "bad") -> None:
 def _counted(host: Host) -> list[int]:
     """What the log reaction printed of the query `count`."""
     return [json.loads(line.split(" ", 3)[3])["after"]["orders"] for line in host.lines("[log]")]
+
+
+async def test_of_a_query_at_which_the_engine_panics_nothing_stays() -> None:
+    engine = await Engine.start("panics", None, SystemClock())
+    try:
+        bad = complete_query(query("bad", ALL, **PANICS))
+        with pytest.raises(QueryError, match="panicked"):
+            await engine.add_query(bad, {}, lambda result: None, lambda reason: None)
+        assert await engine.query_statuses() == {}
+        good = complete_query(query("good", ALL))
+        run = await engine.add_query(good, {}, lambda result: None, lambda reason: None)
+        assert await engine.query_statuses() == {run.engine_id: "Running"}
+    finally:
+        await engine.close()
 
 
 async def test_pushes_and_the_other_queries_go_on_and_the_failed_one_can_be_mended(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -37,6 +38,41 @@ async def _reacted(host: Host, count: int) -> list[str]:
 
     await eventually(probe)
     return host.lines("[log]")
+
+
+CHANGED = "MATCH (n:{}) RETURN count(n) AS n, max(drasi.changeDateTime(n)) AS at"
+
+
+async def _changed_at(host: Host, query_id: str, count: int) -> datetime:
+    async def probe() -> datetime:
+        [row] = await host.rows(query_id)
+        assert row["n"] >= count
+        return datetime.fromisoformat(row["at"])
+
+    return await eventually(probe)
+
+
+async def test_a_change_without_a_time_holds_from_now(tmp_path: Path) -> None:
+    document = configuration(
+        sources=[source(), {"kind": "mock", "id": "ticks", "dataType": {"type": "counter"}}],
+        queries=[
+            query("changed", CHANGED.format("Order")),
+            query("ticked", CHANGED.format("Counter"), "ticks"),
+        ],
+    )
+    begin = datetime.now(UTC) - timedelta(milliseconds=1)
+    async with running(tmp_path, document) as host:
+        assert begin <= await _changed_at(host, "ticked", 1) <= datetime.now(UTC)
+        early = {**order("a", 1), "timestamp": 1_700_000_000_123_000_000}
+        await host.push(early)
+        assert await _changed_at(host, "changed", 1) == datetime(
+            2023, 11, 14, 22, 13, 20, 123_000, tzinfo=UTC
+        )
+        await host.push(order("b", 2))
+        assert begin <= (at := await _changed_at(host, "changed", 2)) <= datetime.now(UTC)
+        await host.do("POST", "/queries/changed/stop")
+        await host.do("POST", "/queries/changed/start")
+        assert await _changed_at(host, "changed", 2) == at
 
 
 async def test_a_stopped_source_refuses_pushes_and_its_queries_hear_it_after_a_start(
@@ -108,13 +144,17 @@ async def test_inserting_a_known_element_counts_it_once(tmp_path: Path) -> None:
         assert operations == ["ADD", "UPDATE", "ADD"]
 
 
-async def test_what_the_engine_refuses_is_refused_even_where_no_query_reads(tmp_path: Path) -> None:
+async def test_a_batch_is_applied_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     async with running(tmp_path, configuration(sources=[source()])) as host:
-        status, answer = await host.call("POST", "/sources/orders/push", order("a", 2**70))
-        assert (status, answer["code"]) == (400, "INVALID_REQUEST")
-        await host.push(order("b", 1))
+        for bad in ({"operation": "upsert"}, order("x", 10**400)):
+            batch = {"events": [order("a", 1), bad]}
+            status, answer = await host.call("POST", "/sources/orders/push", batch)
+            assert (status, answer["code"]) == (400, "INVALID_REQUEST")
+        await host.do(
+            "POST", "/sources/orders/push", {"events": [order("b", 1), order("c", 2**70)]}
+        )
         await host.do("POST", "/queries", query("all", ALL))
-        await host.has_rows("all", {"id": "b", "price": 1})
+        await host.has_rows("all", {"id": "b", "price": 1}, {"id": "c", "price": float(2**70)})
 
 
 async def test_a_deleted_element_can_be_inserted_again(tmp_path: Path) -> None:
@@ -135,6 +175,30 @@ async def test_a_new_query_gets_the_existing_data_and_the_others_notice_nothing(
         await host.has_rows("late", {"orders": 3, "total": 8.0})
         await host.has_rows("count", {"orders": 3, "total": 8.0})
         assert len(await _reacted(host, 5)) == 5
+
+
+MAPPED = {
+    "selector": "$",
+    "op": "Insert",
+    "label": "Price",
+    "id": "$.id",
+    "properties": {"price": "$.price"},
+}
+
+
+async def test_middleware_that_maps_inserts_sees_what_is_replayed(tmp_path: Path) -> None:
+    prices = query("prices", "MATCH (p:Price) RETURN p.price AS price")
+    prices["middleware"] = [{"kind": "map", "name": "m", "config": {"Order": {"insert": [MAPPED]}}}]
+    prices["sources"][0]["pipeline"] = ["m"]
+    document = configuration(sources=[source()], queries=[prices])
+    async with running(tmp_path, document) as host:
+        await host.push(order("a", 1))
+        await host.has_rows("prices", {"price": 1})
+        await host.do("POST", "/queries/prices/stop")
+        await host.do("POST", "/queries/prices/start")
+        await host.has_rows("prices", {"price": 1})
+        await host.do("POST", "/queries", {**prices, "id": "late"})
+        await host.has_rows("late", {"price": 1})
 
 
 async def test_bootstrap_can_be_switched_off(tmp_path: Path) -> None:

@@ -102,6 +102,8 @@ async def test_a_bad_configuration_stops_the_start(
         pytest.param(None, "existing file", id="missing"),
         pytest.param("{", "neither JSON nor YAML", id="truncated"),
         pytest.param("[]", "must be an object", id="a list"),
+        pytest.param('{"port": 1, "port": 2}', "the key `port` is used twice", id="twice in JSON"),
+        pytest.param("port: 1\nport: 2", "the key `port` is used twice", id="twice in YAML"),
     ],
 )
 async def test_a_file_that_is_no_configuration_stops_the_start(
@@ -287,6 +289,18 @@ async def test_a_yaml_file_stays_yaml(tmp_path: Path) -> None:
     text = config.read_text()
     assert not text.startswith(("{", "#"))
     assert [entry["id"] for entry in yaml.safe_load(text)["queries"]] == ["second"]
+
+
+async def test_a_file_behind_a_link_is_written_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target, config = tmp_path / "elsewhere" / "shop.json", tmp_path / "server.json"
+    document = configuration(sources=[source()], persistConfig=True)
+    target.write_text(json.dumps(document))
+    config.symlink_to("elsewhere/shop.json")
+    async with running(tmp_path, document) as host:
+        await _changed(host)
+    assert config.is_symlink()
+    assert [entry["id"] for entry in json.loads(target.read_text())["queries"]] == ["second"]
 
 
 async def test_without_persistence_the_file_stays_as_it_is(tmp_path: Path) -> None:

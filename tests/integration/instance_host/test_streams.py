@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.integration.instance_host.handover import hand_over, has_state, hosts_in, shop
 from tests.integration.instance_host.hosts import (
+    ALL,
     Document,
     Host,
     Listener,
     listening,
     order,
+    query,
     running,
+    source,
 )
 from tests.support.ports import free_port
 
@@ -27,6 +31,40 @@ def _live(port: int) -> Document:
     """An sse reaction on `port`, and one that is held while another host leads."""
     sse = {"kind": "sse", "id": "live", "queries": ["all"], "host": "127.0.0.1", "port": port}
     return shop(reactions=[sse, {"kind": "log", "id": "log", "queries": ["all"]}])
+
+
+@pytest.mark.parametrize("path", ["/reactions/log", "/queries/unheard", "/sources/spare"])
+async def test_a_deletion_is_the_last_event_of_a_component(tmp_path: Path, path: str) -> None:
+    document = shop(reactions=[{"kind": "log", "id": "log", "queries": ["all"]}])
+    document["sources"].append(source("spare"))
+    document["queries"].append(query("unheard", ALL))
+    async with running(tmp_path, document) as host:
+        base = f"{host.url}/api/v1"
+        async with (
+            listening(host.session, f"{base}/events") as everything,
+            listening(host.session, f"{base}{path}/events/stream") as own,
+        ):
+            await host.do("DELETE", path)
+            for stream in (everything, own):
+                while (entry := await stream.next())["status"] != "Removed":
+                    pass
+                assert entry["componentId"] == path.rpartition("/")[2]
+            assert await asyncio.wait_for(own.content.read(), 10) == b""
+        assert (await host.call("GET", f"{path}/events"))[0] == 404
+
+
+async def test_a_query_that_does_not_start_by_itself_tells_of_no_start(tmp_path: Path) -> None:
+    async with running(tmp_path, shop()) as host:
+        await host.push(order("a", 1))
+        await host.do("POST", "/queries", query("waiting", ALL, autoStart=False))
+        status, _ = await host.call("POST", "/queries", query("bad", "MATCH", autoStart=False))
+        assert status == 500
+        for query_id, expected in (("waiting", ["Added"]), ("bad", ["Added", "Error"])):
+            events = await host.do("GET", f"/queries/{query_id}/events")
+            assert [event["status"] for event in events] == expected
+            assert (await host.do("GET", f"/queries/{query_id}"))["status"] == expected[-1]
+        await host.do("POST", "/queries/waiting/start")
+        await host.has_rows("waiting", {"id": "a", "price": 1})
 
 
 async def test_sse_and_attached_clients_of_every_host_hear_every_change_once(

@@ -184,6 +184,12 @@ def test_a_kind_that_a_server_has_or_may_have(kind: str) -> None:
         pytest.param(query(middleware={}), "queries[q].middleware", "list", id="middleware"),
         pytest.param(query(outboxCapacity=0), "queries[q].outboxCapacity", "1 to", id="capacity"),
         pytest.param(
+            query(dispatchBufferCapacity=1_000_001),
+            "queries[q].dispatchBufferCapacity",
+            "from 1 to 1000000",
+            id="immense capacity",
+        ),
+        pytest.param(
             query(sources=[{"sourceId": "s"}]),
             "queries[q].sources[0].sourceId",
             "no source has the id 's'; there are no sources",

@@ -67,6 +67,18 @@ COMPONENTS = [
     pytest.param(QUERY, _query(queryLanguage=5), "queryLanguage", id="language is a number"),
     pytest.param(QUERY, _query(dispatchMode="Bus"), "dispatchMode", id="dispatch mode"),
     pytest.param(QUERY, _query(outboxCapacity=-1), "outboxCapacity", id="negative capacity"),
+    pytest.param(
+        QUERY,
+        _query(dispatchBufferCapacity=0),
+        "query.dispatchBufferCapacity: must be a whole number from 1 to 1000000, not 0",
+        id="nothing fits",
+    ),
+    pytest.param(
+        QUERY,
+        _query(dispatchBufferCapacity=2**40),
+        "query.dispatchBufferCapacity: must be a whole number from 1 to 1000000, not 1099511627776",
+        id="immense capacity",
+    ),
     pytest.param(QUERY, _query(storageBackend={}), "storageBackend", id="storage"),
     pytest.param(QUERY, _query(middleware=["m"]), "middleware[0]", id="middleware is a string"),
     pytest.param(QUERY, _query(sources=["s"]), "sources[0]", id="subscription is a string"),
@@ -74,6 +86,12 @@ COMPONENTS = [
     pytest.param(QUERY, _query(sources=[{}]), "sourceId", id="no sourceId"),
     pytest.param(
         QUERY, _query(sources=[{"sourceId": {"a": 1}}]), "sourceId", id="sourceId is an object"
+    ),
+    pytest.param(
+        QUERY,
+        _query(query=f"MATCH (n) RETURN {'([{' * 86}1{'}])' * 86} AS x"),
+        "query.query: has more than 256 brackets in one another",
+        id="deep text",
     ),
     pytest.param(QUERY, _query(query={"a": 1}), "query.query", id="text is an object"),
     pytest.param(QUERY, _query(outboxCapacity={}), "outboxCapacity", id="capacity is an object"),
@@ -88,6 +106,11 @@ def test_bad_components_are_refused(kind: str, document: Any, named: str) -> Non
     with pytest.raises(ApiError) as caught:
         check_component(kind, document, kind)
     assert named in caught.value.message
+
+
+def test_brackets_beside_one_another_are_not_deep() -> None:
+    many = _query(query=f"MATCH (n) RETURN {'(1) + ' * 300}1 AS x, {'(' * 256}1{')' * 256} AS y")
+    assert check_component(QUERY, many, "query") is many
 
 
 ENVIRONMENT = {"YES": "true", "FIVE": "5", "TEXT": "some text", "EMPTY": "", "S": "s"}
@@ -119,6 +142,7 @@ def test_references_become_values_of_the_right_type(
 SENSELESS = [
     pytest.param(QUERY, "autoStart", "${TEXT}", "must be true or false", id="flag"),
     pytest.param(QUERY, "outboxCapacity", "${TEXT}", "must be a whole number", id="capacity"),
+    pytest.param(QUERY, "outboxCapacity", "${NO:-0}", "from 1 to 1000000, not 0", id="bounds"),
     pytest.param(QUERY, "query", "${EMPTY}", "must be a non-empty string", id="text"),
     pytest.param(QUERY, "queryLanguage", "${TEXT}", "must be one of", id="language"),
     pytest.param(SOURCE, "kind", "${EMPTY}", "must be a non-empty string", id="kind"),

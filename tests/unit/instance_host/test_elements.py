@@ -64,12 +64,12 @@ def test_a_replay_rebuilds_the_engine_from_nothing_and_changes_it_no_more(
         elements.note(safe)
     fresh: dict[str, dict[str, Any]] = {}
     for change in elements.replay():
-        assert change["op"] == "update"
+        assert change["op"] == "insert"
         _apply(fresh, change)
     assert fresh == engine
     assert len(elements) == len(engine)
     for change in elements.replay():
-        _apply(engine, change)
+        _apply(engine, elements.safe(change))
     assert fresh == engine
 
 

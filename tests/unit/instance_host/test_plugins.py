@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -129,6 +130,37 @@ async def test_a_plugin_that_fails_is_an_error_envelope_and_leaves_nothing_behin
     with pytest.raises(ApiError, match="connection refused"):
         await world.sources.start(source)
     assert source.status == "Error"
+
+
+PUSHED = [
+    pytest.param(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", None, id="taken"),
+    pytest.param(b"HTTP/1.1 400 No\r\ncontent-length: 0\r\n\r\n", 400, id="refused"),
+    pytest.param(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n", 500, id="failed"),
+    pytest.param(b"HTTP/1.1 302 No\r\ncontent-length: 0\r\n\r\n", 500, id="sent elsewhere"),
+    pytest.param(b"", 500, id="no answer"),
+]
+
+
+@pytest.mark.parametrize(("answer", "status"), PUSHED)
+async def test_a_push_to_a_plugin_source_is_what_that_answers(
+    answer: bytes, status: int | None
+) -> None:
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(answer)
+        writer.close()
+
+    world = World()
+    world.engine.source_kinds = ("http",)
+    async with await asyncio.start_server(take, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        await world.sources.add({"kind": "http", "id": "in", "host": "127.0.0.1", "port": port})
+        if status is None:
+            await world.sources.push("in", {})
+            return
+        with pytest.raises(ApiError) as caught:
+            await world.sources.push("in", {})
+    assert caught.value.status == status
 
 
 async def test_a_plugin_reaction_enters_the_engine_while_it_runs() -> None:

@@ -39,7 +39,7 @@ def test_a_transfer_comes_back_whole(elements: dict[str, dict[str, Any]]) -> Non
     header, found = read_all(text.splitlines(keepends=True))
     assert (header.sequence, header.terms) == (1, [("first", 0)])
     assert {change["id"]: change["properties"] for _, change in found} == elements
-    assert {(source_id, change["op"]) for source_id, change in found} <= {("orders", "update")}
+    assert {(source_id, change["op"]) for source_id, change in found} <= {("orders", "insert")}
 
 
 def test_a_transfer_is_of_the_moment_at_which_it_was_asked_for() -> None:

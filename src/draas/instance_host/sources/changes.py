@@ -23,7 +23,8 @@ def changes_of(document: Any) -> list[Change]:
 def change_of(document: Any) -> Change:
     """The engine's change for `{"operation", "element" | "id", "timestamp"?}`.
 
-    `timestamp` counts nanoseconds since the epoch. `ApiError` (400) names the first fault.
+    `timestamp` counts nanoseconds since the epoch; without one the change holds from when it is
+    applied. `ApiError` (400) names the first fault.
     """
     if not isinstance(document, dict):
         raise invalid("a change must be an object with `operation`")
