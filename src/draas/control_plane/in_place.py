@@ -58,7 +58,7 @@ class InPlace:
             idle=[
                 (_PARTS[each.kind], each.id)
                 for each in seen.components
-                if each.status in ("Stopped", "Added")
+                if each.auto_start and each.status in ("Stopped", "Added")
             ],
             restarts_queries=self._restarts_queries,
         )
