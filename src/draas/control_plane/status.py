@@ -15,6 +15,8 @@ from draas.model.status import InstanceStatus
 
 REPORTED = "reported:"
 """Before the keys of what others told us: shown, and never decided on (B-88)."""
+MOST_REPORTED = 64
+"""Keys of what others told us that are kept, those told last: nobody can take one away."""
 
 
 def transition(
@@ -128,6 +130,12 @@ def _short(value: Any) -> Any:
     return value if isinstance(value, int | float | bool | None) else str(value)[:200]
 
 
+def _newest(known: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
+    fresh = {REPORTED + key: text for key, text in told.items()}
+    both = {key: text for key, text in known.items() if key not in fresh} | fresh
+    return dict(list(both.items())[-MOST_REPORTED:])
+
+
 async def report(
     fleet: Fleet,
     instance_id: str,
@@ -151,7 +159,7 @@ async def report(
             record,
             status=status.value,
             reason=None if changed else record.instance.reason,
-            reported=record.reported | {REPORTED + key: text for key, text in reported.items()},
+            reported=_newest(record.reported, reported),
         )
         done = transition(record, after, cause)
         if done.changes or after.reported == record.reported:

@@ -218,6 +218,48 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         400,
         "malformed-body",
     ),
+    "creating with too many labels": (
+        "POST",
+        "/api/servers/instances",
+        {"json": {"name": "n", "labels": {f"k{n}": "" for n in range(65)}}},
+        400,
+        "malformed-body",
+    ),
+    "creating with a label of a long key": (
+        "POST",
+        "/api/servers/instances",
+        {"json": {"name": "n", "labels": {"k" * 254: ""}}},
+        400,
+        "malformed-body",
+    ),
+    "a label without a key": (
+        "PATCH",
+        INSTANCE,
+        {"json": {"labels": {"": "x"}}},
+        400,
+        "malformed-body",
+    ),
+    "too much metadata": (
+        "PATCH",
+        INSTANCE,
+        {"json": {"metadata": {f"k{n}": "" for n in range(65)}}},
+        400,
+        "malformed-body",
+    ),
+    "an update with too much metadata": (
+        "POST",
+        "/api/status/updates",
+        {
+            "json": {
+                "instanceId": "a",
+                "source": "d",
+                "status": 1,
+                "metadata": {f"k{n}": "" for n in range(65)},
+            }
+        },
+        400,
+        "malformed-body",
+    ),
     "a name taken away": ("PATCH", INSTANCE, {"json": {"name": None}}, 400, "malformed-body"),
     "a label that becomes a number": (
         "PATCH",

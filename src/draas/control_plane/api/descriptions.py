@@ -56,7 +56,9 @@ def merged(present: Instance, given: Mapping[str, Any]) -> Description:
 def _merged_texts(
     name: str, present: Mapping[str, str], given: Mapping[str, Any]
 ) -> dict[str, str]:
-    change = given.get(name, {})
+    if name not in given:
+        return dict(present)
+    change = given[name]
     if isinstance(change, Mapping):
         both = {**present, **change}
         change = {key: value for key, value in both.items() if value is not None}
