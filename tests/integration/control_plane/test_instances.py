@@ -241,6 +241,33 @@ async def test_integers_for_who_asks(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/health", "ok"),
+        ("/ready", "ready"),
+        ("/api/servers/instances/a", 1),
+        ("/api/servers/instances/a/runtime-status", 1),
+    ],
+)
+async def test_integers_where_there_are_any(world: World, path: str, status: Any) -> None:
+    await world.create(id="a")
+    assert (await world.client.post("/api/servers/instances/a/start")).is_success
+    answer = await world.client.get(path, params={"enumFormat": "int"})
+    assert (answer.status_code, answer.json()["status"]) == (200, status)
+
+
+async def test_what_the_server_reports_is_told_in_its_own_words(world: World) -> None:
+    source = {"id": "s", "kind": "mock", "status": "of its own"}
+    await world.create(id="a", configuration={"sources": [source]})
+    assert (await world.client.post("/api/servers/instances/a/start")).is_success
+    path = "/api/servers/instances/a/observed"
+    integers = await world.client.get(path, params={"enumFormat": "int"})
+    names = await world.client.get(path)
+    for member in ("configuration", "components"):
+        assert integers.json()[member] == names.json()[member]
+
+
+@pytest.mark.parametrize(
     ("body", "name"),
     [
         pytest.param("1", "Running", id="integer"),

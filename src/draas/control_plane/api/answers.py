@@ -22,8 +22,8 @@ _NUMBERED: Mapping[str, type[NumberedEnum]] = {
     "platformType": PlatformType,
 }
 VARY = {"Vary": routes.ENUM_FORMAT}
-_FREE = ("metadata", "labels", "runtimeMetadata", "configuration")
-"""Members whose content is not ours."""
+_FREE = ("metadata", "labels", "runtimeMetadata", "configuration", "components")
+"""Members whose content is not ours: texts of users, and documents and words of Drasi's."""
 
 
 def answer(
@@ -66,19 +66,29 @@ def wants_numbers(request: Request) -> bool:
 
 
 def numbered(value: Any) -> Any:
-    """JSON with the prototype's enumerations as integers (contract 2.1)."""
+    """JSON with the prototype's enumerations as integers (contract 2.1).
+
+    A word that the enumeration of its member does not have stays as it is.
+    """
     if isinstance(value, list):
         return [numbered(each) for each in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: _NUMBERED[name].parse(each).number
+        name: _number(_NUMBERED[name], each)
         if name in _NUMBERED and isinstance(each, str)
         else each
         if name in _FREE
         else numbered(each)
         for name, each in value.items()
     }
+
+
+def _number(kind: type[NumberedEnum], word: str) -> int | str:
+    try:
+        return kind(word).number
+    except ValueError:
+        return word
 
 
 def digest_of(content: bytes) -> str:
