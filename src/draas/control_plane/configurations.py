@@ -144,9 +144,9 @@ class Configurations:
         record = self._fleet.get(instance_id)
         if given is None:
             base = await self.get(instance_id)
-            what, generation = stored(base.document), base.generation
+            what, generation = stored(base.document, self._kinds), base.generation
         else:
-            what = document(given, port=record.port)
+            what = document(given, port=record.port, kinds=self._kinds)
             history = await self.history(instance_id)
             known = (each.generation for each in history if each.digest == what.digest)
             generation = next(known, None)  # type: ignore[assignment]

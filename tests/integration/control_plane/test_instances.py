@@ -439,3 +439,33 @@ async def test_a_server_that_dies_as_it_comes_up_is_an_error(world: World) -> No
 
     assert await eventually(crashed)
     assert (await world.state("a"))["status"] == "Error"
+
+
+WAITING = {"sources": [{"kind": "grpc", "id": "g"}]}
+"""May be stored by an instance that is stopped, and waits for the plugin."""
+
+
+@pytest.mark.parametrize(
+    ("call", "stored", "given", "fault"),
+    [
+        pytest.param(
+            "start", {}, {"sources": [{"kind": "nix", "id": "s"}]}, "sources[s].kind", id="given"
+        ),
+        pytest.param("start", WAITING, None, "sources[g].kind", id="stored"),
+        pytest.param("restart", WAITING, None, "sources[g].kind", id="restarted"),
+    ],
+)
+async def test_what_no_server_here_can_run_is_refused_before_anything_changes(
+    tmp_path: Path, call: str, stored: dict[str, Any], given: dict[str, Any] | None, fault: str
+) -> None:
+    kinds = {"sources": ("mock",), "reactions": ("log",)}
+    async with served(tmp_path, kinds=kinds) as world:
+        await world.create(id="a", configuration=stored)
+        before = await world.state("a")
+        answer = await world.client.post(f"/api/servers/instances/a/{call}", json=given)
+        assert (answer.status_code, answer.json()["type"]) == (
+            422,
+            "urn:draas:problem:invalid-configuration",
+        )
+        assert [each["path"] for each in answer.json()["errors"]] == [fault]
+        assert await world.state("a") == before
