@@ -240,6 +240,27 @@ async def test_integers_for_who_asks(world: World) -> None:
     assert (await world.client.get(path, headers=header)).json()[0]["newStatus"] == 0
 
 
+@pytest.mark.parametrize("form", ["name", "int"])
+@pytest.mark.parametrize(("method", "done"), [("PATCH", {"json": {"name": "two"}}), ("DELETE", {})])
+async def test_only_the_instance_that_was_seen_is_changed(
+    world: World, method: str, done: dict[str, Any], form: str
+) -> None:
+    path = "/api/servers/instances/a"
+    await world.create(id="a", name="one")
+    seen = (await world.client.get(path, params={"enumFormat": form})).headers["etag"]
+    await world.client.patch(path, json={"description": "another"})
+    before = await world.state("a")
+    stale = await world.client.request(method, path, headers={"If-Match": seen}, **done)
+    assert (stale.status_code, stale.json()["type"]) == (
+        412,
+        "urn:draas:problem:precondition-failed",
+    )
+    assert await world.state("a") == before
+    seen = (await world.client.get(path, params={"enumFormat": form})).headers["etag"]
+    answer = await world.client.request(method, path, headers={"If-Match": seen}, **done)
+    assert answer.is_success
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

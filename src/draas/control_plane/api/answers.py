@@ -12,7 +12,10 @@ from starlette.responses import Response
 
 from draas.contract import routes
 from draas.contract.problems import ProblemError
+from draas.control_plane.api.requests import conditions
+from draas.control_plane.preconditions import Precondition, require, unconditional
 from draas.control_plane.records import Generation
+from draas.model.instance import Instance
 from draas.model.status import InstanceStatus, NumberedEnum, PlatformType
 
 _NUMBERED: Mapping[str, type[NumberedEnum]] = {
@@ -103,11 +106,23 @@ def etag_of(request: Request, version: str) -> str:
 
 def fresh(request: Request, etag: str) -> bool:
     """Whether the client has this already (RFC 9110, 13.1.2)."""
-    given = request.headers.get("if-none-match")
+    given = conditions(request, "if-none-match")
     if given is None:
         return False
     tags = [tag.strip().removeprefix("W/") for tag in given.split(",")]
     return etag in tags or tags == ["*"]
+
+
+def named_instance(request: Request) -> Precondition:
+    """What `If-Match` asks of an instance before it changes: a tag that a GET of it had."""
+    if_match = conditions(request, "if-match")
+
+    def check(instance: Instance) -> None:
+        version = digest_of(msgspec.json.encode(instance))
+        tags = (f'"{version}"', f'"{version}-int"')
+        require(if_match, tags, f"instance {instance.id!r} as it is now")
+
+    return unconditional if if_match is None else check
 
 
 def unless_fresh(request: Request, version: str, content: Callable[[], bytes]) -> Response:
@@ -121,7 +136,7 @@ def unless_fresh(request: Request, version: str, content: Callable[[], bytes]) -
 def identity(found: Generation) -> dict[str, str]:
     """The headers that say which configuration it is."""
     return {
-        "ETag": f'"{found.generation}"',
+        "ETag": f'"{found.version}"',
         routes.GENERATION: str(found.generation),
         routes.DIGEST: found.digest,
     }

@@ -15,7 +15,7 @@ from draas.contract import routes
 from draas.contract.bodies import body
 from draas.contract.feed import InstanceStates
 from draas.contract.problems import ProblemError
-from draas.control_plane.api.answers import answer, digest_of, unless_fresh
+from draas.control_plane.api.answers import answer, digest_of, named_instance, unless_fresh
 from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.requests import (
     cause,
@@ -68,7 +68,9 @@ async def get(request: Request) -> Response:
 @at_its_host
 async def delete(request: Request) -> Response:
     """Stop the instance, tear it down, release its port and forget it."""
-    await control_plane(request).lifecycle.delete(instance_id(request), cause(request))
+    await control_plane(request).lifecycle.delete(
+        instance_id(request), cause(request), named_instance(request)
+    )
     return Response(status_code=204)
 
 

@@ -71,6 +71,11 @@ def _name(request: Request, header: str) -> str | None:
     return "".join(sign for sign in text if sign.isprintable())[:LONGEST_NAME].strip() or None
 
 
+def conditions(request: Request, name: str) -> str | None:
+    """The entity tags of a header that may come in several lines; `None` without any."""
+    return ", ".join(request.headers.getlist(name)) or None
+
+
 def accepted(header: str) -> dict[str, float]:
     """What an `Accept…` header takes, in its order, with how much it is wanted (RFC 9110, 12.4.2).
 
