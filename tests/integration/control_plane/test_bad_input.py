@@ -1,6 +1,7 @@
 """Bad input gets its problem, and nothing changes: no level, no configuration, no event."""
 
 import asyncio
+import gzip
 import json
 from itertools import product
 from typing import Any
@@ -102,6 +103,13 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         {"json": {}, "headers": {"If-Match": '"7"'}},
         412,
         "precondition-failed",
+    ),
+    "a compressed body": (
+        "PATCH",
+        CONFIGURATION,
+        {"content": gzip.compress(b"[]"), "headers": {"content-encoding": "gzip"}},
+        415,
+        "unsupported-media-type",
     ),
     "another media type": (
         "PATCH",
