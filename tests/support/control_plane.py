@@ -20,6 +20,7 @@ from draas.control_plane.api.app import application, metrics
 from draas.control_plane.control_plane import ControlPlane
 from draas.control_plane.options import ControlPlaneSettings
 from draas.control_plane.platforms import Platforms
+from draas.decide.kinds import Kinds
 from draas.entrypoints.web_server import WebServer
 from draas.testing.simulated_handover import SimulatedHandover
 from draas.testing.simulated_platform import SimulatedFleet, SimulatedPlatform
@@ -71,6 +72,7 @@ async def served(
     url: str = "",
     host: str | None = None,
     router: MemoryRouter | None = None,
+    kinds: Kinds | None = None,
 ) -> AsyncIterator[World]:
     """A control plane on a file below `data`, or on the store at `url`, as one of its hosts."""
     clock = SystemClock()
@@ -89,6 +91,7 @@ async def served(
         handover=SimulatedHandover(platform.fleet.hosts),
         router=router,
         host=host,
+        kinds=kinds,
     )
     await plane.open()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -44,6 +44,12 @@ async def optional_body(
         ) from None
     if not content.strip():
         return None
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise ProblemError(
+            "unsupported-media-type",
+            f"Content-Encoding {encoding[:100]!r} is not understood here; send the body as it is",
+        )
     media_type = request.headers.get("content-type", JSON).split(";")[0].strip().lower()
     if media_type not in types:
         raise ProblemError(

@@ -7,7 +7,7 @@ import msgspec
 from draas.model.instance import InstanceState
 
 MOST = 1000
-"""Changes in one answer, at most; one that holds fewer holds all there were."""
+"""Changes in one answer, at most."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
@@ -30,13 +30,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"
     state: InstanceState | None = None
 
 
-class Changes(msgspec.Struct, frozen=True, rename="camel"):
-    """An answer of the feed: go on from `cursor`; `gap` means changes were missed: list again."""
+class Changes(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """An answer of the feed: go on from `cursor`; `gap` means changes were missed: list again.
+
+    `more`: not all there were would fit, ask again at once.
+    """
 
     epoch: str
     cursor: str
     gap: bool
     changes: list[Change]
+    more: bool = False
 
 
 class InstanceStates(msgspec.Struct, frozen=True, rename="camel"):

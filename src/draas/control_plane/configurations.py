@@ -13,7 +13,8 @@ from draas.contract.slots import MAIN
 from draas.control_plane.documents import Document, document, invalid, stored
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.picture import absent
-from draas.control_plane.records import Cause, Generation, Record, Slot, put
+from draas.control_plane.preconditions import require
+from draas.control_plane.records import Cause, Generation, Record, Slot, put, version
 from draas.control_plane.status import transition
 from draas.control_plane.store import Store, StoreError
 from draas.control_plane.transitions import wanted as runs
@@ -144,9 +145,9 @@ class Configurations:
         record = self._fleet.get(instance_id)
         if given is None:
             base = await self.get(instance_id)
-            what, generation = stored(base.document), base.generation
+            what, generation = stored(base.document, self._kinds), base.generation
         else:
-            what = document(given, port=record.port)
+            what = document(given, port=record.port, kinds=self._kinds)
             history = await self.history(instance_id)
             known = (each.generation for each in history if each.digest == what.digest)
             generation = next(known, None)  # type: ignore[assignment]
@@ -171,9 +172,9 @@ class Configurations:
     ) -> Generation:
         while True:
             record = self._fleet.get(instance_id)
-            require_generation(if_match, record.instance.generation)
+            require_known(if_match, record.instance)
             base = await self.get(instance_id)
-            if base.generation != record.instance.generation:
+            if not _is_of(base, record.instance):
                 continue
             # In a thread: a large document or patch would hold up everybody else.
             wanted = await asyncio.to_thread(
@@ -238,12 +239,20 @@ def _changed(
 
 def _is_of(found: Generation, instance: Instance) -> bool:
     """Whether this is what the instance is to run now, and not a predecessor of the same id."""
-    stored_at = instance.last_modified_at or instance.created_at
     return (found.generation, found.digest, found.at) == (
         instance.generation,
         instance.desired_digest,
-        stored_at,
+        _stored_at(instance),
     )
+
+
+def _stored_at(instance: Instance) -> str:
+    return instance.last_modified_at or instance.created_at
+
+
+def present_version(instance: Instance) -> str:
+    """The version of the configuration that an instance is to run now."""
+    return version(instance.generation, instance.desired_digest, _stored_at(instance))
 
 
 def patched(
@@ -265,18 +274,12 @@ def patched(
         raise invalid(error.faults) from None
 
 
-def require_generation(if_match: str | None, generation: int) -> None:
-    """Refuse a change whose `If-Match` does not name the present generation (RFC 9110, 13.1.1).
+def require_known(if_match: str | None, instance: Instance) -> None:
+    """Refuse a change whose `If-Match` names neither the present version nor its generation.
 
     Raises:
         ProblemError: precondition-failed.
     """
-    if if_match is None or if_match.strip() == "*":
-        return
-    if f'"{generation}"' not in (tag.strip() for tag in if_match.split(",")):
-        raise ProblemError(
-            "precondition-failed",
-            f'If-Match {if_match[:100]!r} is not the present generation "{generation}"; '
-            "read it again and decide anew",
-            generation=generation,
-        )
+    number, tag = f'"{instance.generation}"', f'"{present_version(instance)}"'
+    what = f"the present generation {number}, {tag}"
+    require(if_match, (number, tag), what, generation=instance.generation)

@@ -80,13 +80,14 @@ def document(
     )
 
 
-def stored(encoded: bytes) -> Document:
-    """A document as the store has it, which was checked when it was stored.
+def stored(encoded: bytes, kinds: Kinds | None) -> Document:
+    """A document as the store has it, to be run now.
 
     Raises:
-        ProblemError: it no longer passes the checks (invalid-configuration).
+        ProblemError: it no longer passes the checks, or needs a kind that no server here has and
+            that it could wait for while it was stopped (invalid-configuration).
     """
-    return document(msgspec.json.decode(encoded), port=0)
+    return document(msgspec.json.decode(encoded), port=0, kinds=kinds)
 
 
 def invalid(faults: list[Fault] | tuple[Fault, ...]) -> ProblemError:

@@ -15,12 +15,15 @@ from draas.model.instance import InstanceState
 
 WINDOW = 4096
 LONGEST_WAIT = 60.0
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""How many bytes the states in one answer may have: what nobody can read stops who follows."""
 
 
 class Feed:
     """What has happened, in order; the newest `WINDOW` changes are answered from memory.
 
-    `catch_up` learns what others wrote to the same store.
+    `state` tells how an instance is now, `size` how many bytes that takes. `catch_up` learns what
+    others wrote to the same store.
     """
 
     def __init__(
@@ -29,10 +32,12 @@ class Feed:
         epoch: str,
         sequence: int,
         state: Callable[[str], InstanceState | None],
+        size: Callable[[str], int],
         catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._state = state
+        self._size = size
         self._catch_up = catch_up
         self._recent: deque[Change] = deque(maxlen=WINDOW)
         self._more = asyncio.Event()
@@ -92,9 +97,19 @@ class Feed:
         found = await self._read(sequence, min(limit, MOST))
         if found is None:
             return self._gap()
+        found = found[: self._fitting(found)]
         last = found[-1].sequence if found else sequence
         now = [msgspec.structs.replace(each, state=self._state(each.instance_id)) for each in found]
-        return Changes(self.epoch, cursor(self.epoch, last), False, now)
+        return Changes(self.epoch, cursor(self.epoch, last), False, now, last < self.sequence)
+
+    def _fitting(self, found: Sequence[Change]) -> int:
+        """How many of the changes one answer may hold: always one, so that who follows gets on."""
+        size = 0
+        for number, each in enumerate(found):
+            size += self._size(each.instance_id)
+            if size > LARGEST_ANSWER and number:
+                return number
+        return len(found)
 
     async def _wait(self, seconds: float) -> None:
         more = self._more

@@ -72,7 +72,9 @@ class Fleet(Picture):
         `told` is called with what there is, and with what others write when that is known here.
         """
         loaded = await self._store.load()
-        self.feed = Feed(self._store, loaded.epoch, loaded.sequence, self.state, self.catch_up)
+        self.feed = Feed(
+            self._store, loaded.epoch, loaded.sequence, self.state, self.size, self.catch_up
+        )
         super().learn(loaded)
         self._told = told
         told(loaded)

@@ -11,6 +11,7 @@ from draas.control_plane.calls import Calls
 from draas.control_plane.finisher import Finisher
 from draas.control_plane.fleet import Fleet, Transition
 from draas.control_plane.platforms import Platforms
+from draas.control_plane.preconditions import Precondition, unconditional
 from draas.control_plane.records import Record, put
 from draas.control_plane.status import transition
 from draas.control_plane.traffic import Traffic
@@ -41,16 +42,18 @@ class Halting:
         desired: Mapping[str, str],
         *,
         idle_too: bool,
+        allowed: Precondition = unconditional,
     ) -> Record:
         """Hold the instance for its stop; where nothing runs only with `idle_too`.
 
         Raises:
-            ProblemError: instance-not-found, stale-fence or instance-busy.
+            ProblemError: instance-not-found, stale-fence, instance-busy, or what `allowed` raises.
         """
         cause = self._calls.cause(mine)
 
         def decide(record: Record | None) -> Transition:
             free = transitions.free(record, instance_id, mine)
+            allowed(free.instance)
             nothing_runs = free.slot is None and free.spare is None
             if not idle_too and nothing_runs and free.instance.status in transitions.IDLE:
                 idle = put(free, fence=transitions.fence(free, mine), **desired)

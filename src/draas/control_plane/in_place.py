@@ -21,6 +21,7 @@ from draas.model.status import Health
 
 SETTLING_SECONDS = 5.0
 """How long the server gets after the last step until all that should run does."""
+_IDLE = ("Stopped", "Added")
 _PARTS = {"source": "sources", "query": "queries", "reaction": "reactions"}
 
 
@@ -58,9 +59,13 @@ class InPlace:
             idle=[
                 (_PARTS[each.kind], each.id)
                 for each in seen.components
-                if each.status in ("Stopped", "Added")
+                if each.auto_start and each.status in _IDLE
             ],
-            restarts_queries=self._restarts_queries,
+            forgotten=[
+                each.id
+                for each in seen.components
+                if self._restarts_queries and each.kind == "query" and each.status not in _IDLE
+            ],
         )
         for step in steps:
             try:

@@ -20,6 +20,7 @@ from draas.control_plane.outcome import Outcome, outcome, start_failed
 from draas.control_plane.placing import OvertakenError, Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Launch, LaunchError, Platform, Running
+from draas.control_plane.preconditions import Precondition, unconditional
 from draas.control_plane.records import Cause, Record, Slot, address
 from draas.control_plane.status import transition
 from draas.control_plane.traffic import Traffic
@@ -125,17 +126,22 @@ class Lifecycle:
 
         return await self._calls.finish(instance_id, mine, work())
 
-    async def delete(self, instance_id: str, cause: Cause) -> None:
+    async def delete(
+        self, instance_id: str, cause: Cause, allowed: Precondition = unconditional
+    ) -> None:
         """Stop and tear down what there is, then forget the instance (B-82).
 
         Raises:
-            ProblemError: instance-not-found, instance-busy or stop-failed.
+            ProblemError: instance-not-found, instance-busy or stop-failed; or what `allowed`
+                raises, and nothing was touched.
         """
         mine = self._calls.begun("delete", cause)
         desired = {"desired_run_state": RunState.STOPPED.value}
 
         async def work() -> None:
-            begun = await self._halting.begin(instance_id, mine, desired, idle_too=True)
+            begun = await self._halting.begin(
+                instance_id, mine, desired, idle_too=True, allowed=allowed
+            )
             await self._halting.halt(begun, mine, keep=True)
             platform = self._platforms.find(begun.instance.platform_type)
             if platform is not None:

@@ -60,6 +60,10 @@ class Picture:
         record = self._records.get(instance_id)
         return as_state(record) if record else None
 
+    def size(self, instance_id: str) -> int:
+        """How many bytes the levels of an instance have on the wire."""
+        return len(self._states.get(instance_id, b""))
+
     def states(self) -> bytes:
         """The slim list by id, the contract's `InstanceStates`, put together from ready bytes."""
         head = msgspec.json.encode({"epoch": self.feed.epoch, "cursor": self.feed.cursor})

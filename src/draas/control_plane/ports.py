@@ -145,12 +145,16 @@ class Platform(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ComponentStatus:
-    """What a running server says of a source, query or reaction (`kind`); `status` is its word."""
+    """What a running server says of a source, query or reaction (`kind`); `status` is its word.
+
+    One without `auto_start` is not expected to run: only a person starts it.
+    """
 
     kind: str
     id: str
     status: str
     error: str | None = None
+    auto_start: bool = True
 
 
 @dataclass(frozen=True, slots=True)

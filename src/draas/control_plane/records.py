@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -90,6 +91,17 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at: str
     actor: str = ""
     operation_id: str | None = None
+
+    @property
+    def version(self) -> str:
+        """What tells it from every other configuration under the id of its instance."""
+        return version(self.generation, self.digest, self.at)
+
+
+def version(generation: int, digest: str, at: str) -> str:
+    """A generation with a mark of its own: a predecessor of the same id had that number too."""
+    mark = hashlib.sha256(f"{digest} {at}".encode()).hexdigest()[:12]
+    return f"{generation}-{mark}"
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):

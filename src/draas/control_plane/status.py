@@ -7,14 +7,10 @@ from typing import Any
 
 from draas.contract.feed import Change
 from draas.contract.problems import ProblemError
-from draas.control_plane.fleet import HELD, Fleet, Transition
-from draas.control_plane.picture import absent
-from draas.control_plane.records import Cause, Generation, Record, put
+from draas.control_plane.fleet import HELD, Transition
+from draas.control_plane.records import Cause, Generation, Record
 from draas.model.instance import Instance
 from draas.model.status import InstanceStatus
-
-REPORTED = "reported:"
-"""Before the keys of what others told us: shown, and never decided on (B-88)."""
 
 
 def transition(
@@ -42,11 +38,12 @@ def transition(
         if not kinds and after.instance.operation != before.instance.operation:
             kinds = [(HELD, {})]
     told = before or after
-    changes = tuple(_event(told, kind, cause, extra) for kind, extra in kinds) if told else ()
+    changes = tuple(event_of(told, kind, cause, extra) for kind, extra in kinds) if told else ()
     return Transition(after, changes, generation)
 
 
-def _event(record: Record, kind: str, cause: Cause, extra: Mapping[str, Any]) -> Change:
+def event_of(record: Record, kind: str, cause: Cause, extra: Mapping[str, Any]) -> Change:
+    """What happened to an instance, for the feed."""
     return Change(
         sequence=0,
         kind=kind,
@@ -126,38 +123,3 @@ def parse_status(value: Any, parameter: str) -> InstanceStatus:
 
 def _short(value: Any) -> Any:
     return value if isinstance(value, int | float | bool | None) else str(value)[:200]
-
-
-async def report(
-    fleet: Fleet,
-    instance_id: str,
-    status: InstanceStatus,
-    cause: Cause,
-    reported: Mapping[str, str],
-) -> Record:
-    """Set the status that somebody reports, and keep what else was said apart.
-
-    The monitor corrects what a look at the platform shows to be otherwise.
-
-    Raises:
-        ProblemError: there is no such instance.
-    """
-
-    def decide(record: Record | None) -> Transition:
-        if record is None:
-            raise absent(instance_id)
-        changed = status.value != record.instance.status
-        after = put(
-            record,
-            status=status.value,
-            reason=None if changed else record.instance.reason,
-            reported=record.reported | {REPORTED + key: text for key, text in reported.items()},
-        )
-        done = transition(record, after, cause)
-        if done.changes or after.reported == record.reported:
-            return done
-        same = {"old_status": status.value, "new_status": status.value}
-        return Transition(after, (_event(after, "StatusChanged", cause, same),))
-
-    record = await fleet.change(instance_id, decide)
-    return record or fleet.get(instance_id)

@@ -43,18 +43,18 @@ def hot_steps(
     wanted: Mapping[str, Any],
     *,
     idle: Collection[tuple[str, str]] = (),
-    restarts_queries: bool = False,
+    forgotten: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """The calls that bring a server from what it reports to what is wanted, in a safe order.
 
     `observed` is what it reports now, so that a sequence that broke off is gone on with; `applied`
-    tells of what no server reports. `idle` are the (list, id) that should run and do not. A server
-    that forgets the queries of a replaced source needs `restarts_queries`.
+    tells of what no server reports. `idle` are the (list, id) that should run and do not. Queries
+    that run and that the server forgets when a source of theirs is replaced are `forgotten`.
     """
     change = _Change(observed, applied, wanted)
     return (
         *_removals(change),
-        *_sources(change, restarts_queries),
+        *_sources(change, forgotten),
         *_additions(change),
         *(Step("start", part, id) for part, id in idle if change.untouched(part, id)),
     )
@@ -101,7 +101,7 @@ def _removals(change: _Change) -> Iterator[Step]:
         yield Step("delete", QUERIES, id)
 
 
-def _sources(change: _Change, restarts_queries: bool) -> Iterator[Step]:
+def _sources(change: _Change, forgotten: Collection[str]) -> Iterator[Step]:
     documents, changed = change.documents[SOURCES], change.changed[SOURCES]
     for id in sorted(change.removed[SOURCES]):
         yield Step("delete", SOURCES, id)
@@ -109,9 +109,8 @@ def _sources(change: _Change, restarts_queries: bool) -> Iterator[Step]:
         yield Step("put", SOURCES, id, documents[id])
     for id in sorted(change.added[SOURCES]):
         yield Step("post", SOURCES, id, documents[id])
-    if not restarts_queries:
-        return
-    for id, query in sorted(change.documents[QUERIES].items()):
+    for id in sorted(change.documents[QUERIES].keys() & set(forgotten)):
+        query = change.documents[QUERIES][id]
         reads = {each.get("sourceId") for each in query.get("sources") or ()}
         if reads & changed and change.untouched(QUERIES, id):
             yield Step("stop", QUERIES, id)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from draas.decide.hints import Hints
 from draas.model.canonical import Configuration
 from draas.model.faults import Fault
 from draas.model.json_value import join
@@ -118,15 +118,14 @@ def with_plugins(kinds: Kinds | None) -> Kinds | None:
     return {part: (*known, *OF_PLUGINS.get(part, ())) for part, known in kinds.items()}
 
 
-def unknown_kinds(config: Configuration, kinds: Kinds) -> Iterable[Fault]:
+def unknown_kinds(config: Configuration, kinds: Kinds, hints: Hints) -> Iterable[Fault]:
     """Components of a kind that none of `kinds` is: its server would not start."""
     for part, known in kinds.items():
         for component in config[part]:
             kind = component.get("kind")
             if not isinstance(kind, str) or kind in known or reference(kind) is not None:
                 continue
-            near = difflib.get_close_matches(kind, known, n=1, cutoff=0.5)
-            meant = f"; did you mean {near[0]!r}?" if near else f", only {', '.join(known)}."
+            meant = hints.nearest(kind, known, 0.5) or f", only {', '.join(known)}."
             yield Fault(
                 f"{part}[{component.get('id')}].kind",
                 kind,
@@ -138,14 +137,16 @@ def unknown_kinds(config: Configuration, kinds: Kinds) -> Iterable[Fault]:
 def clashes(config: Configuration) -> Iterable[Fault]:
     """Listeners of one server at one address: only one of them could be opened."""
     taken: dict[int, list[tuple[str, str]]] = {}
-    for path, holder, host, port in _listeners(config):
+    for path, holder, host, given in _listeners(config):
+        is_number = isinstance(given, str) and _DIGITS.fullmatch(given)
+        port = int(given) if is_number else given
         if not isinstance(port, int) or reference(host) is not None:
             continue
         others = taken.setdefault(port, [])
         for other_host, other in others:
             if host == other_host or {host, other_host} & {*_ANY_HOSTS}:
                 yield Fault(
-                    path, port, f"port {port} is that of {other} already: give {holder} its own"
+                    path, given, f"port {port} is that of {other} already: give {holder} its own"
                 )
                 break
         others.append((str(host), holder))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from draas.decide.hints import Hints
 from draas.decide.kinds import (
     Kinds,
     Rule,
@@ -39,8 +39,6 @@ _PART_NAME = {"sources": "source", "queries": "query", "reactions": "reaction"}
 
 _SHOWN = 10
 """Ids that a fault names as being there."""
-_COMPARED = 100
-"""Names among which the one that was meant is looked for."""
 
 
 def validate(
@@ -53,12 +51,13 @@ def validate(
     What is not `to_run` now may wait for a plugin of Drasi's, and for addresses of its own.
     Values are masked where they are secret.
     """
-    faults = Faults()
+    faults, hints = Faults(), Hints()
+    there = (kinds if to_run else with_plugins(kinds)) or {}
     try:
         config = canonical(document)
-        for fault in _found(config):
+        for fault in _found(config, hints):
             faults.append(fault)
-        for fault in unknown_kinds(config, (kinds if to_run else with_plugins(kinds)) or {}):
+        for fault in unknown_kinds(config, there, hints):
             faults.append(fault)
         for fault in clashes(config) if to_run else ():
             faults.append(fault)
@@ -67,61 +66,67 @@ def validate(
     return tuple(faults)
 
 
-def _found(config: Configuration) -> Iterable[Fault]:
-    yield from _unknown(config, names.ROOT, "")
+def _found(config: Configuration, hints: Hints) -> Iterable[Fault]:
+    yield from _unknown(config, names.ROOT, "", hints)
     yield from _checked(config, _ROOT_RULES, "")
     known = {part: dict.fromkeys(_ids(config[part])) for part in LISTS}
     for part in LISTS:
         seen: set[Any] = set()
         for n, item in enumerate(config[part]):
             path = f"{part}[{item['id'] if isinstance(item.get('id'), str) else n}]"
-            yield from _component(part, item, path)
+            yield from _component(part, item, path, hints)
             if isinstance(item.get("id"), str):
                 if item["id"] in seen:
                     yield Fault(f"{path}.id", item["id"], "this id is used twice: ids are unique")
                 seen.add(item["id"])
-            yield from _referring(part, item, path, known)
+            yield from _referring(part, item, path, known, hints)
 
 
-def _component(part: str, item: Configuration, path: str) -> Iterable[Fault]:
+def _component(part: str, item: Configuration, path: str, hints: Hints) -> Iterable[Fault]:
     required = ("id", "query") if part == "queries" else ("id", "kind")
     for name in required:
         if name not in item:
             yield Fault(f"{path}.{name}", None, f"a {_PART_NAME[part]} needs {name}")
     yield from _checked(item, {**_RULES[part], **rules_of(part, item)}, path)
     if part == "queries":
-        yield from _unknown(item, names.QUERY, path)
+        yield from _unknown(item, names.QUERY, path, hints)
 
 
 def _referring(
-    part: str, item: Configuration, path: str, known: Mapping[str, Collection[str]]
+    part: str,
+    item: Configuration,
+    path: str,
+    known: Mapping[str, Collection[str]],
+    hints: Hints,
 ) -> Iterable[Fault]:
     """The references of queries to sources and of reactions to queries."""
     if part == "queries":
         for n, subscription in enumerate(item.get("sources", [])):
             at = f"{path}.sources[{n}]"
-            yield from _unknown(subscription, names.SUBSCRIPTION, at)
+            yield from _unknown(subscription, names.SUBSCRIPTION, at, hints)
             yield from _checked(subscription, _SUBSCRIPTION_RULES, at)
             if "sourceId" not in subscription:
                 yield Fault(f"{at}.sourceId", None, "a subscription needs sourceId")
             else:
-                yield from _resolved(
-                    subscription["sourceId"], f"{at}.sourceId", "source", known["sources"]
-                )
+                source, there = subscription["sourceId"], known["sources"]
+                yield from _resolved(source, f"{at}.sourceId", "source", there, hints)
     elif part == "reactions" and isinstance(item.get("queries", []), list):
         for n, query in enumerate(item.get("queries", [])):
             at = f"{path}.queries[{n}]"
             if isinstance(query, str):
-                yield from _resolved(query, at, "query", known["queries"])
+                yield from _resolved(query, at, "query", known["queries"], hints)
             else:
                 yield Fault(at, query, "must be the id of a query, as text")
 
 
-def _resolved(value: Any, path: str, what: str, ids: Collection[str]) -> Iterable[Fault]:
+def _resolved(
+    value: Any, path: str, what: str, ids: Collection[str], hints: Hints
+) -> Iterable[Fault]:
     if isinstance(value, str) and value not in ids and reference(value) is None:
         plural = "queries" if what == "query" else f"{what}s"
         there = f"; there are {_some(ids)}" if ids else f"; there are no {plural}"
-        yield Fault(path, value, f"no {what} has the id {value!r}{there}{_nearest(value, ids)}")
+        near = hints.nearest(value, ids)
+        yield Fault(path, value, f"no {what} has the id {value!r}{there}{near}")
 
 
 def _some(ids: Collection[str]) -> str:
@@ -133,18 +138,13 @@ def _ids(items: list[Configuration]) -> list[str]:
     return [item["id"] for item in items if isinstance(item.get("id"), str)]
 
 
-def _unknown(item: Configuration, table: names.Names, path: str) -> Iterable[Fault]:
+def _unknown(item: Configuration, table: names.Names, path: str, hints: Hints) -> Iterable[Fault]:
     known = sorted(set(table.values()))
     for key, value in item.items():
         if key not in known:
-            near = _nearest(key, known) or f"; known are {', '.join(known)}"
+            near = hints.nearest(key, known) or f"; known are {', '.join(known)}"
             message = f"drasi-server knows no property {key!r} here{near}"
             yield Fault(join(path, key), masked(value, [key]), message)
-
-
-def _nearest(word: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(word, list(islice(known, _COMPARED)), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _checked(item: Configuration, rules: Mapping[str, Rule], path: str) -> Iterable[Fault]:

@@ -30,6 +30,7 @@ MOST_COPIED = 8 * 1024 * 1024
 _SPREAD = ("add", "replace", "test")
 SERVER = ("host", "port", "logLevel")
 """The settings that the server part has, and nothing else."""
+_NESTED = "serverConfiguration"
 
 Operation = dict[str, Any]
 
@@ -77,7 +78,7 @@ def apply_server_patch(document: Mapping[str, Any], operations: Any) -> Configur
     Pointers begin there, `""` is an object of the three, and any other place is missing.
     """
     read = _read(operations, base=[names.NESTED_SERVER])
-    places = {f"/{name}" for name in SERVER}
+    places = {f"/{name}" for name in (*SERVER, _NESTED)}  # as a whole it is only tested
     for operation in read:
         for path in (operation[member] for member in ("path", "from") if member in operation):
             if path not in places:
@@ -112,16 +113,7 @@ def _read(operations: Any, base: Sequence[str] = ()) -> list[Operation]:
 
 def _spread(n: int, item: Any, base: Sequence[str]) -> list[Operation]:
     """One operation as those on canonical places: the nested server object has three of them."""
-    if not isinstance(item, dict):
-        raise PatchMalformed(f"operation {n}: must be an object with op and path")
-    if len(members := {name.lower(): value for name, value in item.items()}) < len(item):
-        raise PatchMalformed(f"operation {n}: has a member in two spellings: keep one")
-    item = members
-    if not isinstance(item.get("op"), str) or item["op"] not in _MEMBERS:
-        raise PatchMalformed(f"operation {n}: op {encoded(item.get('op'))} is none of {_OPS}")
-    for member in _MEMBERS[item["op"]]:
-        if member not in item:
-            raise PatchMalformed(f"operation {n}: {item['op']} needs the member {member!r}")
+    item = _defined(n, item)
     pointers = {
         member: _tokens(n, item[member], base) for member in ("path", "from") if member in item
     }
@@ -132,11 +124,35 @@ def _spread(n: int, item: Any, base: Sequence[str]) -> list[Operation]:
             f"operation {n}: serverConfiguration as a whole can only be added, replaced or tested"
             " with an object; name /host, /port or /logLevel instead"
         )
-    op = "test" if item["op"] == "test" else "add"
-    return [
-        {"op": op, "path": _pointer(_canonical_tokens([key])), "value": value}
-        for key, value in item["value"].items()
-    ]
+    canonical({_NESTED: item["value"]})  # raises where it says one thing in two ways
+    given = {_pointer(_canonical_tokens([key])): value for key, value in item["value"].items()}
+    if item["op"] == "test":
+        whole = {path.removeprefix("/"): value for path, value in given.items()}
+        return [{"op": "test", "path": f"/{_NESTED}", "value": whole}]
+    return [{"op": "add", "path": path, "value": value} for path, value in given.items()]
+
+
+def _defined(n: int, item: Any) -> Operation:
+    """The members that the operation defines; others are ignored (RFC 6902, 4)."""
+    if not isinstance(item, dict):
+        raise PatchMalformed(f"operation {n}: must be an object with op and path")
+    op = _member(n, item, "op")
+    if not isinstance(op, str) or op not in _MEMBERS:
+        raise PatchMalformed(f"operation {n}: op {encoded(op)} is none of {_OPS}")
+    found = {"op": op}
+    for name in _MEMBERS[op]:
+        found[name] = _member(n, item, name)
+        if found[name] is None and name not in map(str.lower, item):
+            raise PatchMalformed(f"operation {n}: {op} needs the member {name!r}")
+    return found
+
+
+def _member(n: int, item: Mapping[str, Any], name: str) -> Any:
+    """The member in whatever case, `None` if there is none."""
+    given = [value for key, value in item.items() if key.lower() == name]
+    if len(given) > 1:
+        raise PatchMalformed(f"operation {n}: has {name} in two spellings: keep one")
+    return given[0] if given else None
 
 
 def _tokens(n: int, pointer: Any, base: Sequence[str]) -> list[str]:
@@ -190,13 +206,13 @@ def _size(config: Configuration, path: str) -> int:
 
 def _applied(config: Configuration, operation: Operation) -> Configuration:
     path = operation["path"]
+    if isinstance(operation.get("value"), dict | list):
+        operation = operation | {"value": _canonical_value(path, operation["value"])}
     if operation["op"] == "test":
         _test(config, path, operation["value"])
         return config
     if operation["op"] == "move" and path.startswith(f"{operation['from']}/"):
         raise PatchPathMissing(path, f"{operation['from']} cannot be moved into itself")
-    if isinstance(operation.get("value"), dict | list):
-        operation = operation | {"value": _canonical_value(path, operation["value"])}
     try:
         after: Configuration = jsonpatch.JsonPatch([operation]).apply(config, in_place=True)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, LookupError) as error:
@@ -230,6 +246,8 @@ def _canonical_value(path: str, value: Any) -> Any:
 
 
 def _test(config: Configuration, path: str, expected: Any) -> None:
+    if path == f"/{_NESTED}":
+        config = {_NESTED: {name: config[name] for name in SERVER if name in config}}
     pointer = jsonpointer.JsonPointer(path)
     try:
         actual = pointer.resolve(config)

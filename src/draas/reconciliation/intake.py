@@ -73,7 +73,7 @@ class Intake:
         while more and self._cursor is not None:
             changes = await self._control_plane.changes(self._cursor, 0)
             self.learn(changes)
-            more = len(changes.changes) >= MOST
+            more = changes.more or len(changes.changes) >= MOST
         if self._cursor is None:
             await self.resync()
         else:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 
-from draas.client.port import ControlPlane, ControlPlaneError, UnreachableError
+from draas.client.port import ControlPlane, ControlPlaneError, GarbageError, UnreachableError
 from draas.contract.feed import Changes
 from draas.model.clock import Clock
 from draas.reconciliation.counts import CycleCounts
@@ -61,12 +61,13 @@ class Triggers:
         self._heartbeats = heartbeats
         self._clock = clock
         self._metrics = metrics
-        self._useless = self._failed = 0
+        self._useless = self._failed = self._unreadable = 0
 
     async def follow(self) -> None:
         """Follow the change feed for ever; a gap or a failed start means a full resync (B-36).
 
         The cursor moves only past what is in the queue; an outage leaves it where it is (B-33).
+        What cannot be read would be the same again: a list makes up for it.
         The first question after an outage asks for an answer at once: it tells that it is over.
         """
         cursor: str | None = None
@@ -86,7 +87,11 @@ class Triggers:
                     emit(messages.CHANGES_READ_ERROR, reason=error)
                 late = max(self._clock.monotonic() - asked - wait, 0.0)
                 self._link.away(Question.CHANGES, error, late)
-                await asyncio.sleep(RETRY_SECONDS * (1 + self._clock.jitter()))
+                if isinstance(error, GarbageError):
+                    self.intake.distrust()
+                    cursor = None
+                    self._unreadable += 1
+                await asyncio.sleep(self._grown(max(self._unreadable, 1)))
                 continue
             except Exception as error:
                 emit(messages.EVENT_POLL_ERROR, error)
@@ -96,6 +101,7 @@ class Triggers:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._link.up(Question.CHANGES)
+            self._unreadable = 0
             pause = self._pause(changes, cursor, self._clock.monotonic() - asked)
             cursor = self.intake.learn(changes)
             await asyncio.sleep(pause)
@@ -114,7 +120,11 @@ class Triggers:
         self._useless = 0 if is_useful else self._useless + 1
         if self._useless <= 1:
             return 0.0
-        grown = RETRY_SECONDS * 2.0 ** min(self._useless - 2, 10)
+        return self._grown(self._useless - 1)
+
+    def _grown(self, times: int) -> float:
+        """Seconds to wait after so many useless answers in a row."""
+        grown = RETRY_SECONDS * 2.0 ** min(times - 1, 10)
         return min(grown, LONGEST_RETRY_SECONDS) * (1 + self._clock.jitter())
 
     async def repeat(self, interval: timedelta, *, at_once: bool) -> None:
@@ -141,6 +151,8 @@ class Triggers:
             if not self._link.is_away_from(Question.LIST):
                 emit(messages.LIST_ERROR, reason=error)
             self._link.away(Question.LIST, error)
+            if isinstance(error, GarbageError):
+                self.intake.distrust()
             return
         except Exception as error:
             self._metrics.cycle_failed()

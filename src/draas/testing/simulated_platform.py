@@ -186,9 +186,9 @@ class SimulatedPlatform:
             return Observation(now, Health.UNHEALTHY, "no answer: it does not run", None, ())
         snapshot = _snapshot(server.reports, running.instance_id)
         components = tuple(
-            ComponentStatus(kind, each["id"], each["status"])
+            ComponentStatus(kind, each["id"], _status(each), auto_start=each["autoStart"])
             for part, kind in _KINDS.items()
-            for each in snapshot[part]
+            for each in server.reports[part]
         )
         return Observation(now, Health.HEALTHY, None, snapshot, components)
 

@@ -1,6 +1,7 @@
 """Bad input gets its problem, and nothing changes: no level, no configuration, no event."""
 
 import asyncio
+import gzip
 import json
 from itertools import product
 from typing import Any
@@ -102,6 +103,13 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         {"json": {}, "headers": {"If-Match": '"7"'}},
         412,
         "precondition-failed",
+    ),
+    "a compressed body": (
+        "PATCH",
+        CONFIGURATION,
+        {"content": gzip.compress(b"[]"), "headers": {"content-encoding": "gzip"}},
+        415,
+        "unsupported-media-type",
     ),
     "another media type": (
         "PATCH",
@@ -215,6 +223,48 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         "POST",
         "/api/servers/instances",
         {"json": {"name": "n", "labels": {"a": 1}}},
+        400,
+        "malformed-body",
+    ),
+    "creating with too many labels": (
+        "POST",
+        "/api/servers/instances",
+        {"json": {"name": "n", "labels": {f"k{n}": "" for n in range(65)}}},
+        400,
+        "malformed-body",
+    ),
+    "creating with a label of a long key": (
+        "POST",
+        "/api/servers/instances",
+        {"json": {"name": "n", "labels": {"k" * 254: ""}}},
+        400,
+        "malformed-body",
+    ),
+    "a label without a key": (
+        "PATCH",
+        INSTANCE,
+        {"json": {"labels": {"": "x"}}},
+        400,
+        "malformed-body",
+    ),
+    "too much metadata": (
+        "PATCH",
+        INSTANCE,
+        {"json": {"metadata": {f"k{n}": "" for n in range(65)}}},
+        400,
+        "malformed-body",
+    ),
+    "an update with too much metadata": (
+        "POST",
+        "/api/status/updates",
+        {
+            "json": {
+                "instanceId": "a",
+                "source": "d",
+                "status": 1,
+                "metadata": {f"k{n}": "" for n in range(65)},
+            }
+        },
         400,
         "malformed-body",
     ),

@@ -1,6 +1,7 @@
 """The change feed: complete, in order, at once; and the prototype's view of it."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,49 @@ async def test_followers_miss_nothing_under_concurrency(world: World) -> None:
     assert sequences == list(range(sequences[0], sequences[0] + 60))
     assert {each["instanceId"] for each in first} == {f"i{number}" for number in range(30)}
     assert all([each["sequence"] for each in other] == sequences for other in others)
+
+
+async def test_an_answer_is_never_too_large_to_be_read(world: World) -> None:
+    await world.create(id="a", labels={f"{number:0253}": "x" * 4096 for number in range(64)})
+    cursor = await world.cursor()
+    for number in range(40):
+        name = {"description": str(number)}
+        assert (await world.client.patch("/api/servers/instances/a", json=name)).is_success
+    answer = await world.changes(cursor)
+    assert len(json.dumps(answer)) < 9 * 1024 * 1024
+    assert 0 < len(answer["changes"]) < 40
+    rest = await world.changes(answer["cursor"])
+    assert len(answer["changes"]) + len(rest["changes"]) == 40
+    assert (answer["more"], rest.get("more")) == (True, None)
+
+
+@pytest.mark.parametrize("status", ["Error", "Stopped", "Created", "Starting", "Running"])
+async def test_nothing_that_is_reported_of_a_server_that_runs_is_told_of_it(
+    world: World, status: str
+) -> None:
+    await world.create(id="a")
+    assert (await world.client.post("/api/servers/instances/a/start")).is_success
+    cursor = await world.cursor()
+    told = {"instanceId": "a", "status": status, "source": "d", "metadata": {"why": "x"}}
+    assert (await world.client.post("/api/status/updates", json=told)).status_code == 202
+    put = await world.client.put("/api/servers/instances/a/status", json=status)
+    assert (put.status_code, put.json()["status"]) == (200, "Running")
+    found = (await world.changes(cursor))["changes"]
+    assert {each["state"]["status"] for each in found} == {"Running"}
+    assert {each["newStatus"] for each in found if each["source"] == "d"} == {"Running"}
+    info = (await world.client.get("/api/status/a/status")).json()
+    assert info["runtimeMetadata"] == {"reported:why": "x"}
+
+
+async def test_of_what_is_reported_the_newest_is_kept(world: World) -> None:
+    await world.create(id="a")
+    for first in (0, 32, 64, 96, 0):
+        told = {f"k{number}": "v" for number in range(first, first + 32)}
+        update = {"instanceId": "a", "status": 1, "source": "d", "metadata": told}
+        assert (await world.client.post("/api/status/updates", json=update)).status_code == 202
+    info = (await world.client.get("/api/status/a/status")).json()
+    expected = [f"reported:k{number}" for number in (*range(96, 128), *range(32))]
+    assert sorted(info["runtimeMetadata"]) == sorted(expected)
 
 
 async def test_a_long_poll_wakes_with_the_change(world: World) -> None:

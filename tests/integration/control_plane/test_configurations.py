@@ -31,7 +31,7 @@ def replaced(path: str, value: Any) -> list[dict[str, Any]]:
 async def test_a_patch_makes_a_generation_with_its_history(world: World, media_type: str) -> None:
     await world.create(id="a")
     first = await world.client.get(PATH)
-    assert first.headers["etag"] == '"1"'
+    assert first.headers["etag"].startswith('"1-')
     answer = await world.client.patch(
         PATH,
         content=json.dumps(replaced("/logLevel", "debug")),
@@ -46,7 +46,7 @@ async def test_a_patch_makes_a_generation_with_its_history(world: World, media_t
     assert answer.headers["draas-generation"] == "2"
     assert answer.headers["draas-digest"] == digest(answer.json())
     assert (await world.client.get(PATH)).json() == answer.json()
-    fresh = await world.client.get(PATH, headers={"If-None-Match": '"2"'})
+    fresh = await world.client.get(PATH, headers={"If-None-Match": answer.headers["etag"]})
     assert (fresh.status_code, fresh.content) == (304, b"")
     history = (await world.client.get(f"{PATH}/history")).json()
     assert [each["generation"] for each in history] == [2, 1]
@@ -180,6 +180,36 @@ async def test_of_two_with_the_same_if_match_one_wins(world: World) -> None:
 
     assert sorted(await asyncio.gather(patch("debug"), patch("warn"))) == [202, 412]
     assert (await world.state("a"))["generation"] == 2
+
+
+async def test_an_etag_does_not_outlive_its_instance(world: World) -> None:
+    await world.create(id="a")
+    etag = (await world.client.get(PATH)).headers["etag"]
+    assert (await world.client.delete("/api/servers/instances/a")).status_code == 204
+    await world.create(id="a")
+    again = await world.client.get(PATH, headers={"If-None-Match": etag})
+    assert (again.status_code, again.headers["draas-generation"]) == (200, "1")
+    change = replaced("/logLevel", "debug")
+    for if_match, status in ((etag, 412), (again.headers["etag"], 202)):
+        answer = await world.client.patch(PATH, json=change, headers={"If-Match": if_match})
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        pytest.param(['"7"', '"1"'], 202, id="the second line"),
+        pytest.param(['"7", "1"', '"8"'], 202, id="within a line"),
+        pytest.param(['"7"', '"8"'], 412, id="neither"),
+    ],
+)
+async def test_if_match_may_come_in_several_lines(
+    world: World, lines: list[str], status: int
+) -> None:
+    await world.create(id="a")
+    headers = [("If-Match", each) for each in lines]
+    answer = await world.client.patch(PATH, json=replaced("/port", 9101), headers=headers)
+    assert answer.status_code == status
 
 
 async def test_the_bulk_stream(world: World) -> None:

@@ -240,6 +240,54 @@ async def test_integers_for_who_asks(world: World) -> None:
     assert (await world.client.get(path, headers=header)).json()[0]["newStatus"] == 0
 
 
+@pytest.mark.parametrize("form", ["name", "int"])
+@pytest.mark.parametrize(("method", "done"), [("PATCH", {"json": {"name": "two"}}), ("DELETE", {})])
+async def test_only_the_instance_that_was_seen_is_changed(
+    world: World, method: str, done: dict[str, Any], form: str
+) -> None:
+    path = "/api/servers/instances/a"
+    await world.create(id="a", name="one")
+    seen = (await world.client.get(path, params={"enumFormat": form})).headers["etag"]
+    await world.client.patch(path, json={"description": "another"})
+    before = await world.state("a")
+    stale = await world.client.request(method, path, headers={"If-Match": seen}, **done)
+    assert (stale.status_code, stale.json()["type"]) == (
+        412,
+        "urn:draas:problem:precondition-failed",
+    )
+    assert await world.state("a") == before
+    seen = (await world.client.get(path, params={"enumFormat": form})).headers["etag"]
+    answer = await world.client.request(method, path, headers={"If-Match": seen}, **done)
+    assert answer.is_success
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/health", "ok"),
+        ("/ready", "ready"),
+        ("/api/servers/instances/a", 1),
+        ("/api/servers/instances/a/runtime-status", 1),
+    ],
+)
+async def test_integers_where_there_are_any(world: World, path: str, status: Any) -> None:
+    await world.create(id="a")
+    assert (await world.client.post("/api/servers/instances/a/start")).is_success
+    answer = await world.client.get(path, params={"enumFormat": "int"})
+    assert (answer.status_code, answer.json()["status"]) == (200, status)
+
+
+async def test_what_the_server_reports_is_told_in_its_own_words(world: World) -> None:
+    source = {"id": "s", "kind": "mock", "status": "of its own"}
+    await world.create(id="a", configuration={"sources": [source]})
+    assert (await world.client.post("/api/servers/instances/a/start")).is_success
+    path = "/api/servers/instances/a/observed"
+    integers = await world.client.get(path, params={"enumFormat": "int"})
+    names = await world.client.get(path)
+    for member in ("configuration", "components"):
+        assert integers.json()[member] == names.json()[member]
+
+
 @pytest.mark.parametrize(
     ("body", "name"),
     [
@@ -412,3 +460,33 @@ async def test_a_server_that_dies_as_it_comes_up_is_an_error(world: World) -> No
 
     assert await eventually(crashed)
     assert (await world.state("a"))["status"] == "Error"
+
+
+WAITING = {"sources": [{"kind": "grpc", "id": "g"}]}
+"""May be stored by an instance that is stopped, and waits for the plugin."""
+
+
+@pytest.mark.parametrize(
+    ("call", "stored", "given", "fault"),
+    [
+        pytest.param(
+            "start", {}, {"sources": [{"kind": "nix", "id": "s"}]}, "sources[s].kind", id="given"
+        ),
+        pytest.param("start", WAITING, None, "sources[g].kind", id="stored"),
+        pytest.param("restart", WAITING, None, "sources[g].kind", id="restarted"),
+    ],
+)
+async def test_what_no_server_here_can_run_is_refused_before_anything_changes(
+    tmp_path: Path, call: str, stored: dict[str, Any], given: dict[str, Any] | None, fault: str
+) -> None:
+    kinds = {"sources": ("mock",), "reactions": ("log",)}
+    async with served(tmp_path, kinds=kinds) as world:
+        await world.create(id="a", configuration=stored)
+        before = await world.state("a")
+        answer = await world.client.post(f"/api/servers/instances/a/{call}", json=given)
+        assert (answer.status_code, answer.json()["type"]) == (
+            422,
+            "urn:draas:problem:invalid-configuration",
+        )
+        assert [each["path"] for each in answer.json()["errors"]] == [fault]
+        assert await world.state("a") == before

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from draas.adapters.clock import SystemClock
-from draas.adapters.platforms.drasi_client import DrasiClient
+from draas.adapters.platforms.drasi_client import _MAX_BYTES, DrasiClient
+from draas.control_plane.documents import LARGEST
 from draas.control_plane.ports import ComponentStatus, Observation, Running
 from draas.model.status import Health
 from tests.support.ports import free_port
@@ -188,7 +189,7 @@ async def test_health_of_a_server_that_reports(
         pytest.param(
             http({}, 302, "Location: /elsewhere\r\n"), "answered 302", id="sent elsewhere"
         ),
-        pytest.param(http(b" " * 8_388_609), "above 8388608 bytes", id="too big"),
+        pytest.param(http(b" " * (_MAX_BYTES + 1)), f"above {_MAX_BYTES} bytes", id="too big"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "no answer", id="cut off"),
         pytest.param(b"SSH-2.0-OpenSSH\r\n", "no answer", id="another protocol"),
         pytest.param(b"", "no answer", id="hung up"),
@@ -207,7 +208,7 @@ async def test_an_endless_answer_is_cut() -> None:
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
     async with server({"/health": http({}), SNAPSHOT: head}, endless=True) as running:
         seen = await look(running)
-    assert (seen.health, seen.reason) == (Health.UNKNOWN, "the answer is above 8388608 bytes")
+    assert (seen.health, seen.reason) == (Health.UNKNOWN, f"the answer is above {_MAX_BYTES} bytes")
 
 
 @pytest.mark.parametrize(
@@ -267,6 +268,12 @@ async def test_an_error_without_its_story_is_still_one(listing: bytes) -> None:
     )
     assert (seen.health, seen.reason) == (Health.DEGRADED, "source 's' is Error")
     assert seen.components == (ComponentStatus("source", "s", "Error", None),)
+
+
+async def test_the_largest_configuration_can_be_read_however_it_is_escaped() -> None:
+    text = "é" * (LARGEST // 2)
+    seen = await observed({SNAPSHOT: http(snapshot(sources=[source(properties={"t": text})]))})
+    assert seen.health is Health.HEALTHY
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "localhost"])

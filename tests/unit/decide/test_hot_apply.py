@@ -77,10 +77,18 @@ def test_the_steps_touch_only_what_changed(after: Document, expected: list[str])
     assert told(BASE, after) == expected
 
 
-def test_a_server_that_forgets_queries_of_a_replaced_source_starts_them_again() -> None:
+@pytest.mark.parametrize(
+    ("forgotten", "expected"),
+    [
+        pytest.param(["q", "r"], ["stop queries/q", "start queries/q"], id="they run"),
+        pytest.param(["r"], [], id="the one that reads it does not run"),
+    ],
+)
+def test_queries_that_a_server_forgets_with_a_source_are_started_again(
+    forgotten: list[str], expected: list[str]
+) -> None:
     after = document({"s": 2, "t": 1}, {"q": (1, "s"), "r": (1, "t")}, {"one": ["q"], "two": ["r"]})
-    expected = ["put sources/s", "stop queries/q", "start queries/q"]
-    assert told(BASE, after, restarts_queries=True) == expected
+    assert told(BASE, after, forgotten=forgotten) == ["put sources/s", *expected]
 
 
 def test_what_should_run_and_does_not_is_started() -> None:

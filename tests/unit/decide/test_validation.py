@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from draas.decide.hints import MOST
 from draas.decide.validation import validate
 from draas.model.configuration import ConfigurationError, canonical, digest, from_snapshot
 from draas.model.faults import MOST_FAULTS
@@ -135,6 +136,12 @@ def test_a_kind_that_a_server_has_or_may_have(kind: str) -> None:
             "sources[s].port",
             "that of the server itself already",
             id="listens-where-the-server-does",
+        ),
+        pytest.param(
+            {"port": 9000} | source(kind="http", port="9000"),
+            "sources[s].port",
+            "port 9000 is that of the server itself already",
+            id="listens-where-the-server-does-by-text",
         ),
         pytest.param(
             source(kind="http", host="127.0.0.1") | reaction(kind="sse"),
@@ -303,3 +310,13 @@ def test_a_flood_of_faults_is_told_in_bounded_words(document: dict[str, Any]) ->
     assert len(faults) == MOST_FAULTS + 1
     assert faults[-1].path == "document" and "more faults" in faults[-1].message
     assert sum(len(str(fault)) for fault in faults) < 1_000_000
+
+
+def test_only_the_first_faults_say_what_was_meant() -> None:
+    queries = [{"id": f"orders-of-shop-{n}", "query": "a"} for n in range(100)]
+    reactions = [
+        {"kind": "log", "id": f"r{n}", "queries": [f"order-of-shops-{n}"]} for n in range(400)
+    ]
+    found = validate({"queries": queries, "reactions": reactions})
+    assert len(found) == 400
+    assert ["did you mean" in each.message for each in found] == [n < MOST for n in range(400)]

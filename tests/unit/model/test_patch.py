@@ -20,9 +20,16 @@ from draas.model.patch import (
 from draas.model.patch import apply_patch as apply
 from tests.support.documents import REALISTIC, documents, json_values, unhurried
 
+SERVER_PART = {"host": "127.0.0.1", "Port": 8081, "log_level": "info"}
+OPEN_ORDERS = {
+    "Id": "open-orders",
+    "queryText": "MATCH (o:Order) WHERE o.open RETURN o.id",
+    "sources": [{"SourceId": "pg", "nodes": ["Order"]}],
+}
+
 
 def op(kind: str, path: Any, value: Any = None, **more: Any) -> dict[str, Any]:
-    return {"op": kind, "path": path} | ({} if "from" in more else {"value": value}) | more
+    return {"op": kind, "path": path, "value": value} | more
 
 
 @pytest.mark.parametrize(
@@ -112,10 +119,34 @@ def op(kind: str, path: Any, value: Any = None, **more: Any) -> dict[str, Any]:
             id="move",
         ),
         pytest.param(
-            [op("test", "/serverConfiguration", {"port": 8081}), op("replace", "/port", 9)],
+            [
+                op("test", "/serverConfiguration", SERVER_PART),
+                op("replace", "/port", 9),
+            ],
             ("port",),
             9,
             id="test-then-replace",
+        ),
+        pytest.param(
+            [
+                op("test", "/queries/0", OPEN_ORDERS),
+                op("replace", "/port", 9),
+            ],
+            ("port",),
+            9,
+            id="test-in-another-spelling",
+        ),
+        pytest.param(
+            [op("replace", "/port", 9, operationType=2, FROM=None)],
+            ("port",),
+            9,
+            id="members-that-the-operation-does-not-define",
+        ),
+        pytest.param(
+            [{"op": "remove", "path": "/logLevel", "value": 1, "Value": 2, "from": 3}],
+            ("host",),
+            "127.0.0.1",
+            id="undefined-members-in-two-spellings",
         ),
     ],
 )
@@ -161,6 +192,23 @@ def test_what_a_patch_does(
             id="move-into-itself",
         ),
         pytest.param([op("test", "/port", 1)], PatchTestFailed, id="test"),
+        pytest.param([op("test", "/serverConfiguration", {})], PatchTestFailed, id="test-nothing"),
+        pytest.param(
+            [op("test", "/serverConfiguration", {"port": 8081})], PatchTestFailed, id="test-a-part"
+        ),
+        pytest.param(
+            [op("test", "/serverConfiguration", {**SERVER_PART, "sources": []})],
+            PatchTestFailed,
+            id="test-more",
+        ),
+        pytest.param(
+            [op("add", "/serverConfiguration", {"port": 1, "PORT": 2})],
+            ConfigurationError,
+            id="two-spellings-nested",
+        ),
+        pytest.param(
+            [op("replace", "", {"port": 1, "PORT": 2})], ConfigurationError, id="two-spellings"
+        ),
         pytest.param(
             [op("add", "/x", 1), op("test", "/x", True)], PatchTestFailed, id="one-is-not-true"
         ),
@@ -236,7 +284,7 @@ def test_failures_speak_json(operation: dict[str, Any], text: str) -> None:
         pytest.param(
             op("replace", "", {"host": "::1", "Port": 9}), {"host": "::1", "port": 9}, id="whole"
         ),
-        pytest.param(op("test", "", {"port": 8081}), {}, id="test of the whole"),
+        pytest.param(op("test", "", SERVER_PART), {}, id="test of the whole"),
     ],
 )
 def test_a_patch_of_the_server_part(operation: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -255,6 +303,7 @@ def test_a_patch_of_the_server_part(operation: dict[str, Any], expected: dict[st
             id="from elsewhere",
         ),
         pytest.param(op("replace", "", {"sources": []}), PatchPathMissing, id="a whole with more"),
+        pytest.param(op("test", "", {"port": 8081}), PatchTestFailed, id="a test of a part"),
         pytest.param(op("replace", "", [1]), PatchMalformed, id="a whole that is no object"),
         pytest.param({"op": "remove", "path": ""}, PatchMalformed, id="the whole removed"),
     ],

@@ -33,6 +33,17 @@ NAMES = [
     "privateKey",
     "sharedAccessKey",
     "Set-Cookie",
+    "x-functions-key",
+    "storageKey",
+    "authKey",
+    "client_key",
+    "basicAuth",
+    "auth_header",
+    "jwt",
+    "sig",
+    "pass",
+    "dbPass",
+    "passphrase",
 ]
 
 
@@ -43,7 +54,20 @@ def test_secret_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["host", "user", "tables", "tableKeys", "keyColumns", "secretStore", "maxTokens", "monkey", ""],
+    [
+        *(
+            "host",
+            "user",
+            "tables",
+            "tableKeys",
+            "keyColumns",
+            "secretStore",
+            "maxTokens",
+            "monkey",
+        ),
+        *("keys", "keyField", "partitionKey", "primaryKey", "storageKeyField", "auth", "author"),
+        *("jwtIssuer", "design", "config", "bypass", "compass", "lowPass", ""),
+    ],
 )
 def test_harmless_names(name: str) -> None:
     assert not is_secret(name)
@@ -98,6 +122,54 @@ def test_harmless_names(name: str) -> None:
             {"headers": [{"name": "Authorization", "value": "***"}]},
             id="header-list",
         ),
+        pytest.param(
+            {"headers": [{"Name": "Authorization", "Value": SECRET}]},
+            {"headers": [{"Name": "Authorization", "Value": "***"}]},
+            id="header-list-capitalised",
+        ),
+        pytest.param(
+            {"header": "X-Api-Key", "values": [SECRET]},
+            {"header": "X-Api-Key", "values": ["***"]},
+            id="header-with-values",
+        ),
+        pytest.param(
+            {"auth": {"user": "u", "pass": SECRET}},
+            {"auth": {"user": "u", "pass": "***"}},
+            id="auth-object",
+        ),
+        pytest.param({"auth": "u:p"}, {"auth": "***"}, id="auth-text"),
+        pytest.param({"auth": ["u", "p"]}, {"auth": ["***", "***"]}, id="auth-pair"),
+        pytest.param({"primaryKey": "q" * 86 + "=="}, {"primaryKey": "***"}, id="key-of-a-service"),
+        pytest.param({"primaryKey": "order_id"}, {"primaryKey": "order_id"}, id="key-column"),
+        pytest.param({"primaryKey": ["a"]}, {"primaryKey": ["a"]}, id="key-columns"),
+        pytest.param(
+            {"dsn": "Server=h; Password = " + SECRET + ";X=1"},
+            {"dsn": "Server=h; Password = ***;X=1"},
+            id="blanks-around",
+        ),
+        pytest.param({"dsn": "PWD={GE;H}}EIM};X=1"}, {"dsn": "PWD=***;X=1"}, id="braces"),
+        pytest.param({"dsn": "a=1;passphrase=x"}, {"dsn": "a=1;passphrase=***"}, id="passphrase"),
+        pytest.param(
+            {"url": "https://h/c?sv=1&sig=aB%2F&se=2"},
+            {"url": "https://h/c?sv=1&sig=***&se=2"},
+            id="shared-access-signature",
+        ),
+        pytest.param(
+            {"query": "MATCH (a), (b) WHERE a.token = b.token AND a.x = 1"},
+            {"query": "MATCH (a), (b) WHERE a.token = b.token AND a.x = 1"},
+            id="properties-of-a-query",
+        ),
+        pytest.param(
+            {"log": "sent Authorization: Bearer x.y and more"},
+            {"log": "sent Authorization: Bearer *** and more"},
+            id="a-header-in-a-text",
+        ),
+        pytest.param(
+            {"log": '{"authorization": "Basic dTpw"}'},
+            {"log": '{"authorization": "Basic ***"}'},
+            id="a-header-in-json",
+        ),
+        pytest.param({"a": "authorization failed"}, {"a": "authorization failed"}, id="a-word"),
         pytest.param(
             {"headers": [{"name": "Accept", "value": "x"}]},
             {"headers": [{"name": "Accept", "value": "x"}]},

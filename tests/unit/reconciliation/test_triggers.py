@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from draas.client.port import FleetStates, UnreachableError
-from draas.contract.feed import MOST, Changes
+from draas.client.port import FleetStates, GarbageError, UnreachableError
+from draas.contract.feed import MOST, Changes, parse_cursor
 from draas.model.configuration import observable_digest
 from draas.reconciliation.counts import CycleCounts
 from draas.reconciliation.fleet import Fleet
@@ -35,6 +36,23 @@ class Restless(SimulatedControlPlane):
         return Changes("e", after, self.gaps, [])
 
 
+class Unreadable(SimulatedControlPlane):
+    """No answer of its feed can be read that goes on from before `readable_from`."""
+
+    readable_from = 0
+    asked = listed = 0
+
+    async def fleet(self, etag: str | None = None) -> FleetStates | None:
+        self.listed += 1
+        return await super().fleet(etag)
+
+    async def changes(self, after: str, wait: float) -> Changes:
+        self.asked += 1
+        if parse_cursor(after)[1] < self.readable_from:
+            raise GarbageError("the answer is too large")
+        return await super().changes(after, wait)
+
+
 class Hanging(SimulatedControlPlane):
     """Answers no poll once it hangs; the client gives it ten seconds more than it asked for."""
 
@@ -47,7 +65,7 @@ class Hanging(SimulatedControlPlane):
         return await super().changes(after, wait)
 
 
-class Unreadable(SimulatedControlPlane):
+class Senseless(SimulatedControlPlane):
     """Lists those of `unreadable` as such."""
 
     unreadable: dict[str, str]
@@ -154,6 +172,58 @@ def test_a_feed_that_does_not_wait_is_not_asked_in_a_tight_loop(gaps: bool) -> N
     virtual_time.run(scenario())
 
 
+def test_changes_that_cannot_be_read_are_made_up_for_by_a_list() -> None:
+    async def scenario() -> None:
+        clock = VirtualClock()
+        control_plane, fleet = Unreadable(clock), Fleet()
+        await control_plane.create("a", configuration(9000))
+        following = asyncio.create_task(triggers(control_plane, fleet, clock).follow())
+        await asyncio.sleep(5)
+        await control_plane.configure("a", configuration(9001))
+        control_plane.readable_from = 2
+        await asyncio.sleep(15)
+        assert fleet.states["a"].generation == 2
+        await control_plane.configure("a", configuration(9002))
+        await asyncio.sleep(1)
+        assert fleet.states["a"].generation == 3
+        following.cancel()
+
+    virtual_time.run(scenario())
+
+
+def test_a_feed_that_can_never_be_read_is_listed_ever_less_often() -> None:
+    async def scenario() -> None:
+        clock = VirtualClock()
+        control_plane = Unreadable(clock)
+        control_plane.readable_from = 10
+        await control_plane.create("a", configuration(9000))
+        following = asyncio.create_task(triggers(control_plane, Fleet(), clock).follow())
+        await asyncio.sleep(120)
+        following.cancel()
+        assert 4 < control_plane.listed < 20
+        assert 4 < control_plane.asked < 20
+
+    virtual_time.run(scenario())
+
+
+def test_a_check_takes_a_list_after_changes_that_cannot_be_read() -> None:
+    async def scenario() -> None:
+        clock = VirtualClock()
+        control_plane, fleet = Unreadable(clock), Fleet()
+        await control_plane.create("a", configuration(9000))
+        repeating = asyncio.create_task(
+            triggers(control_plane, fleet, clock).repeat(timedelta(seconds=30), at_once=True)
+        )
+        await asyncio.sleep(5)
+        await control_plane.configure("a", configuration(9001))
+        control_plane.readable_from = 2
+        await asyncio.sleep(60)
+        assert fleet.states["a"].generation == 2
+        repeating.cancel()
+
+    virtual_time.run(scenario())
+
+
 def test_a_control_plane_that_hangs_is_away_since_it_should_have_answered() -> None:
     async def scenario() -> None:
         world = World(enable_auto_reconciliation=False)
@@ -172,7 +242,7 @@ def test_a_control_plane_that_hangs_is_away_since_it_should_have_answered() -> N
 def test_what_is_gone_while_nobody_could_read_it_is_gone() -> None:
     async def scenario() -> None:
         clock = VirtualClock()
-        control_plane, fleet = Unreadable(clock), Fleet()
+        control_plane, fleet = Senseless(clock), Fleet()
         control_plane.unreadable = {}
         for name in ("a", "b"):
             await control_plane.create(name, configuration(9000))

@@ -12,18 +12,20 @@ from yarl import URL
 from draas.adapters.machine.ports import reachable
 from draas.adapters.machine.redaction import Redaction
 from draas.adapters.platforms.server_report import Report, Unobservable, read_report
+from draas.control_plane.documents import LARGEST
 from draas.control_plane.ports import Observation, Running, StepError, UnansweredStepError
 from draas.decide.hot_apply import Step
 from draas.model.clock import Clock
 from draas.model.status import Health
 
-_MAX_BYTES = 8 * 1024 * 1024
+_MAX_BYTES = 4 * LARGEST
+"""A server may escape what is not ASCII, three times the bytes, and says more than it was given."""
 
 
 class DrasiClient:
     """`Observer` and `Editor` of Drasi servers; a look is one `GET /health` and one snapshot.
 
-    Each request has `timeout` seconds and an answer at most 8 MiB. Every request is a connection
+    Each request has `timeout` seconds, and an answer at most 32 MiB. Every request is a connection
     of its own: a kept one could belong to the server before the restart.
     """
 

@@ -46,10 +46,9 @@ class _Snapshot(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The components of a server; `expected` names those that start by themselves."""
+    """The components of a server."""
 
     statuses: tuple[ComponentStatus, ...]
-    expected: frozenset[tuple[str, str]]
 
     @property
     def failed(self) -> tuple[tuple[str, str], ...]:
@@ -76,11 +75,7 @@ class Report:
         strange = [each for each in self.statuses if each.status not in _STATUSES]
         if strange:
             return Health.UNKNOWN, "status not understood: " + _named(strange)
-        idle = [
-            each
-            for each in self.statuses
-            if each.status != "Running" and (each.kind, each.id) in self.expected
-        ]
+        idle = [each for each in self.statuses if each.status != "Running" and each.auto_start]
         return (Health.DEGRADED, _named(idle)) if idle else (Health.HEALTHY, None)
 
 
@@ -92,29 +87,26 @@ def read_report(snapshot: Mapping[str, Any]) -> Report:
     """
     try:
         parsed = msgspec.convert(snapshot, _Snapshot)
-        found = [each for each in _components(parsed) if not each[0].id.startswith("__")]
+        found = [each for each in _components(parsed) if not each.id.startswith("__")]
     except (msgspec.ValidationError, RecursionError) as error:
         raise Unobservable(f"the server's answer is no snapshot: {error}") from error
-    names = [(status.kind, status.id) for status, _ in found]
+    names = [(each.kind, each.id) for each in found]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise Unobservable(f"the server's snapshot names {twice[0]} {twice[1][:100]!r} twice")
-    return Report(
-        tuple(status for status, _ in found),
-        frozenset((status.kind, status.id) for status, auto_start in found if auto_start),
-    )
+    return Report(tuple(found))
 
 
-def _components(snapshot: _Snapshot) -> Iterator[tuple[ComponentStatus, bool]]:
+def _components(snapshot: _Snapshot) -> Iterator[ComponentStatus]:
     for each in snapshot.sources:
-        yield ComponentStatus("source", each.id, each.status), each.auto_start
+        yield ComponentStatus("source", each.id, each.status, auto_start=each.auto_start)
     for query in snapshot.queries:
         auto_start = query.config.get("auto_start", query.config.get("autoStart", False))
         if not isinstance(auto_start, bool):
             raise msgspec.ValidationError(f"auto_start of query {query.id[:100]!r} is no boolean")
-        yield ComponentStatus("query", query.id, query.status), auto_start
+        yield ComponentStatus("query", query.id, query.status, auto_start=auto_start)
     for each in snapshot.reactions:
-        yield ComponentStatus("reaction", each.id, each.status), each.auto_start
+        yield ComponentStatus("reaction", each.id, each.status, auto_start=each.auto_start)
 
 
 def _named(components: list[ComponentStatus]) -> str:

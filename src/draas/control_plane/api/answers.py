@@ -12,7 +12,10 @@ from starlette.responses import Response
 
 from draas.contract import routes
 from draas.contract.problems import ProblemError
+from draas.control_plane.api.requests import conditions
+from draas.control_plane.preconditions import Precondition, require, unconditional
 from draas.control_plane.records import Generation
+from draas.model.instance import Instance
 from draas.model.status import InstanceStatus, NumberedEnum, PlatformType
 
 _NUMBERED: Mapping[str, type[NumberedEnum]] = {
@@ -22,8 +25,8 @@ _NUMBERED: Mapping[str, type[NumberedEnum]] = {
     "platformType": PlatformType,
 }
 VARY = {"Vary": routes.ENUM_FORMAT}
-_FREE = ("metadata", "labels", "runtimeMetadata", "configuration")
-"""Members whose content is not ours."""
+_FREE = ("metadata", "labels", "runtimeMetadata", "configuration", "components")
+"""Members whose content is not ours: texts of users, and documents and words of Drasi's."""
 
 
 def answer(
@@ -66,19 +69,29 @@ def wants_numbers(request: Request) -> bool:
 
 
 def numbered(value: Any) -> Any:
-    """JSON with the prototype's enumerations as integers (contract 2.1)."""
+    """JSON with the prototype's enumerations as integers (contract 2.1).
+
+    A word that the enumeration of its member does not have stays as it is.
+    """
     if isinstance(value, list):
         return [numbered(each) for each in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: _NUMBERED[name].parse(each).number
+        name: _number(_NUMBERED[name], each)
         if name in _NUMBERED and isinstance(each, str)
         else each
         if name in _FREE
         else numbered(each)
         for name, each in value.items()
     }
+
+
+def _number(kind: type[NumberedEnum], word: str) -> int | str:
+    try:
+        return kind(word).number
+    except ValueError:
+        return word
 
 
 def digest_of(content: bytes) -> str:
@@ -93,11 +106,23 @@ def etag_of(request: Request, version: str) -> str:
 
 def fresh(request: Request, etag: str) -> bool:
     """Whether the client has this already (RFC 9110, 13.1.2)."""
-    given = request.headers.get("if-none-match")
+    given = conditions(request, "if-none-match")
     if given is None:
         return False
     tags = [tag.strip().removeprefix("W/") for tag in given.split(",")]
     return etag in tags or tags == ["*"]
+
+
+def named_instance(request: Request) -> Precondition:
+    """What `If-Match` asks of an instance before it changes: a tag that a GET of it had."""
+    if_match = conditions(request, "if-match")
+
+    def check(instance: Instance) -> None:
+        version = digest_of(msgspec.json.encode(instance))
+        tags = (f'"{version}"', f'"{version}-int"')
+        require(if_match, tags, f"instance {instance.id!r} as it is now")
+
+    return unconditional if if_match is None else check
 
 
 def unless_fresh(request: Request, version: str, content: Callable[[], bytes]) -> Response:
@@ -111,7 +136,7 @@ def unless_fresh(request: Request, version: str, content: Callable[[], bytes]) -
 def identity(found: Generation) -> dict[str, str]:
     """The headers that say which configuration it is."""
     return {
-        "ETag": f'"{found.generation}"',
+        "ETag": f'"{found.version}"',
         routes.GENERATION: str(found.generation),
         routes.DIGEST: found.digest,
     }

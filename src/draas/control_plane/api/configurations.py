@@ -14,7 +14,8 @@ from starlette.responses import Response, StreamingResponse
 from draas.contract.bodies import JSON, PATCH, body, object_body
 from draas.contract.problems import ProblemError
 from draas.control_plane.api.answers import answer, configuration, fresh, identity
-from draas.control_plane.api.requests import accepted, cause, control_plane, instance_id
+from draas.control_plane.api.requests import accepted, cause, conditions, control_plane, instance_id
+from draas.control_plane.configurations import present_version
 from draas.control_plane.records import Generation
 from draas.control_plane.store import Store
 from draas.model.patch import SERVER
@@ -28,7 +29,7 @@ _FIELDS = {name.lower(): name for name in SERVER}
 async def get(request: Request) -> Response:
     """The desired configuration, flat."""
     plane, wanted = control_plane(request), instance_id(request)
-    etag = f'"{plane.fleet.get(wanted).instance.generation}"'
+    etag = f'"{present_version(plane.fleet.get(wanted).instance)}"'
     if fresh(request, etag):
         return Response(status_code=304, headers={"ETag": etag})
     return configuration(await plane.configurations.get(wanted))
@@ -39,7 +40,7 @@ async def patch(request: Request) -> Response:
     """Apply a JSON Patch: all of it, or nothing."""
     operations = await body(request, types=(PATCH, JSON))
     changed = await control_plane(request).configurations.patch(
-        instance_id(request), operations, request.headers.get("if-match"), cause(request)
+        instance_id(request), operations, conditions(request, "if-match"), cause(request)
     )
     return configuration(changed, 202)
 
@@ -48,7 +49,7 @@ async def patch(request: Request) -> Response:
 async def put(request: Request) -> Response:
     """Replace the whole configuration."""
     given = await object_body(request)
-    if_match = request.headers.get("if-match")
+    if_match = conditions(request, "if-match")
     stored = control_plane(request).configurations.put(
         instance_id(request), given, if_match, cause(request)
     )
@@ -133,7 +134,7 @@ async def put_field(request: Request) -> Response:
 
 async def _patched_server(request: Request, operations: Any) -> Response:
     changed = await control_plane(request).configurations.patch_server(
-        instance_id(request), operations, request.headers.get("if-match"), cause(request)
+        instance_id(request), operations, conditions(request, "if-match"), cause(request)
     )
     return _server(request, changed)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from draas.contract.bodies import JSON, MERGE_PATCH, body
 from draas.contract.problems import ProblemError
-from draas.control_plane.api.answers import answer
+from draas.control_plane.api.answers import answer, named_instance
 from draas.control_plane.api.requests import cause, control_plane, instance_id, members, text, texts
 from draas.control_plane.descriptions import Description, describe
 from draas.model.instance import Instance
@@ -29,10 +29,16 @@ async def patch_instance(request: Request) -> Response:
                 "malformed-body",
                 f"{name[:100]!r} cannot be changed here; {', '.join(Description._fields)} can",
             )
+    require = named_instance(request)
+
+    def change(present: Instance) -> Description:
+        require(present)
+        return merged(present, given)
+
     record = await describe(
         control_plane(request).fleet,
         instance_id(request),
-        lambda present: merged(present, given),
+        change,
         cause(request),
     )
     return answer(request, record.instance)
@@ -56,7 +62,9 @@ def merged(present: Instance, given: Mapping[str, Any]) -> Description:
 def _merged_texts(
     name: str, present: Mapping[str, str], given: Mapping[str, Any]
 ) -> dict[str, str]:
-    change = given.get(name, {})
+    if name not in given:
+        return dict(present)
+    change = given[name]
     if isinstance(change, Mapping):
         both = {**present, **change}
         change = {key: value for key, value in both.items() if value is not None}

@@ -26,6 +26,7 @@ _PASSED_ON = (
     routes.IDEMPOTENCY_KEY,
     routes.ENUM_FORMAT,
     "Accept",
+    "If-Match",
 )
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -50,7 +51,11 @@ def at_its_host(here: Handler) -> Handler:
 
 async def _relayed(request: Request, host: str) -> Response:
     url = control_plane(request).hosts.url_of(host)
-    passed = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+    passed = {
+        name: ", ".join(request.headers.getlist(name))
+        for name in _PASSED_ON
+        if name in request.headers
+    }
     client = HttpClient(url, actor="")
     try:
         answer = await client.request(

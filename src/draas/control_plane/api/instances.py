@@ -15,7 +15,7 @@ from draas.contract import routes
 from draas.contract.bodies import body
 from draas.contract.feed import InstanceStates
 from draas.contract.problems import ProblemError
-from draas.control_plane.api.answers import answer, digest_of, unless_fresh
+from draas.control_plane.api.answers import answer, digest_of, named_instance, unless_fresh
 from draas.control_plane.api.elsewhere import at_its_host
 from draas.control_plane.api.requests import (
     cause,
@@ -30,7 +30,7 @@ from draas.control_plane.fleet import Fleet
 from draas.control_plane.instances import Creation
 from draas.control_plane.picture import as_state
 from draas.control_plane.records import Record
-from draas.control_plane.status import parse_status, report
+from draas.control_plane.status import parse_status
 from draas.model.status import PlatformType, RunState
 
 router = APIRouter(tags=["Instances"])
@@ -68,7 +68,9 @@ async def get(request: Request) -> Response:
 @at_its_host
 async def delete(request: Request) -> Response:
     """Stop the instance, tear it down, release its port and forget it."""
-    await control_plane(request).lifecycle.delete(instance_id(request), cause(request))
+    await control_plane(request).lifecycle.delete(
+        instance_id(request), cause(request), named_instance(request)
+    )
     return Response(status_code=204)
 
 
@@ -76,8 +78,8 @@ async def delete(request: Request) -> Response:
 async def put_status(request: Request) -> Response:
     """Set the status that somebody knows of, by name or number."""
     status = parse_status(await body(request), "status")
-    fleet = control_plane(request).fleet
-    record = await report(fleet, instance_id(request), status, cause(request), {})
+    take = control_plane(request).reports.take
+    record = await take(instance_id(request), status, cause(request), {})
     return answer(request, record.instance)
 
 

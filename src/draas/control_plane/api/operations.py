@@ -49,11 +49,11 @@ OPERATIONS: Mapping[str, Operation] = {
         _INSTANCES, query=("view", "label"), headers=(IF_NONE_MATCH,)
     ),
     "instances.get": Operation(ref("Instance"), headers=(IF_NONE_MATCH,)),
-    "instances.delete": Operation(None),
+    "instances.delete": Operation(None, headers=(IF_MATCH,)),
     "instances.put_status": Operation(ref("Instance"), Body(shapes.TEXT_OR_WHOLE)),
     "instances.platforms": Operation(shapes.PLATFORMS),
     "descriptions.patch_instance": Operation(
-        ref("Instance"), Body(shapes.DESCRIPTION, (MERGE_PATCH, JSON))
+        ref("Instance"), Body(shapes.DESCRIPTION, (MERGE_PATCH, JSON)), headers=(IF_MATCH,)
     ),
     "lifecycle.start": Operation(ref("Outcome"), _DOCUMENT, _KEEP, _ORDER, _SAID),
     "lifecycle.stop": Operation(ref("Outcome"), None, _KEEP, _ORDER, _SAID),

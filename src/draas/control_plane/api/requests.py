@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -16,6 +17,9 @@ from draas.model.status import NumberedEnum
 
 LONGEST_TEXT = 4096
 LONGEST_NAME = 200
+LONGEST_KEY = 253
+MOST_TEXTS = 64
+"""How many labels or pieces of metadata an instance may have: every change of it repeats them."""
 
 E = TypeVar("E", bound=NumberedEnum)
 
@@ -65,6 +69,11 @@ def _fence(request: Request) -> int | None:
 def _name(request: Request, header: str) -> str | None:
     text = request.headers.get(header, "")
     return "".join(sign for sign in text if sign.isprintable())[:LONGEST_NAME].strip() or None
+
+
+def conditions(request: Request, name: str) -> str | None:
+    """The entity tags of a header that may come in several lines; `None` without any."""
+    return ", ".join(request.headers.getlist(name)) or None
 
 
 def accepted(header: str) -> dict[str, float]:
@@ -117,13 +126,21 @@ def _short(name: str, value: str) -> str:
 
 
 def texts(found: Mapping[str, Any], name: str) -> dict[str, str]:
-    """A member that is an object of texts; empty where it is absent or null."""
+    """A member that is an object of a few texts; empty where it is absent or null."""
     value = found.get(name.lower())
     if value is None:
         return {}
-    if isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values()):
-        return {key: _short(f"{name}.{key[:100]}", each) for key, each in value.items()}
-    raise ProblemError("malformed-body", f"{name} must be an object whose values are texts")
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+        raise ProblemError("malformed-body", f"{name} must be an object whose values are texts")
+    if len(value) > MOST_TEXTS:
+        first = next(islice(value, MOST_TEXTS, None))
+        detail = f"{name} would have {len(value)} keys; from {first[:100]!r} on they are too many: "
+        raise ProblemError("malformed-body", f"{detail}{MOST_TEXTS} are kept")
+    for key in value:
+        if not 0 < len(key) <= LONGEST_KEY:
+            detail = f"{name} has the key {key[:100]!r} of {len(key)} characters; it must have 1 to"
+            raise ProblemError("malformed-body", f"{detail} {LONGEST_KEY}")
+    return {key: _short(f"{name}.{key[:100]}", each) for key, each in value.items()}
 
 
 def choice(found: Mapping[str, Any], name: str, default: E) -> E:
