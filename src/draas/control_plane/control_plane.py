@@ -30,7 +30,6 @@ from draas.control_plane.parity import ParityCheck
 from draas.control_plane.placing import Placing
 from draas.control_plane.platforms import Platforms
 from draas.control_plane.ports import Editor, Observer
-from draas.control_plane.reports import Reports
 from draas.control_plane.router import TrafficRouter
 from draas.control_plane.slot_plans import SlotPlans
 from draas.control_plane.slots import Slots
@@ -79,7 +78,6 @@ class ControlPlane:
             host=host,
         )
         self.monitor = Monitor(self.fleet, observer, clock, interval)
-        self.reports = Reports(self.fleet, observer)
         self.configurations = Configurations(self.fleet, store, kinds)
         self.instances = Instances(self.fleet, platforms, clock, ports, can_bind, kinds)
         self._finisher = Finisher(self.fleet)

@@ -123,7 +123,7 @@ def noted(
     """What a look makes of an instance; nothing, if something else runs or works there now."""
     if record is None or record.instance.operation is not None:
         return Transition(record)
-    if not is_same_slot(record.slot, looked_at):
+    if not _same(record.slot, looked_at):
         return Transition(record)
     observed, unreadable = components_digest(seen)
     health = Health.UNKNOWN if unreadable and seen.health is Health.HEALTHY else seen.health
@@ -139,7 +139,7 @@ def noted(
     return transition(record, after, cause)
 
 
-def is_same_slot(one: Slot | None, other: Slot | None) -> bool:
+def _same(one: Slot | None, other: Slot | None) -> bool:
     """Whether it is one slot, whatever share of the traffic it has."""
     return one is other or (
         one is not None

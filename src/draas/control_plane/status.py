@@ -7,10 +7,16 @@ from typing import Any
 
 from draas.contract.feed import Change
 from draas.contract.problems import ProblemError
-from draas.control_plane.fleet import HELD, Transition
-from draas.control_plane.records import Cause, Generation, Record
+from draas.control_plane.fleet import HELD, Fleet, Transition
+from draas.control_plane.picture import absent
+from draas.control_plane.records import Cause, Generation, Record, put
 from draas.model.instance import Instance
 from draas.model.status import InstanceStatus
+
+REPORTED = "reported:"
+"""Before the keys of what others told us: shown, and never decided on (B-88)."""
+MOST_REPORTED = 64
+"""Keys of what others told us that are kept, those told last: nobody can take one away."""
 
 
 def transition(
@@ -38,12 +44,11 @@ def transition(
         if not kinds and after.instance.operation != before.instance.operation:
             kinds = [(HELD, {})]
     told = before or after
-    changes = tuple(event_of(told, kind, cause, extra) for kind, extra in kinds) if told else ()
+    changes = tuple(_event(told, kind, cause, extra) for kind, extra in kinds) if told else ()
     return Transition(after, changes, generation)
 
 
-def event_of(record: Record, kind: str, cause: Cause, extra: Mapping[str, Any]) -> Change:
-    """What happened to an instance, for the feed."""
+def _event(record: Record, kind: str, cause: Cause, extra: Mapping[str, Any]) -> Change:
     return Change(
         sequence=0,
         kind=kind,
@@ -123,3 +128,44 @@ def parse_status(value: Any, parameter: str) -> InstanceStatus:
 
 def _short(value: Any) -> Any:
     return value if isinstance(value, int | float | bool | None) else str(value)[:200]
+
+
+def _newest(known: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
+    fresh = {REPORTED + key: text for key, text in told.items()}
+    both = {key: text for key, text in known.items() if key not in fresh} | fresh
+    return dict(list(both.items())[-MOST_REPORTED:])
+
+
+async def report(
+    fleet: Fleet,
+    instance_id: str,
+    status: InstanceStatus,
+    cause: Cause,
+    reported: Mapping[str, str],
+) -> Record:
+    """Set the status that somebody reports, and keep what else was said apart.
+
+    The monitor corrects what a look at the platform shows to be otherwise.
+
+    Raises:
+        ProblemError: there is no such instance.
+    """
+
+    def decide(record: Record | None) -> Transition:
+        if record is None:
+            raise absent(instance_id)
+        changed = status.value != record.instance.status
+        after = put(
+            record,
+            status=status.value,
+            reason=None if changed else record.instance.reason,
+            reported=_newest(record.reported, reported),
+        )
+        done = transition(record, after, cause)
+        if done.changes or after.reported == record.reported:
+            return done
+        same = {"old_status": status.value, "new_status": status.value}
+        return Transition(after, (_event(after, "StatusChanged", cause, same),))
+
+    record = await fleet.change(instance_id, decide)
+    return record or fleet.get(instance_id)

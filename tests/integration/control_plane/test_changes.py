@@ -59,24 +59,6 @@ async def test_an_answer_is_never_too_large_to_be_read(world: World) -> None:
     assert (answer["more"], rest.get("more")) == (True, None)
 
 
-@pytest.mark.parametrize("status", ["Error", "Stopped", "Created", "Starting", "Running"])
-async def test_nothing_that_is_reported_of_a_server_that_runs_is_told_of_it(
-    world: World, status: str
-) -> None:
-    await world.create(id="a")
-    assert (await world.client.post("/api/servers/instances/a/start")).is_success
-    cursor = await world.cursor()
-    told = {"instanceId": "a", "status": status, "source": "d", "metadata": {"why": "x"}}
-    assert (await world.client.post("/api/status/updates", json=told)).status_code == 202
-    put = await world.client.put("/api/servers/instances/a/status", json=status)
-    assert (put.status_code, put.json()["status"]) == (200, "Running")
-    found = (await world.changes(cursor))["changes"]
-    assert {each["state"]["status"] for each in found} == {"Running"}
-    assert {each["newStatus"] for each in found if each["source"] == "d"} == {"Running"}
-    info = (await world.client.get("/api/status/a/status")).json()
-    assert info["runtimeMetadata"] == {"reported:why": "x"}
-
-
 async def test_of_what_is_reported_the_newest_is_kept(world: World) -> None:
     await world.create(id="a")
     for first in (0, 32, 64, 96, 0):

@@ -22,7 +22,7 @@ from draas.control_plane.api.requests import (
     whole,
 )
 from draas.control_plane.records import stamp
-from draas.control_plane.status import parse_status
+from draas.control_plane.status import parse_status, report
 from draas.model.status import InstanceStatus
 
 router = APIRouter(tags=["Changes"])
@@ -70,7 +70,7 @@ async def updates(request: Request) -> Response:
         raise ProblemError("malformed-body", "status is missing: a name such as Running")
     status = parse_status(found["status"], "status")
     why = cause(request)._replace(source=source[:200])
-    await control_plane(request).reports.take(wanted, status, why, texts(found, "metadata"))
+    await report(control_plane(request).fleet, wanted, status, why, texts(found, "metadata"))
     return Response(status_code=202)
 
 

@@ -30,7 +30,7 @@ from draas.control_plane.fleet import Fleet
 from draas.control_plane.instances import Creation
 from draas.control_plane.picture import as_state
 from draas.control_plane.records import Record
-from draas.control_plane.status import parse_status
+from draas.control_plane.status import parse_status, report
 from draas.model.status import PlatformType, RunState
 
 router = APIRouter(tags=["Instances"])
@@ -78,8 +78,8 @@ async def delete(request: Request) -> Response:
 async def put_status(request: Request) -> Response:
     """Set the status that somebody knows of, by name or number."""
     status = parse_status(await body(request), "status")
-    take = control_plane(request).reports.take
-    record = await take(instance_id(request), status, cause(request), {})
+    fleet = control_plane(request).fleet
+    record = await report(fleet, instance_id(request), status, cause(request), {})
     return answer(request, record.instance)
 
 
