@@ -167,7 +167,7 @@ class SourceSet:
         async with source.order:
             if change == FORGET:
                 for element_id in source.elements.ids():
-                    await self._apply(source, self._timed({"op": "delete", "id": element_id}))
+                    await self._apply(source, {"op": "delete", "id": element_id})
             else:
                 await self._apply(source, change)
 
@@ -196,15 +196,12 @@ class SourceSet:
                 raise NotLeadingError
             if source.status != RUNNING:
                 raise invalid(f"source '{source.id}' is not running: the change was not applied")
-            self._log.record(source.id, await self._apply(source, self._timed(change)))
-
-    def _timed(self, change: Change) -> Change:
-        """`change` with the time from which it holds: now, unless it says; 1970 to the engine."""
-        now = nanoseconds(self._clock.now()) // NANOSECONDS_A_MILLISECOND
-        return {"effective_from": now, **change}
+            self._log.record(source.id, await self._apply(source, change))
 
     async def _apply(self, source: Source, change: Change) -> Change:
-        safe = source.elements.safe(change)
+        """The change as it was applied: from now on, unless it says; to the engine from 1970."""
+        now = nanoseconds(self._clock.now()) // NANOSECONDS_A_MILLISECOND
+        safe = source.elements.safe({"effective_from": now, **change})
         await self._engine.push(self._registry.feeds(source.id), safe)
         source.elements.note(safe)
         return safe

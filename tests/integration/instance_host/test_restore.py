@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,33 @@ async def test_a_host_begins_with_what_another_exported(tmp_path: Path) -> None:
 
         await eventually(counted_on)
         assert (await state(b))["role"] == "leader"
+
+
+async def test_elements_keep_their_time_and_those_without_one_hold_from_now(
+    tmp_path: Path,
+) -> None:
+    begin = datetime.now(UTC) - timedelta(milliseconds=1)
+    document = shop()
+    times = "MATCH (o:Order) RETURN o.id AS id, drasi.changeDateTime(o) AS at"
+    document["queries"].append(query("times", times))
+    lines = [
+        {"sequence": 2, "terms": [["t", 0]]},
+        {"source": "orders", "element": _element("old", effective_from=1_700_000_000_123)},
+        {"source": "orders", "element": _element("untimed")},
+        {"end": 2},
+    ]
+    file = tmp_path / "elements.ndjson"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    async with hosts_in(tmp_path) as hosts:
+        host = await hosts.start(document, "--restore", str(file))
+        at = {row["id"]: datetime.fromisoformat(row["at"]) for row in await host.rows("times")}
+    assert at["old"] == datetime(2023, 11, 14, 22, 13, 20, 123_000, tzinfo=UTC)
+    assert begin <= at["untimed"] <= datetime.now(UTC)
+
+
+def _element(element_id: str, **keys: int) -> dict[str, Any]:
+    properties = {"id": element_id, "price": 1}
+    return {"id": element_id, "labels": ["Order"], "properties": properties, **keys}
 
 
 async def test_two_hundred_queries_begin_with_what_was_there(tmp_path: Path) -> None:
