@@ -48,9 +48,10 @@ class Unreadable(SimulatedControlPlane):
 
     async def changes(self, after: str, wait: float) -> Changes:
         self.asked += 1
+        found = await super().changes(after, wait)
         if parse_cursor(after)[1] < self.readable_from:
             raise GarbageError("the answer is too large")
-        return await super().changes(after, wait)
+        return found
 
 
 class Hanging(SimulatedControlPlane):
@@ -179,8 +180,8 @@ def test_changes_that_cannot_be_read_are_made_up_for_by_a_list() -> None:
         await control_plane.create("a", configuration(9000))
         following = asyncio.create_task(triggers(control_plane, fleet, clock).follow())
         await asyncio.sleep(5)
-        await control_plane.configure("a", configuration(9001))
         control_plane.readable_from = 2
+        await control_plane.configure("a", configuration(9001))
         await asyncio.sleep(15)
         assert fleet.states["a"].generation == 2
         await control_plane.configure("a", configuration(9002))
