@@ -34,29 +34,26 @@ async def patch(
         raise CommandError("give one of --set, --patch and --file", Code.USAGE)
     before = await session.control_plane.instance(instance_id)
     if assignments:
-        after = await _assign(session, instance_id, assignments)
+        generation = await _assign(session, instance_id, assignments)
     else:
-        _, after = await session.control_plane.patch(instance_id, _operations(text, file))
-    generation = after.strip('"')
-    result = "unchanged" if generation == str(before.get("generation")) else "configured"
-    data = {"id": instance_id, "result": result, "generation": int(generation)}
+        generation = await session.control_plane.patch(instance_id, _operations(text, file))
+    result = "unchanged" if generation == before.get("generation") else "configured"
+    data = {"id": instance_id, "result": result, "generation": generation}
     output.told(Told(f"{instance_id} {result} (generation {generation})", data), form)
     if result == "configured" and before.get("desiredRunState") == "Stopped":
         say(f"{instance_id} is stopped: it gets the configuration when it is started")
     return Code.OK
 
 
-async def _assign(session: Session, instance_id: str, assignments: list[str]) -> str:
+async def _assign(session: Session, instance_id: str, assignments: list[str]) -> int:
     for tried in range(1, TRIES + 1):
         document, etag = await session.control_plane.configuration(instance_id)
         made = assigned(assignments, document)
         try:
-            _, after = await session.control_plane.patch(instance_id, made, etag)
+            return await session.control_plane.patch(instance_id, made, etag)
         except RefusedError as error:
             if error.kind != "precondition-failed" or tried == TRIES:
                 raise
-        else:
-            return after
     raise AssertionError("unreachable")
 
 

@@ -90,10 +90,8 @@ class Operators:
         )
         return as_object(answer)
 
-    async def patch(
-        self, instance_id: str, operations: Any, etag: str | None = None
-    ) -> tuple[Document, str]:
-        """The configuration after a JSON Patch, and its ETag."""
+    async def patch(self, instance_id: str, operations: Any, etag: str | None = None) -> int:
+        """The generation of the configuration after a JSON Patch."""
         answer = await self.http.request(
             "PATCH",
             routes.configuration(instance_id),
@@ -101,7 +99,10 @@ class Operators:
             headers={"If-Match": etag} if etag else {},
             media_type="application/json-patch+json",
         )
-        return _tagged(answer)
+        generation = whole(answer.headers.get(routes.GENERATION, ""))
+        if generation is None:
+            raise GarbageError("the answer to the patch does not tell its generation")
+        return generation
 
     async def lifecycle(
         self, instance_id: str, action: str, *, keep_desired: bool = False
