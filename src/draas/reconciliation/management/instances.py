@@ -14,10 +14,16 @@ from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.explain import as_records, explain
 from draas.reconciliation.management import views
-from draas.reconciliation.management.parameters import TAKES_OBJECT, Actor, GivenObject, one_of
+from draas.reconciliation.management.bodies import RECONCILE, require_keys, takes
+from draas.reconciliation.management.parameters import Actor, GivenObject, one_of
 from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
+
+DONE_OR_SHOWN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "What would be done; with `dryRun`"},
+    202: {"description": "What will be done"},
+}
 
 
 def instances_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
@@ -37,7 +43,12 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     """The routes by which a person gives orders about an instance."""
     routes = router(replicas, "reconciliation")
 
-    @routes.post("/instances/{instance_id}/reconcile", openapi_extra=TAKES_OBJECT)
+    @routes.post(
+        "/instances/{instance_id}/reconcile",
+        status_code=202,
+        responses=DONE_OR_SHOWN,
+        openapi_extra=takes(RECONCILE),
+    )
     async def reconcile(
         instance_id: str,
         body: GivenObject,
@@ -50,8 +61,7 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
         """
         reconciler = connected(daemon)
         wanted = body or {}
-        for key in wanted:
-            one_of("key of the body", key, ("strategy", "dryRun", "allowStateLoss"))
+        require_keys(wanted, RECONCILE)
         strategy, dry_run = wanted.get("strategy"), wanted.get("dryRun", False)
         may_lose = wanted.get("allowStateLoss", False)
         one_of("strategy", strategy, (*STRATEGIES, AUTO, MANUAL))
