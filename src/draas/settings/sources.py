@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from draas.settings.schema import Setting
 ENVIRONMENT_NAMES = ("DRAAS_ENVIRONMENT", "DOTNET_ENVIRONMENT", "ASPNETCORE_ENVIRONMENT")
 ALIKE = 0.8
 """From where on, between 0 and 1, another word is taken for a misspelt one."""
+COMMAND_LINE = "command line"
+"""The origin of what an argument says."""
 _SWITCH = re.compile(r"(?:--|/)(?P<key>[^=\s]+)(?P<value>=.*)?", re.DOTALL)
 
 
@@ -135,20 +137,29 @@ def misspelt(environ: Mapping[str, str], known: Iterable[Setting]) -> list[str]:
 def from_arguments(arguments: Sequence[str], faults: list[str]) -> list[Leaf]:
     """`--A:B=c`, `--A:B c`, `/A:B=c` and `/A:B c`; the last of a key counts."""
     leaves: list[Leaf] = []
+    for _, said in switches(arguments):
+        if isinstance(said, Leaf):
+            leaves.append(said)
+        else:
+            faults.append(said)
+    return leaves
+
+
+def switches(arguments: Sequence[str]) -> Iterator[tuple[tuple[str, ...], Leaf | str]]:
+    """The words of each setting on a command line, and what they say, or why they say nothing."""
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
         match = _SWITCH.fullmatch(word)
         if match is None:
-            faults.append(f"{word!r} (command line): expected --Section:Key=value")
+            yield (word,), f"{word!r} ({COMMAND_LINE}): expected --Section:Key=value"
             continue
-        value = match["value"]
+        key, value = match["key"], match["value"]
+        path = tuple(key.split(":"))
         if value is not None:
-            value = value[1:]
+            yield (word,), Leaf(path, value[1:], COMMAND_LINE)
         elif rest and not rest[0].startswith("--"):
             value = rest.pop(0)
+            yield (word, value), Leaf(path, value, COMMAND_LINE)
         else:
-            faults.append(f"{match['key']} (command line): has no value; write --{match['key']}=…")
-            continue
-        leaves.append(Leaf(tuple(match["key"].split(":")), value, "command line"))
-    return leaves
+            yield (word,), f"{key} ({COMMAND_LINE}): has no value; write --{key}=…"

@@ -275,8 +275,9 @@ def test_what_is_said_of_a_list_is_told_with_where_it_was_said(tmp_path: Path) -
 
 def test_both_processes_may_share_one_file(tmp_path: Path) -> None:
     (tmp_path / "appsettings.json").write_text('{"Api": {"Port": 0}, "Management": {"Port": 0}}')
-    daemon_settings = load_daemon_settings(tmp_path, {}, also=(ControlPlaneSettings,))
-    plane = load(ControlPlaneSettings, directory=tmp_path, environ={}, also=(DaemonSettings,))
+    others: dict[str, type] = {"plane": ControlPlaneSettings, "daemon": DaemonSettings}
+    daemon_settings = load_daemon_settings(tmp_path, {}, also=others)
+    plane = load(ControlPlaneSettings, directory=tmp_path, environ={}, also=others)
     assert (daemon_settings.management.port, plane.api.port) == (0, 0)
 
 
