@@ -142,7 +142,8 @@ class _Binder:
         except InvalidSettingError as error:
             here = (*path, *(pascal(part).casefold() for part in error.field.split(".")))
             setting = self.settings[here]
-            self._faults.append(_line(self._said(here, setting), setting, error.allowed))
+            said = self._said(here, setting)
+            self._faults.append(_line(said, setting, error.allowed, error.shown))
             return cls()
 
     def _said(self, here: tuple[str, ...], setting: Setting) -> Leaf:
@@ -188,12 +189,12 @@ def _value(setting: Setting, leaf: Leaf) -> Any:
     return convert(setting, leaf.text)
 
 
-def _line(leaf: Leaf, setting: Setting, expected: str) -> str:
+def _line(leaf: Leaf, setting: Setting, expected: str, shown: str | None = None) -> str:
     value = (
         "null" if leaf.text is None else repr(_PASSWORD.sub("//***@", leaf.text)[:_LONGEST_SHOWN])
     )
     if setting.secret:
-        value = "(not shown)"
+        value = "(not shown)" if shown is None else repr(shown[:_LONGEST_SHOWN])
     key = ":".join((*setting.path, *leaf.path[len(setting.path) :]))
     return _clean(f"{key} = {value} ({leaf.origin}): expected {expected}")
 
