@@ -6,17 +6,20 @@ from typing import Any
 
 from draas.cli import output
 from draas.cli.apply import difference_line
-from draas.cli.exit_codes import Code
+from draas.cli.exit_codes import Code, CommandError
 from draas.cli.output import Format
 from draas.cli.session import Session, say
 from draas.cli.text import cell, local_time, printable
+from draas.client.daemon import EVERY_INSTANCE, Drifting
 
 
-async def drift(session: Session, instance_id: str | None, form: Format) -> Code:
-    """Print the drift of one instance, read now, or of all, as last seen."""
+async def drift(session: Session, instance_id: str | None, which: Drifting, form: Format) -> Code:
+    """Print the drift of one instance, read now, or of all that are asked for, as last seen."""
     if instance_id is not None:
+        if which != EVERY_INSTANCE:
+            raise CommandError("give an ID or --verdict, --kind and --gate, not both", Code.USAGE)
         return await _one(session, instance_id, form)
-    found = await session.daemon.drift()
+    found = await session.daemon.drift(which)
     if form is Format.TABLE:
         output.console().print(_table(found))
     else:
