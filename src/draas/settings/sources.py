@@ -16,6 +16,7 @@ ALIKE = 0.8
 """From where on, between 0 and 1, another word is taken for a misspelt one."""
 COMMAND_LINE = "command line"
 """The origin of what an argument says."""
+_PREFIX = re.compile(r"draas_+", re.IGNORECASE)
 _SWITCH = re.compile(r"(?:--|/)(?P<key>[^=\s]+)(?P<value>=.*)?", re.DOTALL)
 
 
@@ -120,18 +121,33 @@ def from_environment(
 
 
 def misspelt(environ: Mapping[str, str], known: Iterable[Setting]) -> list[str]:
-    """A line for each variable whose section is none, but nearly: it would be left out silently."""
-    sections = {each.path[0].casefold(): each.path[0] for each in known if each.path[1:]}
-    lines = []
-    for name in sorted(filter(str.isprintable, environ)):
+    """A line for each variable that is nearly one of a setting: it would be left out silently."""
+    keys = {fold(each.path): each.path for each in known}
+    sections = {path[0].casefold(): path[0] for path in keys.values() if path[1:]}
+    squeezed = {"".join(path): "__".join(spelled) for path, spelled in keys.items()}
+
+    def is_read(name: str) -> bool:
+        head, _, rest = name.casefold().partition("__")
+        return (head,) in keys if not rest else head in sections
+
+    def meant(name: str) -> str | None:
+        bare = _PREFIX.sub("", name)
+        if bare != name:
+            return bare if is_read(bare) else None
         head, _, rest = name.partition("__")
-        if not rest or head.casefold() in sections:
-            continue
         near = difflib.get_close_matches(head.casefold(), sections, n=1, cutoff=ALIKE)
-        if near:
-            meant = f"{sections[near[0]]}__{rest}"
-            lines.append(f"environment variable {name} is not read; did you mean {meant}?")
-    return lines
+        if rest and near:
+            return f"{sections[near[0]]}__{rest}"
+        # Kubernetes names the services of a namespace so.
+        is_service = environ[name].startswith("tcp://")
+        return None if is_service else squeezed.get(name.casefold().replace("_", ""))
+
+    names = [name for name in sorted(filter(str.isprintable, environ)) if not is_read(name)]
+    return [
+        f"environment variable {name} is not read; did you mean {other}?"
+        for name in names
+        if (other := meant(name)) is not None
+    ]
 
 
 def from_arguments(arguments: Sequence[str], faults: list[str]) -> list[Leaf]:

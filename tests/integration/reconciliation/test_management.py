@@ -513,3 +513,50 @@ async def test_the_description_says_what_orders_take_and_answer() -> None:
         assert operation["responses"].keys() == statuses, order
     problem = told[one]["get"]["responses"]["default"]["content"]
     assert problem.keys() == {"application/problem+json"}
+
+
+@simulated
+async def test_a_control_plane_that_hangs_is_told_in_time() -> None:
+    never = asyncio.Event()
+
+    async def hanging(*_: Any) -> Any:
+        await never.wait()
+
+    world = World()
+    await world.running("a")
+    async with managed(world) as (client, daemon):
+        await world.until(lambda: daemon.link.synced)
+        world.control_plane.state = hanging  # type: ignore[assignment,method-assign]
+        loop = asyncio.get_running_loop()
+        for is_known, within in ((False, 21), (True, 3)):
+            if is_known:
+                world.control_plane.reachable = False
+                await world.until(lambda: daemon.link.is_away)
+            begun = loop.time()
+            answer = await client.get("/api/reconciliation/instances/a")
+            assert loop.time() - begun < within
+            assert answer.json()["type"] == "urn:draas:problem:control-plane-unreachable"
+            assert ("the control plane is down" in answer.json()["detail"]) is is_known
+
+
+@pytest.mark.parametrize(
+    ("follows", "repeats", "looks"),
+    [
+        pytest.param(True, True, ["change", "periodic"], id="both"),
+        pytest.param(True, False, ["change"], id="events"),
+        pytest.param(False, True, ["periodic"], id="periodic"),
+        pytest.param(False, False, [], id="by hand"),
+    ],
+)
+def test_what_lets_the_daemon_look_is_told(follows: bool, repeats: bool, looks: list[str]) -> None:
+    async def scenario() -> None:
+        world = World(
+            enable_event_driven_reconciliation=follows, enable_auto_reconciliation=repeats
+        )
+        await world.running("a")
+        async with managed(world) as (client, daemon):
+            await world.until(lambda: daemon.reconciler is not None)
+            answer = await client.get("/api/reconciliation/instances/a")
+            assert answer.json()["looks"] == looks
+
+    virtual_time.run(scenario())

@@ -347,11 +347,30 @@ def test_a_section_that_is_null_is_empty(tmp_path: Path) -> None:
 
 def test_a_variable_of_a_section_that_is_nearly_one_is_told() -> None:
     known = list(describe(Outer))
-    for name, meant in (("Iner__Count", "Inner__Count"), ("INNERR__A__B", "Inner__A__B")):
+    for name, meant in (
+        ("Iner__Count", "Inner__Count"),
+        ("INNERR__A__B", "Inner__A__B"),
+        ("Draas__Inner__Count", "Inner__Count"),
+        ("DRAAS_INNER__COUNT", "INNER__COUNT"),
+        ("Draas__Name", "Name"),
+        ("Inner_Count", "Inner__Count"),
+        ("INNER_WAIT_TIME", "Inner__WaitTime"),
+        ("Na_me", "Name"),
+    ):
         said = f"environment variable {name} is not read; did you mean {meant}?"
         assert misspelt({name: "1"}, known) == [said]
 
 
-@pytest.mark.parametrize("name", ["Inner__Nothing", "Nothing__Count", "Iner", "Iner__", "__Iner"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Inner__Nothing", "Nothing__Count", "Iner", "Iner__", "__Iner", "Name", "INNER__COUNT"),
+        *("DRAAS_ENVIRONMENT", "DRAAS_CONTROL_PLANE_URL", "Draas__Nothing", "Inner_Nothing"),
+    ],
+)
 def test_other_variables_are_not_ours(name: str) -> None:
     assert misspelt({name: "1"}, list(describe(Outer))) == []
+
+
+def test_a_service_of_kubernetes_is_none_of_ours() -> None:
+    assert misspelt({"INNER_COUNT": "tcp://10.0.0.1:80"}, list(describe(Outer))) == []

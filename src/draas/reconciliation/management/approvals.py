@@ -22,7 +22,7 @@ from draas.reconciliation.management.bodies import (
     require_keys,
     takes,
 )
-from draas.reconciliation.management.instances import connected, unknown
+from draas.reconciliation.management.instances import answering, connected, unknown
 from draas.reconciliation.management.parameters import Actor, NeededObject, one_of
 from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.request import Request
@@ -71,7 +71,8 @@ async def _judge(
     allow_state_loss: bool = False,
 ) -> dict[str, Any]:
     reconciler = connected(daemon)
-    plan, observation = await reconciler.look(instance_id, Request(Trigger.RESYNC))
+    async with answering(daemon):
+        plan, observation = await reconciler.look(instance_id, Request(Trigger.RESYNC))
     if observation.snapshot.gone:
         raise unknown(instance_id)
     _require_waiting(plan, given.get("plan"), instance_id)
