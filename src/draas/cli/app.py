@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from draas.cli.addresses import CONTROL_PLANE, DAEMON, Addresses
+from draas.cli.arguments import Id, MaybeId, Output, form_option
 from draas.cli.exit_codes import HELP, Code
 from draas.cli.output import AuditFormat, Format, ListFormat
 from draas.contract.urls import are_base_urls
@@ -23,26 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def require_id(given: str | None) -> str | None:
-    """An instance's id, if one is given, that the path of a request can hold.
-
-    Raises:
-        BadParameter: it cannot.
-    """
-    if given is None:
-        return None
-    if "/" in given or not given.strip(".") or not given.isprintable():
-        raise typer.BadParameter(f"{given!r} cannot be an instance's id")
-    return given
-
-
-Id = Annotated[str, typer.Argument(metavar="ID", help="The instance's id.", callback=require_id)]
-MaybeId = Annotated[
-    str | None, typer.Argument(metavar="[ID]", help="The instance's id.", callback=require_id)
-]
-Output = Annotated[Format, typer.Option("--output", "-o", help="Form of the output.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -92,9 +73,7 @@ def run(context: typer.Context, work: Callable[[Session], Awaitable[Code]]) -> N
 def get(
     context: typer.Context,
     instance_id: MaybeId = None,
-    output: Annotated[
-        ListFormat, typer.Option("--output", "-o", help="Form of the output.")
-    ] = ListFormat.TABLE,
+    output: Annotated[ListFormat, form_option(ListFormat)] = ListFormat.TABLE,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Print again at each change.")
     ] = False,
@@ -221,8 +200,7 @@ def audit(
         str | None, typer.Option(metavar="ID", help="Only of this operation.")
     ] = None,
     output: Annotated[
-        AuditFormat,
-        typer.Option("--output", "-o", help="ndjson is the whole audit, unless --limit is given."),
+        AuditFormat, form_option(AuditFormat, "ndjson is the whole audit, unless --limit is given.")
     ] = AuditFormat.TABLE,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that nothing in it was changed.")

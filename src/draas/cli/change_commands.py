@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from draas.cli.app import Id, Output, app, require_id, run
+from draas.cli.app import app, run
+from draas.cli.arguments import Id, Output, require_id
 from draas.cli.output import Format
 
 

@@ -186,6 +186,7 @@ async def test_the_audit_and_drift_can_be_asked_for_in_part(fleet: Fleet) -> Non
 
 async def test_what_makes_no_sense_is_wrong_usage(fleet: Fleet) -> None:
     for command, said in (
+        (("get", "-o", "xml"), "'xml' is none of table, wide, json, yaml"),
         (("audit", "--since", "yesterday"), "2026-01-31T12:00"),
         (("audit", "--outcome", "fine"), "succeeded"),
         (("audit", "one", "--verify"), "whole audit"),
