@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from draas.cli.exit_codes import Code
-from tests.e2e.fleets import daemon_alone, draas, processes_of, servers_of, up
+from tests.e2e.fleets import DRAAS, daemon_alone, draas, processes_of, servers_of, up
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 
@@ -199,6 +200,30 @@ async def test_a_taken_port_is_one_line_before_anything_is_started(
     assert not data.exists()
 
 
+async def test_up_that_is_ended_during_its_start_says_only_what_it_does(tmp_path: Path) -> None:
+    data, ports = str(tmp_path / "data"), ("--control-plane-port", "0", "--daemon-port", "0")
+    process = await asyncio.create_subprocess_exec(
+        *(*DRAAS, "up", "--data", data, *ports), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    first = (await process.stdout.readline()).decode()
+    assert first.startswith("Starting; data and logs are in ")
+    process.send_signal(signal.SIGINT)
+    rest = (await process.stdout.read()).decode()
+    assert await process.wait() == 0
+    assert rest.splitlines()[-1] == "Stopped."
+    assert "daemon" not in rest and "refused" not in rest, rest
+
+
+async def test_up_without_a_usable_store_stops_nothing_that_was_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = f"--Store=sqlite:///{tmp_path / 'file' / 'x.db'}"
+    ports = ("--control-plane-port", "0", "--daemon-port", "0")
+    done = await draas("up", "--data", str(tmp_path / "data"), *ports, store)
+    assert (done.code, "the control plane did not start" in done.err) == (Code.FAILED, True)
+    assert "daemon" not in done.out, done.out
+
+
 @pytest.mark.parametrize("command", ["up", "control-plane", "daemon"])
 async def test_bad_settings_are_a_line_each_and_exit_code_2(tmp_path: Path, command: str) -> None:
     (tmp_path / "appsettings.json").write_text('{"Reconcilation": {"MaxRetries": 3}}')
@@ -258,7 +283,7 @@ async def test_a_bad_port_is_told_as_any_bad_setting(command: str, option: str) 
     ],
 )
 async def test_settings_can_be_checked_without_a_start(command: str, line: str) -> None:
-    given = ("--check-config", "--port", "1234", "--Audit:ViewLimit=7")
+    given = ("--check-config", "--port", "1234", "--Logging:Format=json")
     done = await draas(command, *given, env={"Proces__FirstPort": "1"})
     assert done.code == Code.OK
     assert done.err == (

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import psutil
 
+from draas.entrypoints.serve import divided
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 
@@ -114,7 +115,7 @@ class World:
         self.control_plane = Program(
             directory / "control-plane.log",
             *("control-plane", "--data", str(directory / "cp"), "--port", str(self._port)),
-            *settings,
+            *divided(settings)[0],
             command=control_plane,
         )
         self._url = f"http://127.0.0.1:{self._port}"
@@ -133,7 +134,7 @@ class World:
             self.directory / f"{name}.log",
             *("daemon", "--data", str(self.directory / name)),
             *("--port", str(port or self._daemon_port)),
-            *(f"--ControlPlaneUrl={self._url}", *self._settings, *settings),
+            *(f"--ControlPlaneUrl={self._url}", *divided(self._settings)[1], *settings),
             command=command,
         )
 

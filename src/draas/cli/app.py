@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from draas.cli.addresses import CONTROL_PLANE, DAEMON, Addresses
+from draas.cli.arguments import Id, MaybeId, Output, form_option
 from draas.cli.exit_codes import HELP, Code
 from draas.cli.output import AuditFormat, Format, ListFormat
 from draas.contract.urls import are_base_urls
@@ -23,10 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Id = Annotated[str, typer.Argument(metavar="ID", help="The instance's id.")]
-MaybeId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The instance's id.")]
-Output = Annotated[Format, typer.Option("--output", "-o", help="Form of the output.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,9 +73,7 @@ def run(context: typer.Context, work: Callable[[Session], Awaitable[Code]]) -> N
 def get(
     context: typer.Context,
     instance_id: MaybeId = None,
-    output: Annotated[
-        ListFormat, typer.Option("--output", "-o", help="Form of the output.")
-    ] = ListFormat.TABLE,
+    output: Annotated[ListFormat, form_option(ListFormat)] = ListFormat.TABLE,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Print again at each change.")
     ] = False,
@@ -116,12 +111,25 @@ def apply(
 
 @app.command()
 def drift(
-    context: typer.Context, instance_id: MaybeId = None, output: Output = Format.TABLE
+    context: typer.Context,
+    instance_id: MaybeId = None,
+    verdict: Annotated[
+        str | None, typer.Option(help="Only these: in-sync, drifted or unknown.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Only with this kind of drift, such as configuration.")
+    ] = None,
+    gate: Annotated[
+        str | None, typer.Option(help="Only those that this gate holds, such as approval.")
+    ] = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Show drift; exit code 2 if there is any, 3 if something is unknown, 0 if all is in sync."""
     from draas.cli import drift as command
+    from draas.client.daemon import Drifting
 
-    run(context, lambda session: command.drift(session, instance_id, output))
+    which = Drifting(verdict, kind, gate)
+    run(context, lambda session: command.drift(session, instance_id, which, output))
 
 
 @app.command()
@@ -181,9 +189,18 @@ def audit(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, max=1000, help="Newest entries only.")
     ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From then on, as 2026-01-31T12:00.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(help="Only with this outcome, such as failed.")
+    ] = None,
+    operation: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only of this operation.")
+    ] = None,
     output: Annotated[
-        AuditFormat,
-        typer.Option("--output", "-o", help="ndjson is the whole audit, unless --limit is given."),
+        AuditFormat, form_option(AuditFormat, "ndjson is the whole audit, unless --limit is given.")
     ] = AuditFormat.TABLE,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that nothing in it was changed.")
@@ -191,8 +208,17 @@ def audit(
 ) -> None:
     """Show what was done and why, newest first."""
     from draas.cli import audit as command
+    from draas.client.daemon import Entries
 
-    run(context, lambda session: command.audit(session, instance_id, limit, output, verify))
+    which = Entries(
+        instance_id=instance_id,
+        outcome=outcome,
+        operation_id=operation,
+        since=command.moment("--since", since),
+        until=command.moment("--until", until),
+        limit=limit,
+    )
+    run(context, lambda session: command.audit(session, which, output, verify))
 
 
 @app.command()

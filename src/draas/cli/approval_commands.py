@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from draas.cli.app import Id, Output, app, run
+from draas.cli.app import app, run
+from draas.cli.arguments import Id, Output
 from draas.cli.output import Format
 
 Plan = Annotated[str, typer.Option("--plan", metavar="DIGEST", help="The plan that you have seen.")]

@@ -6,10 +6,20 @@ from typing import Annotated
 
 import typer
 
-from draas.cli.app import Id, Output, app, run
+from draas.cli.app import app, run
+from draas.cli.arguments import Id, Output, require_id
 from draas.cli.output import Format
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of instances.")]
+
+def _require_ids(given: list[str]) -> list[str]:
+    for each in given:
+        require_id(each)
+    return given
+
+
+Ids = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Ids of instances.", callback=_require_ids)
+]
 
 
 @app.command()
@@ -21,7 +31,7 @@ def patch(
         typer.Option(
             "--set",
             metavar="PATH=VALUE",
-            help="Such as port=9090 or 'queries[open-orders].query=MATCH …'; repeatable. "
+            help="Such as port=9090 or 'queries\\[open-orders].query=MATCH …'; repeatable. "
             "A value is JSON if it can be read as JSON, else text.",
         ),
     ] = None,

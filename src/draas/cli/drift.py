@@ -6,17 +6,22 @@ from typing import Any
 
 from draas.cli import output
 from draas.cli.apply import difference_line
-from draas.cli.exit_codes import Code
+from draas.cli.exit_codes import Code, CommandError
 from draas.cli.output import Format
 from draas.cli.session import Session, say
 from draas.cli.text import cell, local_time, printable
+from draas.client.daemon import EVERY_INSTANCE, Drifting
+
+_LOOKS = {"change": "at a change", "periodic": "at the next periodic check"}
 
 
-async def drift(session: Session, instance_id: str | None, form: Format) -> Code:
-    """Print the drift of one instance, read now, or of all, as last seen."""
+async def drift(session: Session, instance_id: str | None, which: Drifting, form: Format) -> Code:
+    """Print the drift of one instance, read now, or of all that are asked for, as last seen."""
     if instance_id is not None:
+        if which != EVERY_INSTANCE:
+            raise CommandError("give an ID or --verdict, --kind and --gate, not both", Code.USAGE)
         return await _one(session, instance_id, form)
-    found = await session.daemon.drift()
+    found = await session.daemon.drift(which)
     if form is Format.TABLE:
         output.console().print(_table(found))
     else:
@@ -131,8 +136,15 @@ def explanation(explained: dict[str, Any]) -> list[str]:
             lines.append(f"  `{_approval(explained['instanceId'], plan)}` lets it go on")
         lines += [f"  {n}. {printable(step)}" for n, step in enumerate(plan["steps"], 1)]
     next_look = plan["nextLook"] or state.get("nextLook")
-    when = local_time(next_look) if next_look else "at a change, or at the next periodic check"
+    when = local_time(next_look) if next_look else _looks(explained)
     return [*lines, f"Next look: {when}"]
+
+
+def _looks(explained: dict[str, Any]) -> str:
+    """What lets the daemon look again; one of another release says nothing of it."""
+    by_itself = [words for name, words in _LOOKS.items() if name in explained.get("looks", _LOOKS)]
+    by_hand = f"by hand only, `draas reconcile {explained['instanceId']}`"
+    return ", or ".join(by_itself) or printable(by_hand)
 
 
 def _approval(instance_id: str, plan: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from draas.cli.addresses import Addresses
 from draas.cli.exit_codes import Code
 from draas.client.port import ControlPlaneError, RefusedError, UnreachableError
+from draas.contract.routes import RECONCILIATION
 from draas.contract.urls import base_urls
 
 _BY_KIND = {
@@ -38,11 +39,27 @@ def lines_of(error: ControlPlaneError, addresses: Addresses) -> list[str]:
         option = "--daemon" if of_daemon else "--control-plane"
         lines[0] += f"; start it with `draas up`, or say where it is with {option}"
     if isinstance(error, RefusedError):
+        if error.kind == "route-not-found":
+            return [_another_process(error, addresses)]
+        if error.kind == "instance-not-found":  # The server's hint is a route.
+            lines[0] = f"{lines[0].partition(';')[0]}; `draas get` lists those that there are"
         if error.kind in _WAYS_OUT:
             lines[0] += f"; {_WAYS_OUT[error.kind]}"
         lines += _faults(error, lines[0])
         lines += [f"  | {line}" for line in _last_word(error) if line not in lines[0]]
     return lines
+
+
+def _another_process(error: RefusedError, addresses: Addresses) -> str:
+    """Who was asked for a path that it does not serve is somebody else, or of another release."""
+    path = str(error.members.get("instance", ""))
+    option, url, whose = "--control-plane", addresses.control_plane, "control plane"
+    if path.startswith(RECONCILIATION):
+        option, url, whose = "--daemon", addresses.daemon, "daemon"
+    return (
+        f"no {whose} of this release answers at {url}, which does not serve {path}; say where the "
+        f"{whose} is with {option}"
+    )
 
 
 def _last_word(error: RefusedError) -> list[str]:

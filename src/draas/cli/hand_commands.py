@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from draas.cli.app import Id, Output, app, run
+from draas.cli.app import app, run
 from draas.cli.approval_commands import By, Reason
+from draas.cli.arguments import Id, Output
 from draas.cli.output import Format
 
 

@@ -11,6 +11,7 @@ from draas.cli.drift import drift_of, explanation, verdict_line
 from draas.cli.exit_codes import Code, CommandError
 from draas.cli.output import Format, Told
 from draas.cli.session import Session, progress, say
+from draas.client.daemon import Entries
 
 LOOK_EVERY = 0.3
 SETTLED = ("in-sync", "held", "gone")
@@ -79,7 +80,7 @@ class _Witness:
     async def begin(self) -> None:
         """Before anything is asked for."""
         if self._cares:
-            newest = await self._daemon.audit(self._order.instance_id, 1)
+            newest = await self._daemon.audit(Entries(instance_id=self._order.instance_id, limit=1))
             self._last = newest[0]["sequence"] if newest else 0
 
     def hear(self, plan: dict[str, Any]) -> None:
@@ -99,7 +100,8 @@ class _Witness:
         """Whether it was another one, which is said; the audit knows what was too quick to see."""
         if not self._cares:
             return Code.OK
-        for entry in reversed(await self._daemon.audit(self._order.instance_id, RECENT)):
+        recent = Entries(instance_id=self._order.instance_id, limit=RECENT)
+        for entry in reversed(await self._daemon.audit(recent)):
             if entry["sequence"] > self._last and entry["operationId"] and entry["strategy"]:
                 self._seen[entry["strategy"]] = None
         if not self._seen or self._right & self._seen.keys():

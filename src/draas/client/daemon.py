@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +13,31 @@ from draas.client.port import GarbageError
 from draas.contract import routes
 
 PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Drifting:
+    """Which instances: those with a verdict, with a kind of drift, held by a gate."""
+
+    verdict: str | None = None
+    kind: str | None = None
+    gate: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """Which entries of the audit: the newest `limit`, from the time `since` on, before `until`."""
+
+    instance_id: str | None = None
+    outcome: str | None = None
+    operation_id: str | None = None
+    since: str | None = None
+    until: str | None = None
+    limit: int | None = None
+
+
+EVERY_INSTANCE = Drifting()
+EVERY_ENTRY = Entries()
 
 
 class Reconciliation:
@@ -23,13 +50,14 @@ class Reconciliation:
         """Why the daemon is not ready; empty once it is."""
         return await not_ready(self.http)
 
-    async def drift(self) -> list[Document]:
-        """The drift state of every instance, by id."""
-        return await self._lines({})
+    async def drift(self, which: Drifting = EVERY_INSTANCE) -> list[Document]:
+        """The drift state of the instances, by id."""
+        asked = {"verdict": which.verdict, "kind": which.kind, "blockedBy": which.gate}
+        return await self._lines(_given(asked))
 
     async def waiting_for_approval(self) -> list[Document]:
         """The drift state of those whose plan waits for a person."""
-        return await self._lines({"blockedBy": "approval"})
+        return await self.drift(Drifting(gate="approval"))
 
     async def judge(self, instance_id: str, verdict: str, body: Document, actor: str) -> Document:
         """Tell what a person decided about a plan: `approve` or `reject`."""
@@ -83,16 +111,16 @@ class Reconciliation:
         path = f"{routes.ROLLOUTS}/{quote(digest, safe='')}/release"
         return [str(each) for each in as_object(await self.http.request("POST", path))["released"]]
 
-    async def audit(self, instance_id: str | None = None, limit: int | None = None) -> list[Any]:
-        """Entries of the audit, newest first."""
+    async def audit(self, which: Entries = EVERY_ENTRY) -> list[Any]:
+        """Entries of the audit, newest first; without a limit as many as the daemon shows."""
         answer = await self.http.request(
-            "GET", routes.AUDIT, params=_query(instance_id, limit), maximum=MAXIMUM_LIST
+            "GET", routes.AUDIT, params=_query(which), maximum=MAXIMUM_LIST
         )
         return _objects(as_object(answer).get("entries"))
 
-    async def export(self, instance_id: str | None = None, limit: int | None = None) -> str:
-        """The whole audit, or its newest entries, as lines of JSON, newest first."""
-        params = _query(instance_id, limit) | {"format": "ndjson"}
+    async def export(self, which: Entries = EVERY_ENTRY) -> str:
+        """All such entries of the audit as lines of JSON, newest first."""
+        params = _query(which) | {"format": "ndjson"}
         answer = await self.http.request(
             "GET", routes.AUDIT, params=params, maximum=MAXIMUM_LIST, within=300
         )
@@ -103,9 +131,21 @@ class Reconciliation:
         return as_object(await self.http.request("GET", routes.AUDIT_VERIFY, within=300))
 
 
-def _query(instance_id: str | None, limit: int | None) -> dict[str, str]:
-    query = {} if instance_id is None else {"instanceId": instance_id}
-    return query if limit is None else query | {"limit": str(limit)}
+def _query(which: Entries) -> dict[str, str]:
+    return _given(
+        {
+            "instanceId": which.instance_id,
+            "outcome": which.outcome,
+            "operationId": which.operation_id,
+            "since": which.since,
+            "until": which.until,
+            "limit": which.limit,
+        }
+    )
+
+
+def _given(asked: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in asked.items() if value is not None}
 
 
 def _objects(value: Any) -> list[Document]:

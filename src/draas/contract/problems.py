@@ -56,6 +56,19 @@ STATUS: Mapping[str, int] = {
     "ports-exhausted": 507,
 }
 
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "type": {"enum": [PREFIX + kind for kind in STATUS]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+    },
+    "required": ["type", "title", "status", "detail", "instance"],
+}
+"""A problem's members, as JSON Schema; some types have more."""
+
 
 class ProblemError(Exception):
     """A refused request: `kind` is the last part of its type, `members` its extra members."""

@@ -16,6 +16,7 @@ STATUS_UPDATES = "/api/status/updates"
 READY = "/ready"
 CONTROL_PLANES = "/api/control-plane/replicas"
 
+RECONCILIATION = "/api/reconciliation"
 RECONCILED = "/api/reconciliation/instances"
 OPERATIONS = "/api/reconciliation/operations"
 ROLLOUTS = "/api/reconciliation/rollouts"

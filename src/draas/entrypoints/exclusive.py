@@ -12,6 +12,10 @@ class AlreadyRunningError(Exception):
     """Another process works with the same data."""
 
 
+class FolderError(OSError):
+    """A folder that cannot hold data."""
+
+
 @contextmanager
 def exclusive(directory: Path, name: str) -> Iterator[Path]:
     """Hold a lock file in a directory, made if missing; the directory's absolute path.
@@ -20,9 +24,17 @@ def exclusive(directory: Path, name: str) -> Iterator[Path]:
 
     Raises:
         AlreadyRunningError: another process holds it.
+        FolderError: the directory cannot be made or written.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (directory / name).open("a+") as file:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (directory / name).open("a+")
+    except OSError as error:
+        raise FolderError(
+            f"folder {directory} cannot be used ({error.strerror}): see that it can be made and "
+            "written, or give another one with --data or --Store"
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

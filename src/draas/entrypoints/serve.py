@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from draas.adapters.machine.ports import bind_fault
 from draas.control_plane.options import ControlPlaneSettings
 from draas.reconciliation.options import DaemonSettings, load_daemon_settings
 from draas.settings import SettingsError, load
+from draas.settings.binding import own_words
 from draas.settings.convert import show
 from draas.settings.schema import describe, pascal
 from draas.settings.sources import misspelt
@@ -33,32 +34,45 @@ def listening(section: str, host: str | None, port: str | None) -> list[str]:
 def load_control_plane(directory: Path, arguments: Sequence[str]) -> ControlPlaneSettings:
     """The control plane's settings; those of the daemon may stand beside them."""
     return load(
-        ControlPlaneSettings, directory=directory, arguments=arguments, also=(DaemonSettings,)
+        ControlPlaneSettings,
+        directory=directory,
+        arguments=arguments,
+        also={"the daemon": DaemonSettings},
     )
 
 
 def load_daemon(directory: Path, arguments: Sequence[str]) -> DaemonSettings:
     """The daemon's settings; those of the control plane may stand beside them."""
-    return load_daemon_settings(directory, None, arguments, also=(ControlPlaneSettings,))
+    also = {"the control plane": ControlPlaneSettings}
+    return load_daemon_settings(directory, None, arguments, also=also)
+
+
+def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A command line for both: the words for the control plane, and those for the daemon."""
+    return (
+        own_words(arguments, ControlPlaneSettings, DaemonSettings),
+        own_words(arguments, DaemonSettings, ControlPlaneSettings),
+    )
 
 
 def load_both(
     directory: Path, arguments: Sequence[str]
 ) -> tuple[ControlPlaneSettings, DaemonSettings]:
-    """The settings of both.
+    """The settings of both, by one command line.
 
     Raises:
         SettingsError: with the faults of both; what neither knows is said once.
     """
     faults: dict[str, str] = {}
-    for read in (load_control_plane, load_daemon):
+    for_plane, for_daemon = divided(arguments)
+    for read, words in ((load_control_plane, for_plane), (load_daemon, for_daemon)):
         try:
-            read(directory, arguments)
+            read(directory, words)
         except SettingsError as error:
             faults |= {line.partition(": ")[0]: line for line in error.faults}
     if faults:
         raise SettingsError(list(faults.values()))
-    return load_control_plane(directory, arguments), load_daemon(directory, arguments)
+    return load_control_plane(directory, for_plane), load_daemon(directory, for_daemon)
 
 
 def warn_of_misspelt(command: str) -> None:
@@ -157,12 +171,12 @@ def _settings(command: str, read: Callable[[], Settings]) -> Settings | int:
 
 
 def _checked(settings: object) -> int:
-    return settings if isinstance(settings, int) else shown(settings)
+    return settings if isinstance(settings, int) else shown(effective(settings))
 
 
-def shown(*settings: object) -> int:
-    """Print each setting once, and that they are valid; the exit code."""
-    for line in dict.fromkeys(line for each in settings for line in effective(each)):
+def shown(lines: Iterable[str]) -> int:
+    """Print the settings, each once, and that they are valid; the exit code."""
+    for line in dict.fromkeys(lines):
         print(line)
     print("settings are valid")
     return 0

@@ -227,6 +227,12 @@ class Daemon:
         )
 
     @property
+    def looks(self) -> list[str]:
+        """When an instance is looked at without a person: at a `change`, at a `periodic` check."""
+        by_itself = {"change": self._follows, "periodic": self._repeats}
+        return [name for name, is_on in by_itself.items() if is_on]
+
+    @property
     def _follows(self) -> bool:
         return self.settings.reconciliation.enable_event_driven_reconciliation
 

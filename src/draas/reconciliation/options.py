@@ -268,7 +268,7 @@ def load_daemon_settings(
     arguments: Sequence[str] = (),
     *,
     available_strategies: Sequence[str] = AVAILABLE,
-    also: Sequence[type] = (),
+    also: Mapping[str, type] | None = None,
 ) -> DaemonSettings:
     """`draas.settings.load` for the daemon: only strategies that exist can be the default."""
     return load(

@@ -14,12 +14,16 @@ from draas.model.reconciliation import Memory, Operation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
-    """Which entries: newest first, `before` a sequence (exclusive), at most `limit`."""
+    """Which entries: newest first, at most `limit`, `before` a sequence (exclusive).
+
+    From the time `since` on, and before the time `until`.
+    """
 
     instance_id: str | None = None
     outcome: str | None = None
     operation_id: str | None = None
     since: str | None = None
+    until: str | None = None
     before: int | None = None
     limit: int = 100
 

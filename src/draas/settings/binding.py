@@ -7,13 +7,14 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from draas.settings.convert import allowed, convert, show
 from draas.settings.faults import InvalidSettingError, SettingsError
 from draas.settings.schema import Setting, describe, narrowed, pascal, sections
-from draas.settings.sources import Leaf, fold, gather
+from draas.settings.sources import COMMAND_LINE, Leaf, fold, gather, switches
 
 S = TypeVar("S")
 _LONGEST_SHOWN = 80
@@ -28,23 +29,24 @@ def load(
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
-    also: Sequence[type] = (),
+    also: Mapping[str, type] | None = None,
     choices: Mapping[str, Sequence[str]] | None = None,
 ) -> S:
     """The settings `cls` from the files in `directory`, the environment and the command line.
 
-    Defaults are the working directory and the process's environment. Keys of the classes in `also`
-    may stand in the same places and are left to their own load. `choices` narrows a key to values
+    Defaults are the working directory and the process's environment. `also` are the settings of
+    other processes, by whose they are: they may stand in the same files and environment and are
+    left to their own load, but not on this one's command line. `choices` narrows a key to values
     that only the caller knows. Raises SettingsError with all faults.
     """
     faults: list[str] = []
     known = list(narrowed(describe(cls), choices))
-    others = [each for other in also for each in describe(other)]
+    others = {whose: list(describe(other)) for whose, other in (also or {}).items()}
     leaves = gather(
         directory or Path(),
         os.environ if environ is None else environ,
         arguments,
-        [*known, *others],
+        [*known, *chain(*others.values())],
         faults,
     )
     settings = bind(cls, leaves, known, others, faults)
@@ -57,7 +59,7 @@ def bind(
     cls: type[S],
     leaves: _Leaves,
     known: Sequence[Setting],
-    others: Sequence[Setting],
+    others: Mapping[str, Sequence[Setting]],
     faults: list[str],
 ) -> S:
     """The object that `leaves` make of `cls`; whatever is wrong is added to `faults`.
@@ -65,17 +67,37 @@ def bind(
     With faults the object is of no use: sections with a fault hold their defaults.
     """
     binder = _Binder(leaves, known, faults)
-    foreign = _by_path(others)
+    foreign = {whose: _by_path(settings) for whose, settings in others.items()}
     for folded, leaf in leaves.items():
         found = _find(binder.settings, folded)
         if found is not None:
             binder.take(found, leaf)
-        elif leaf.text is None and _is_section(folded, (*known, *others)):
+            continue
+        if leaf.text is None and _is_section(folded, (*known, *chain(*others.values()))):
             continue  # `"Section": null` is an empty section, as in .NET.
-        elif _find(foreign, folded) is None:
+        whose = next((each for each in foreign if _find(foreign[each], folded) is not None), None)
+        if whose is None:
             faults.append(_unknown(leaf, known))
+        elif leaf.origin == COMMAND_LINE:
+            key = ":".join(leaf.path)
+            faults.append(_clean(f"{key} ({COMMAND_LINE}): a setting of {whose}, not read here"))
     built: S = binder.build(cls)
     return built
+
+
+def own_words(arguments: Sequence[str], cls: type, *others: type) -> list[str]:
+    """A command line for several processes, without what only those with `others` know.
+
+    What nobody knows, and what cannot be read, stays: each load says so.
+    """
+    own = _by_path([*describe(cls)])
+    foreign = _by_path([each for other in others for each in describe(other)])
+
+    def is_foreign(said: Leaf | str) -> bool:
+        path = said.folded if isinstance(said, Leaf) else ()
+        return _find(own, path) is None and _find(foreign, path) is not None
+
+    return [word for words, said in switches(arguments) if not is_foreign(said) for word in words]
 
 
 class _Binder:
@@ -120,7 +142,8 @@ class _Binder:
         except InvalidSettingError as error:
             here = (*path, *(pascal(part).casefold() for part in error.field.split(".")))
             setting = self.settings[here]
-            self._faults.append(_line(self._said(here, setting), setting, error.allowed))
+            said = self._said(here, setting)
+            self._faults.append(_line(said, setting, error.allowed, error.shown))
             return cls()
 
     def _said(self, here: tuple[str, ...], setting: Setting) -> Leaf:
@@ -166,12 +189,12 @@ def _value(setting: Setting, leaf: Leaf) -> Any:
     return convert(setting, leaf.text)
 
 
-def _line(leaf: Leaf, setting: Setting, expected: str) -> str:
+def _line(leaf: Leaf, setting: Setting, expected: str, shown: str | None = None) -> str:
     value = (
         "null" if leaf.text is None else repr(_PASSWORD.sub("//***@", leaf.text)[:_LONGEST_SHOWN])
     )
     if setting.secret:
-        value = "(not shown)"
+        value = "(not shown)" if shown is None else repr(shown[:_LONGEST_SHOWN])
     key = ":".join((*setting.path, *leaf.path[len(setting.path) :]))
     return _clean(f"{key} = {value} ({leaf.origin}): expected {expected}")
 

@@ -20,10 +20,11 @@ class InvalidSettingError(ValueError):
     """Raised in a settings class's `__post_init__`: its `field` breaks a rule between fields.
 
     `allowed` says what may stand there; the binder adds key, value and origin. A field of a class
-    within is `name.name`.
+    within is `name.name`. Of a secret nothing is shown but `shown`.
     """
 
-    def __init__(self, field: str, allowed: str) -> None:
+    def __init__(self, field: str, allowed: str, shown: str | None = None) -> None:
         self.field = field
         self.allowed = allowed
+        self.shown = shown
         super().__init__(f"{field}: {allowed}")

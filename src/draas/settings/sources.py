@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from draas.settings.schema import Setting
 ENVIRONMENT_NAMES = ("DRAAS_ENVIRONMENT", "DOTNET_ENVIRONMENT", "ASPNETCORE_ENVIRONMENT")
 ALIKE = 0.8
 """From where on, between 0 and 1, another word is taken for a misspelt one."""
+COMMAND_LINE = "command line"
+"""The origin of what an argument says."""
+_PREFIX = re.compile(r"draas_+", re.IGNORECASE)
 _SWITCH = re.compile(r"(?:--|/)(?P<key>[^=\s]+)(?P<value>=.*)?", re.DOTALL)
 
 
@@ -118,37 +121,61 @@ def from_environment(
 
 
 def misspelt(environ: Mapping[str, str], known: Iterable[Setting]) -> list[str]:
-    """A line for each variable whose section is none, but nearly: it would be left out silently."""
-    sections = {each.path[0].casefold(): each.path[0] for each in known if each.path[1:]}
-    lines = []
-    for name in sorted(filter(str.isprintable, environ)):
+    """A line for each variable that is nearly one of a setting: it would be left out silently."""
+    keys = {fold(each.path): each.path for each in known}
+    sections = {path[0].casefold(): path[0] for path in keys.values() if path[1:]}
+    squeezed = {"".join(path): "__".join(spelled) for path, spelled in keys.items()}
+
+    def is_read(name: str) -> bool:
+        head, _, rest = name.casefold().partition("__")
+        return (head,) in keys if not rest else head in sections
+
+    def meant(name: str) -> str | None:
+        bare = _PREFIX.sub("", name)
+        if bare != name:
+            return bare if is_read(bare) else None
         head, _, rest = name.partition("__")
-        if not rest or head.casefold() in sections:
-            continue
         near = difflib.get_close_matches(head.casefold(), sections, n=1, cutoff=ALIKE)
-        if near:
-            meant = f"{sections[near[0]]}__{rest}"
-            lines.append(f"environment variable {name} is not read; did you mean {meant}?")
-    return lines
+        if rest and near:
+            return f"{sections[near[0]]}__{rest}"
+        # Kubernetes names the services of a namespace so.
+        is_service = environ[name].startswith("tcp://")
+        return None if is_service else squeezed.get(name.casefold().replace("_", ""))
+
+    names = [name for name in sorted(filter(str.isprintable, environ)) if not is_read(name)]
+    return [
+        f"environment variable {name} is not read; did you mean {other}?"
+        for name in names
+        if (other := meant(name)) is not None
+    ]
 
 
 def from_arguments(arguments: Sequence[str], faults: list[str]) -> list[Leaf]:
     """`--A:B=c`, `--A:B c`, `/A:B=c` and `/A:B c`; the last of a key counts."""
     leaves: list[Leaf] = []
+    for _, said in switches(arguments):
+        if isinstance(said, Leaf):
+            leaves.append(said)
+        else:
+            faults.append(said)
+    return leaves
+
+
+def switches(arguments: Sequence[str]) -> Iterator[tuple[tuple[str, ...], Leaf | str]]:
+    """The words of each setting on a command line, and what they say, or why they say nothing."""
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
         match = _SWITCH.fullmatch(word)
         if match is None:
-            faults.append(f"{word!r} (command line): expected --Section:Key=value")
+            yield (word,), f"{word!r} ({COMMAND_LINE}): expected --Section:Key=value"
             continue
-        value = match["value"]
+        key, value = match["key"], match["value"]
+        path = tuple(key.split(":"))
         if value is not None:
-            value = value[1:]
+            yield (word,), Leaf(path, value[1:], COMMAND_LINE)
         elif rest and not rest[0].startswith("--"):
             value = rest.pop(0)
+            yield (word, value), Leaf(path, value, COMMAND_LINE)
         else:
-            faults.append(f"{match['key']} (command line): has no value; write --{match['key']}=…")
-            continue
-        leaves.append(Leaf(tuple(match["key"].split(":")), value, "command line"))
-    return leaves
+            yield (word,), f"{key} ({COMMAND_LINE}): has no value; write --{key}=…"

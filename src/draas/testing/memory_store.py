@@ -148,5 +148,6 @@ def _matches(entry: AuditEntry, query: AuditQuery) -> bool:
         and query.outcome in (None, entry.outcome)
         and query.operation_id in (None, entry.operation_id)
         and (query.since is None or entry.timestamp >= query.since)
+        and (query.until is None or entry.timestamp < query.until)
         and (query.before is None or entry.sequence < query.before)
     )

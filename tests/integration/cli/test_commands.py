@@ -154,3 +154,68 @@ async def test_another_strategy_that_was_faster_is_named(tmp_path: Path) -> None
 
 async def _under_way(fleet: Fleet, instance_id: str) -> bool:
     return instance_id in fleet.daemon.journal.open
+
+
+async def test_the_audit_and_drift_can_be_asked_for_in_part(fleet: Fleet) -> None:
+    await fleet.draas("apply", "-f", "-", stdin=[manifest("one"), manifest("two")])
+    patched = await fleet.draas("patch", "one", "--set", f"port={free_port()}")
+    assert patched.code == Code.OK
+    assert (await fleet.draas("reconcile", "one", "--wait")).code == Code.OK
+
+    async def found(*options: str) -> list[str]:
+        done = await fleet.draas("audit", *options, "-o", "json")
+        assert done.code == Code.OK, done
+        return [each["outcome"] for each in done.json]
+
+    every = await found()
+    assert sorted(every) == ["started", "succeeded"]
+    assert await found("--outcome", "succeeded") == ["succeeded"]
+    (entry,) = (await fleet.draas("audit", "--outcome", "started", "-o", "json")).json
+    assert await found("--operation", entry["operationId"]) == every
+    assert await found("--since", "2000-01-01", "--until", entry["timestamp"]) == []
+    assert await found("--since", entry["timestamp"]) == every
+    exported = await fleet.draas("audit", "-o", "ndjson", "--outcome", "succeeded")
+    assert len(exported.out.splitlines()) == 1
+    none = await fleet.draas("audit", "--until", "2000-01-01")
+    assert none.out == "The audit has no such entry.\n"
+
+    assert len((await fleet.draas("drift", "--verdict", "in-sync", "-o", "json")).json) == 2
+    assert (await fleet.draas("drift", "--kind", "configuration", "-o", "json")).json == []
+    assert (await fleet.draas("drift", "--gate", "approval", "-o", "json")).json == []
+
+
+async def test_what_makes_no_sense_is_wrong_usage(fleet: Fleet) -> None:
+    for command, said in (
+        (("get", "-o", "xml"), "'xml' is none of table, wide, json, yaml"),
+        (("audit", "--since", "yesterday"), "2026-01-31T12:00"),
+        (("audit", "--outcome", "fine"), "succeeded"),
+        (("audit", "one", "--verify"), "whole audit"),
+        (("drift", "--verdict", "fine"), "in-sync, drifted"),
+        (("drift", "one", "--gate", "approval"), "not both"),
+        *(
+            ((*command, bad), "instance's id")
+            for bad in ("", "a/b", "../x", "..")
+            for command in (
+                ("get",),
+                ("explain",),
+                ("stop", "one"),
+                ("patch", "--set", "port=1"),
+            )
+        ),
+    ):
+        done = await fleet.draas(*command)
+        assert done.code == Code.USAGE, (command, done)
+        assert said in " ".join(done.err.replace("│", " ").split()), (command, done.err)
+
+
+async def test_another_process_at_a_url_is_told(fleet: Fleet) -> None:
+    swapped = ("--control-plane", fleet.daemon_url, "--daemon", fleet.world.url)
+    for command, whose in (("get", "no control plane"), ("drift", "no daemon")):
+        done = await fleet.draas(*swapped, command)
+        assert (done.code, whose in done.err) == (Code.FAILED, True), done
+
+
+async def test_who_is_not_there_is_told_with_a_command(fleet: Fleet) -> None:
+    done = await fleet.draas("get", "nope")
+    assert done.code == Code.NOT_FOUND
+    assert done.err == "there is no instance 'nope'; `draas get` lists those that there are\n"

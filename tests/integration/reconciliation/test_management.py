@@ -410,6 +410,7 @@ async def test_with_both_loops_off_drift_is_still_shown_and_nothing_is_done() ->
     "query",
     [
         pytest.param("since=yesterday", id="no time"),
+        pytest.param("until=yesterday", id="no end"),
         pytest.param("outcome=fine", id="no outcome"),
         pytest.param("format=xml", id="no format"),
     ],
@@ -462,3 +463,100 @@ async def test_a_misspelt_dry_run_does_nothing() -> None:
         assert (await client.post(path, json={"dryrun": True})).status_code == 400
         await asyncio.sleep(30)
     assert world.control_plane.log == []
+
+
+UNKNOWN_PARAMETERS = [
+    pytest.param("POST", "instances/a/reconcile?dryRun=true", "dryRun", "none is", id="order"),
+    pytest.param("GET", "instances?status=Running", "status", "blockedBy", id="list"),
+    pytest.param("GET", "instances/a?view=full", "view", "none is known", id="one"),
+    pytest.param("GET", "audit?from=yesterday", "from", "since, until", id="audit"),
+    pytest.param("GET", "audit/verify?instanceId=x", "instanceId", "none is known", id="chain"),
+    pytest.param("GET", "rollouts?digest=x", "digest", "none is known", id="rollouts"),
+    pytest.param("GET", "replicas?a=1", "a", "none is known", id="replicas"),
+    pytest.param("POST", "breaker/release?force=1", "force", "none is known", id="breaker"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "named", "known"), UNKNOWN_PARAMETERS)
+def test_a_parameter_that_nobody_looks_at_is_refused(
+    method: str, path: str, named: str, known: str
+) -> None:
+    async def scenario() -> None:
+        world = World(enable_auto_reconciliation=False, enable_event_driven_reconciliation=False)
+        await world.running("a")
+        async with managed(world) as (client, _):
+            await world.control_plane.configure("a", configuration(9090))
+            await asyncio.sleep(1)
+            answer = await client.request(method, f"/api/reconciliation/{path}")
+            await asyncio.sleep(30)
+        assert (answer.status_code, answer.json()["parameter"]) == (400, named)
+        assert known in answer.json()["detail"]
+        assert world.control_plane.log == []
+
+    virtual_time.run(scenario())
+
+
+@simulated
+async def test_the_description_says_what_orders_take_and_answer() -> None:
+    async with managed(World()) as (client, _):
+        told = (await client.get("/openapi.json")).json()["paths"]
+    one = "/api/reconciliation/instances/{instance_id}"
+    for order, keys, required, statuses in (
+        ("reconcile", {"strategy", "dryRun", "allowStateLoss"}, None, {"200", "202", "default"}),
+        ("reject", {"plan", "reason"}, ["plan"], {"200", "default"}),
+        ("abort", {"reason"}, None, {"202", "default"}),
+    ):
+        operation = told[f"{one}/{order}"]["post"]
+        shape = operation["requestBody"]["content"]["application/json"]["schema"]
+        assert shape["properties"].keys() == keys, order
+        assert shape.get("required") == required, order
+        assert operation["responses"].keys() == statuses, order
+    problem = told[one]["get"]["responses"]["default"]["content"]
+    assert problem.keys() == {"application/problem+json"}
+
+
+@simulated
+async def test_a_control_plane_that_hangs_is_told_in_time() -> None:
+    never = asyncio.Event()
+
+    async def hanging(*_: Any) -> Any:
+        await never.wait()
+
+    world = World()
+    await world.running("a")
+    async with managed(world) as (client, daemon):
+        await world.until(lambda: daemon.link.synced)
+        world.control_plane.state = hanging  # type: ignore[assignment,method-assign]
+        loop = asyncio.get_running_loop()
+        for is_known, within in ((False, 21), (True, 3)):
+            if is_known:
+                world.control_plane.reachable = False
+                await world.until(lambda: daemon.link.is_away)
+            begun = loop.time()
+            answer = await client.get("/api/reconciliation/instances/a")
+            assert loop.time() - begun < within
+            assert answer.json()["type"] == "urn:draas:problem:control-plane-unreachable"
+            assert ("the control plane is down" in answer.json()["detail"]) is is_known
+
+
+@pytest.mark.parametrize(
+    ("follows", "repeats", "looks"),
+    [
+        pytest.param(True, True, ["change", "periodic"], id="both"),
+        pytest.param(True, False, ["change"], id="events"),
+        pytest.param(False, True, ["periodic"], id="periodic"),
+        pytest.param(False, False, [], id="by hand"),
+    ],
+)
+def test_what_lets_the_daemon_look_is_told(follows: bool, repeats: bool, looks: list[str]) -> None:
+    async def scenario() -> None:
+        world = World(
+            enable_event_driven_reconciliation=follows, enable_auto_reconciliation=repeats
+        )
+        await world.running("a")
+        async with managed(world) as (client, daemon):
+            await world.until(lambda: daemon.reconciler is not None)
+            answer = await client.get("/api/reconciliation/instances/a")
+            assert answer.json()["looks"] == looks
+
+    virtual_time.run(scenario())

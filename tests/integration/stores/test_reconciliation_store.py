@@ -175,6 +175,7 @@ async def test_audit_queries(store: ReconciliationStore) -> None:
     assert await found(AuditQuery(limit=3, before=5)) == [4, 3, 2]
     assert await found(AuditQuery(instance_id="b")) == [6, 4, 2]
     assert await found(AuditQuery(since="2026-01-06")) == [7, 6]
+    assert await found(AuditQuery(since="2026-01-03", until="2026-01-05")) == [4, 3]
     assert await found(AuditQuery(outcome="failed")) == []
     assert (await store.audit(AuditQuery(limit=1)))[0].differences == entry(7).differences
 

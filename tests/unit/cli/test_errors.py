@@ -56,6 +56,30 @@ def test_who_does_not_answer_is_named_with_its_option(url: str, option: str) -> 
     assert line.endswith(option)
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        pytest.param("/api/reconciliation/instances", "no daemon of this release", id="daemon"),
+        pytest.param("/api/servers/instances", "no control plane of this", id="control plane"),
+    ],
+)
+def test_who_is_somebody_else_is_told_so(path: str, said: str) -> None:
+    error = RefusedError(404, "route-not-found", f"GET {path} is not served", {"instance": path})
+    (line,) = lines_of(error, ADDRESSES)
+    assert said in line
+    whose = ("--daemon", ADDRESSES.daemon)
+    if "control" in said:
+        whose = ("--control-plane", ADDRESSES.control_plane)
+    assert line.endswith(whose[0]) and whose[1] in line
+
+
+def test_who_asks_for_nobody_is_told_a_command_and_no_route() -> None:
+    detail = "there is no instance 'x'; GET /api/servers/instances lists them"
+    assert lines_of(RefusedError(404, "instance-not-found", detail), ADDRESSES) == [
+        "there is no instance 'x'; `draas get` lists those that there are"
+    ]
+
+
 def test_faults_and_the_line_that_matters_follow_the_detail() -> None:
     faults = [{"path": "port", "message": "too high"}, {"path": "", "message": "no object"}]
     members = {"errors": faults, "log": ["INFO hello", "ERROR no such file", "INFO bye"]}

@@ -62,6 +62,21 @@ def test_an_explanation_has_differences_gates_in_order_and_the_plan() -> None:
 
 
 @pytest.mark.parametrize(
+    ("looks", "said"),
+    [
+        pytest.param(
+            ["change", "periodic"], "at a change, or at the next periodic check", id="both"
+        ),
+        pytest.param(["change"], "at a change", id="events"),
+        pytest.param(["periodic"], "at the next periodic check", id="periodic"),
+        pytest.param([], "by hand only, `draas reconcile orders`", id="none"),
+    ],
+)
+def test_the_next_look_is_one_that_there_is(looks: list[str], said: str) -> None:
+    assert explanation(HELD | {"looks": looks})[-1] == f"Next look: {said}"
+
+
+@pytest.mark.parametrize(
     ("verdict", "code"),
     [
         pytest.param("drifted", Code.OK, id="drift is explained"),

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from draas.control_plane.options import ControlPlaneSettings
-from draas.entrypoints.serve import effective, listening, load_both
+from draas.entrypoints.serve import (
+    effective,
+    listening,
+    load_both,
+    load_control_plane,
+    load_daemon,
+)
 from draas.reconciliation.options import DaemonSettings
 from draas.settings import SettingsError, load, setting
 
@@ -52,6 +58,24 @@ def test_what_is_shown_can_be_given_again(tmp_path: Path, cls: type) -> None:
 def test_host_and_port_become_settings_where_they_are_given() -> None:
     assert listening("Api", None, None) == []
     assert listening("Api", "::1", "0") == ["--Api:Host=::1", "--Api:Port=0"]
+
+
+def test_a_process_refuses_what_only_the_other_one_would_read(tmp_path: Path) -> None:
+    for read, word, whose in (
+        (load_daemon, "--Api:Port=abc", "the control plane"),
+        (load_control_plane, "--Reconciliation:MaxRetries=2", "the daemon"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            read(tmp_path, [word])
+        (line,) = caught.value.faults
+        assert f"(command line): a setting of {whose}" in line
+
+
+def test_one_command_line_has_the_settings_of_both(tmp_path: Path) -> None:
+    words = ["--Api:Port=5001", "--Breaker:HoldTime", "00:00:07", "--Logging:Format=json"]
+    plane, daemon = load_both(tmp_path, words)
+    assert (plane.api.port, plane.logging) == (5001, daemon.logging)
+    assert daemon.breaker.hold_time == timedelta(seconds=7)
 
 
 def test_both_settings_faults_are_told_together_and_each_once(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from draas.settings import InvalidSettingError, SettingsError, load, setting
+from draas.settings.binding import own_words
 from draas.settings.schema import describe
 from draas.settings.sources import misspelt
 
@@ -144,9 +145,30 @@ def test_the_rest_of_the_environment_is_not_ours(tmp_path: Path) -> None:
 
 def test_keys_of_a_neighbour_are_left_to_it(tmp_path: Path) -> None:
     (tmp_path / "appsettings.json").write_text('{"Elsewhere": {"Count": 99}, "Name": "n"}')
-    settings = load(Outer, directory=tmp_path, environ={}, also=(Neighbour,))
+    settings = load(Outer, directory=tmp_path, environ={}, also={"the neighbour": Neighbour})
     assert settings.name == "n"
     assert "Elsewhere:Count" in faults(tmp_path)[0]
+
+
+@pytest.mark.parametrize("value", ["1", "99", "abc"])
+def test_a_key_of_a_neighbour_on_our_command_line_is_a_fault(tmp_path: Path, value: str) -> None:
+    arguments = ("--Name=n", f"--Elsewhere:Count={value}")
+    neighbours = {"the neighbour": Neighbour}
+    with pytest.raises(SettingsError) as caught:
+        load(Outer, directory=tmp_path, environ={}, arguments=arguments, also=neighbours)
+    assert list(caught.value.faults) == [
+        "Elsewhere:Count (command line): a setting of the neighbour, not read here"
+    ]
+
+
+def test_a_command_line_for_both_is_divided() -> None:
+    both = ["--Name", "n", "--Elsewhere:Count=1", "/elsewhere:share", "0.1", "--Inner:Count=2"]
+    unknown = ["--Nothing=1", "word", "--Elsewhere:Nothing=1"]
+    assert own_words([*both, *unknown], Outer, Neighbour) == [
+        *("--Name", "n", "--Inner:Count=2"),
+        *unknown,
+    ]
+    assert own_words([*both, *unknown], Neighbour, Outer) == [*both[2:5], *unknown]
 
 
 @pytest.mark.parametrize(
@@ -325,11 +347,30 @@ def test_a_section_that_is_null_is_empty(tmp_path: Path) -> None:
 
 def test_a_variable_of_a_section_that_is_nearly_one_is_told() -> None:
     known = list(describe(Outer))
-    for name, meant in (("Iner__Count", "Inner__Count"), ("INNERR__A__B", "Inner__A__B")):
+    for name, meant in (
+        ("Iner__Count", "Inner__Count"),
+        ("INNERR__A__B", "Inner__A__B"),
+        ("Draas__Inner__Count", "Inner__Count"),
+        ("DRAAS_INNER__COUNT", "INNER__COUNT"),
+        ("Draas__Name", "Name"),
+        ("Inner_Count", "Inner__Count"),
+        ("INNER_WAIT_TIME", "Inner__WaitTime"),
+        ("Na_me", "Name"),
+    ):
         said = f"environment variable {name} is not read; did you mean {meant}?"
         assert misspelt({name: "1"}, known) == [said]
 
 
-@pytest.mark.parametrize("name", ["Inner__Nothing", "Nothing__Count", "Iner", "Iner__", "__Iner"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Inner__Nothing", "Nothing__Count", "Iner", "Iner__", "__Iner", "Name", "INNER__COUNT"),
+        *("DRAAS_ENVIRONMENT", "DRAAS_CONTROL_PLANE_URL", "Draas__Nothing", "Inner_Nothing"),
+    ],
+)
 def test_other_variables_are_not_ours(name: str) -> None:
     assert misspelt({name: "1"}, list(describe(Outer))) == []
+
+
+def test_a_service_of_kubernetes_is_none_of_ours() -> None:
+    assert misspelt({"INNER_COUNT": "tcp://10.0.0.1:80"}, list(describe(Outer))) == []

@@ -205,7 +205,6 @@ def test_the_longest_time_span_leads_to_a_date(sign: int) -> None:
     "url",
     [
         pytest.param("", id="none"),
-        pytest.param("sqlite:///relative.sqlite", id="relative file"),
         pytest.param("sqlite:////var/lib/draas.sqlite", id="absolute file"),
         pytest.param("postgresql://user:w%40rd@[::1]:5432/draas?ssl=require", id="all parts"),
         pytest.param("postgresql:///draas?host=/run/postgresql", id="socket"),
@@ -218,23 +217,44 @@ def test_a_store_is_a_file_or_a_postgresql(cls: type, url: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize(
-    "url",
+    ("url", "shown"),
     [
-        pytest.param("foo", id="no URL"),
-        pytest.param("/var/lib/draas.sqlite", id="path"),
-        pytest.param("sqlite://", id="no file"),
-        pytest.param("mysql://root:hunter2@h/d", id="another database"),
-        pytest.param("postgres://root:hunter2@h/d", id="another name"),
-        pytest.param("postgresql://root:hunter2@h:notaport/d", id="port in words"),
-        pytest.param("postgresql://root:hunter2@h:99999/d", id="port too high"),
+        pytest.param("foo", "foo", id="no URL"),
+        pytest.param("/var/lib/draas.sqlite", "/var/lib/draas.sqlite", id="path"),
+        pytest.param("sqlite://", "sqlite://", id="no file"),
+        pytest.param("mysql://x", "mysql://x", id="no password"),
+        pytest.param("mysql://root:hunter2@h/d", "mysql://***@h/d", id="another database"),
+        pytest.param("postgres://root:hunter2@h/d", "postgres://***@h/d", id="another name"),
+        pytest.param(
+            "postgresql://root:hunter2@h:notaport/d",
+            "postgresql://***@h:notaport/d",
+            id="port in words",
+        ),
+        pytest.param(
+            "postgresql://root:hunter2@h:99999/d", "postgresql://***@h:99999/d", id="port too high"
+        ),
+        pytest.param("mysql://root:hunt/er@2@h/d", "mysql://***@h/d", id="odd password"),
+        pytest.param("mysql://root:hun://ter2@h/d", "mysql://***@h/d", id="odder password"),
+        pytest.param("mysql://root:hunter2", "mysql://***", id="no host"),
+        pytest.param("root:hunter2", "***", id="no scheme"),
+        pytest.param("mysql://h/d?password=hunter2", "mysql://h/d", id="password behind"),
     ],
 )
-def test_another_store_is_refused_without_its_password(cls: type, url: str) -> None:
+def test_another_store_is_refused_without_its_password(cls: type, url: str, shown: str) -> None:
     said = refused(cls, f"--Store={url}")
     assert said == (
-        "Store = (not shown) (command line): expected sqlite:///PATH or "
+        f"Store = '{shown}' (command line): expected sqlite:////PATH or "
         "postgresql://USER@HOST/DATABASE; empty for a file in the data directory"
     )
+
+
+@BOTH
+def test_a_file_is_the_same_one_wherever_it_is_started(cls: type) -> None:
+    said = refused(cls, "--Store=sqlite:///var/lib/x.db")
+    assert said.startswith("Store = 'sqlite:///var/lib/x.db' (command line): expected an absolute")
+    assert "sqlite:////var/lib/x.db" in said
+    assert f"sqlite:///{Path.cwd()}/var/lib/x.db" in said
+    assert "Store" in refused(cls, "--Store=sqlite:///:memory:")
 
 
 def test_programs_and_folders_must_be_there(tmp_path: Path) -> None:
@@ -275,8 +295,9 @@ def test_what_is_said_of_a_list_is_told_with_where_it_was_said(tmp_path: Path) -
 
 def test_both_processes_may_share_one_file(tmp_path: Path) -> None:
     (tmp_path / "appsettings.json").write_text('{"Api": {"Port": 0}, "Management": {"Port": 0}}')
-    daemon_settings = load_daemon_settings(tmp_path, {}, also=(ControlPlaneSettings,))
-    plane = load(ControlPlaneSettings, directory=tmp_path, environ={}, also=(DaemonSettings,))
+    others: dict[str, type] = {"plane": ControlPlaneSettings, "daemon": DaemonSettings}
+    daemon_settings = load_daemon_settings(tmp_path, {}, also=others)
+    plane = load(ControlPlaneSettings, directory=tmp_path, environ={}, also=others)
     assert (daemon_settings.management.port, plane.api.port) == (0, 0)
 
 

@@ -47,7 +47,7 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def open_engine(url: str, *, reads_only: bool = False) -> AsyncEngine:
-    """An engine on `sqlite:///PATH` or `postgresql://…`, whose commits survive kill -9.
+    """An engine on `sqlite:////PATH` or `postgresql://…`, whose commits survive kill -9.
 
     SQLite commits to the disk each time (synchronous=FULL); one that only reads takes no write
     lock. PostgreSQL connections are tried before use, so that a restart of it is survived, and a
@@ -97,9 +97,8 @@ async def migrate(url: str, schema: str) -> None:
             await connection.run_sync(_migrate, schema, parsed.render_as_string())
     except (SQLAlchemyError, OSError, sqlite3.Error, TimeoutError) as error:
         raise DatabaseError(
-            f"{parsed.render_as_string()} cannot be used as a database ({_cause(error)}); see that "
-            "it can be reached and written, or move a damaged file away to begin anew, or restore "
-            "a backup"
+            f"{parsed.render_as_string()} cannot be used as a database ({_cause(error)}); "
+            f"{_way_out(error, is_file=sqlite_file(url) is not None)}"
         ) from error
     finally:
         await engine.dispose()
@@ -113,6 +112,16 @@ def told(engine: AsyncEngine, error: Exception) -> str:
 def _cause(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     return (str(cause).splitlines() or [type(cause).__name__])[0]
+
+
+def _way_out(error: BaseException, *, is_file: bool) -> str:
+    if not is_file:
+        return "see that it runs, can be reached from here and lets this user write"
+    cause = getattr(error, "orig", None) or error
+    is_fault_of_place = isinstance(cause, sqlite3.OperationalError | OSError)
+    if isinstance(cause, sqlite3.DatabaseError) and not is_fault_of_place:
+        return "move the damaged file away to begin anew, or restore a backup"
+    return "see that its folder is there and can be written, or give another --Store"
 
 
 def _make_private(file: Path) -> None:

@@ -137,6 +137,8 @@ class SqlReconciliationStore:
                 statement = statement.where(AUDIT.c[column] == wanted)
         if query.since is not None:
             statement = statement.where(AUDIT.c.timestamp >= query.since)
+        if query.until is not None:
+            statement = statement.where(AUDIT.c.timestamp < query.until)
         if query.before is not None:
             statement = statement.where(AUDIT.c.sequence < query.before)
         async with self._transaction() as connection:

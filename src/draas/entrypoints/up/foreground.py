@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from draas.adapters.machine.ports import bind_fault, reachable
+from draas.adapters.machine.ports import bind_fault
 from draas.cli.addresses import Addresses
 from draas.client.daemon import Reconciliation
 from draas.client.http import HttpClient
 from draas.client.operators import Operators
 from draas.client.port import ControlPlaneError
 from draas.entrypoints.exclusive import AlreadyRunningError, exclusive
-from draas.entrypoints.serve import bad_settings, fault, load_both, shown, warn_of_misspelt
+from draas.entrypoints.serve import bad_settings, fault, shown, warn_of_misspelt
 from draas.entrypoints.up import demo
 from draas.entrypoints.up.child import Child
+from draas.entrypoints.up.given import Given, given, url_of
 from draas.entrypoints.up.shutdown import stop_instances
 from draas.entrypoints.up.story import Story
 from draas.entrypoints.up.supervision import StartError, keep, until_ready
 from draas.settings import SettingsError
-from draas.settings.sources import from_arguments
 
 ACTOR = "up"
 CONTROL_PLANE_SECONDS = 15.0
@@ -52,37 +52,20 @@ def up(options: Options) -> int:
     """Run until SIGINT or SIGTERM; the exit code."""
     warn_of_misspelt("up")
     try:
-        plane_settings, daemon_settings = load_both(options.config_dir, options.settings)
-        _require_own_control_plane(options.settings)
+        settings = given(options.config_dir, options.settings)
     except SettingsError as error:
         return bad_settings("up", error.faults)
     if options.check_only:
-        return shown(plane_settings, daemon_settings)
-    api, management = plane_settings.api, daemon_settings.management
+        return shown(settings.lines())
+    api, management = settings.control_plane.api, settings.daemon.management
     try:
         first = _port(api.host, api.port, "--control-plane-port")
         ports = first, _port(management.host, management.port, "--daemon-port", other=first)
-        addresses = Addresses(_url(api.host, ports[0]), _url(management.host, ports[1]))
-        grace = daemon_settings.reconciliation.shutdown_grace_period.total_seconds()
+        addresses = Addresses(url_of(api.host, ports[0]), url_of(management.host, ports[1]))
         with exclusive(options.data, "up.lock"):
-            return asyncio.run(_Foreground(options, ports, addresses, grace).run())
+            return asyncio.run(_Foreground(options, settings, ports, addresses).run())
     except (PortError, AlreadyRunningError, OSError) as error:
         return fault("up", error)
-
-
-def _require_own_control_plane(arguments: Sequence[str]) -> None:
-    """The daemon follows the control plane that is started here, whatever a file says.
-
-    Raises:
-        SettingsError: the command line names another one.
-    """
-    if any(leaf.folded == ("controlplaneurl",) for leaf in from_arguments(arguments, [])):
-        raise SettingsError(
-            [
-                "ControlPlaneUrl (command line): `draas up` starts a control plane of its own and "
-                "follows that; `draas daemon` follows another one"
-            ]
-        )
 
 
 def _port(host: str, port: int, option: str, other: int = 0) -> int:
@@ -97,44 +80,37 @@ def _port(host: str, port: int, option: str, other: int = 0) -> int:
         if chosen != other:
             return chosen
     why = bind_fault(host, port)
-    if port == other:
-        why = f"port {port} is the control plane's; choose another"
     if why is not None:
         raise PortError(f"{why} ({option})")
     return port
 
 
-def _url(host: str, port: int) -> str:
-    address = reachable(host)
-    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
-
-
 class _Foreground:
     def __init__(
-        self, options: Options, ports: tuple[int, int], addresses: Addresses, grace: float
+        self, options: Options, settings: Given, ports: tuple[int, int], addresses: Addresses
     ) -> None:
         self._options = options
         self._addresses = addresses
-        self._grace = grace
+        self._grace = settings.daemon.reconciliation.shutdown_grace_period.total_seconds()
         self._plane = Operators(HttpClient(addresses.control_plane, actor=ACTOR))
         self._daemon = Reconciliation(HttpClient(addresses.daemon, actor=ACTOR))
         self._story = Story(self._daemon, tell)
         logs = options.data / "logs"
         common = ["--data", str(options.data), "--config-dir", str(options.config_dir)]
-        settings = ["--Logging:Timestamps=true", *options.settings]
         self._plane_child = Child(
             "the control plane",
-            ["control-plane", *common, "--port", str(ports[0]), *settings],
+            ["control-plane", *common, "--port", str(ports[0]), *settings.control_plane_words],
             logs / "control-plane.log",
         )
         self._daemon_child = Child(
             "the daemon",
             [
-                *("daemon", *common, "--port", str(ports[1]), *settings),
+                *("daemon", *common, "--port", str(ports[1]), *settings.daemon_words),
                 f"--ControlPlaneUrl={addresses.control_plane}",
             ],
             logs / "daemon.log",
         )
+        self._ready: set[Child] = set()
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -206,6 +182,7 @@ class _Foreground:
             except StartError as error:
                 said = "".join(f"\n  | {line}" for line in child.last_lines())
                 raise StartError(f"{error}; the end of {child.log}:{said}") from None
+            self._ready.add(child)
             tell(f"{child.title} is ready at {url}")
         await self._story.begin()
 
@@ -229,11 +206,14 @@ class _Foreground:
         tell("Everything is kept at its configuration; Ctrl-C ends.")
 
     async def _shut_down(self) -> None:
-        tell("Stopping the daemon; what it is doing is finished first")
+        if self._daemon_child.running:
+            tell("Stopping the daemon; what it is doing is finished first")
         within = self._grace + CONTROL_PLANE_SECONDS
         if not await self._daemon_child.stop(within, self._hurry):
             tell("the daemon was killed; it goes on with its work at the next start")
-        if self._plane_child.running and not self._options.leave_running:
+        if self._plane_child.running and self._plane_child not in self._ready:
+            tell("the control plane had not started yet: servers that ran before go on")
+        elif self._plane_child.running and not self._options.leave_running:
             await stop_instances(self._plane, self._hurry, tell)
         await self._plane_child.stop(CONTROL_PLANE_SECONDS, self._hurry)
         tell("Stopped.")

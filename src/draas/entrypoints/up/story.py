@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from draas.cli.text import printable
-from draas.client.daemon import Reconciliation
+from draas.client.daemon import Entries, Reconciliation
 from draas.client.port import ControlPlaneError
 
 LOOK_EVERY = 0.5
@@ -29,7 +29,7 @@ class Story:
 
     async def begin(self) -> None:
         """Skip what was there before."""
-        entries = await self._daemon.audit(limit=1)
+        entries = await self._daemon.audit(Entries(limit=1))
         self.last = int(entries[0]["sequence"]) if entries else 0
 
     async def follow(self) -> None:
@@ -37,7 +37,7 @@ class Story:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             try:
-                entries = await self._daemon.audit(limit=NEWEST)
+                entries = await self._daemon.audit(Entries(limit=NEWEST))
             except ControlPlaneError:
                 continue  # the daemon is away, which is told elsewhere
             for entry in reversed(entries):

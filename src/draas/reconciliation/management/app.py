@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -14,16 +14,22 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from draas.contract.methods import allowed
-from draas.contract.problems import ProblemError
+from draas.contract.problems import SCHEMA, ProblemError
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.management.approvals import approvals_router
 from draas.reconciliation.management.audit import audit_router, breaker_router
 from draas.reconciliation.management.fleet import fleet_router
 from draas.reconciliation.management.hand import hand_router
 from draas.reconciliation.management.instances import instances_router, orders_router
+from draas.reconciliation.management.parameters import require_known_query
 from draas.reconciliation.management.replicas import Replicas
 from draas.reconciliation.management.rollouts import rollouts_router
 from draas.reconciliation.store import StoreError
+
+REFUSED: dict[str, Any] = {
+    "description": "A problem (RFC 9457)",
+    "content": {"application/problem+json": {"schema": SCHEMA}},
+}
 
 
 def application(daemon: Daemon, replicas: Replicas) -> FastAPI:
@@ -45,7 +51,9 @@ def application(daemon: Daemon, replicas: Replicas) -> FastAPI:
         audit_router(daemon),
     ]
     for each in routers:
-        app.include_router(each)
+        app.include_router(
+            each, dependencies=[Depends(require_known_query)], responses={"default": REFUSED}
+        )
     _probes(app, daemon)
     _problems(app, [route for each in (app.router, *routers) for route in each.routes])
     return app

@@ -14,26 +14,32 @@ from draas.model.clock import timestamp
 from draas.model.reconciliation import Approval, Plan, Trigger
 from draas.reconciliation.by_hand import NotNowError
 from draas.reconciliation.daemon import Daemon
-from draas.reconciliation.management.instances import connected, unknown
-from draas.reconciliation.management.parameters import TAKES_OBJECT, Actor, NeededObject, one_of
+from draas.reconciliation.management.bodies import (
+    APPROVE,
+    LONGEST_SECONDS,
+    REJECT,
+    Keys,
+    require_keys,
+    takes,
+)
+from draas.reconciliation.management.instances import answering, connected, unknown
+from draas.reconciliation.management.parameters import Actor, NeededObject, one_of
 from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.request import Request
-
-LONGEST_SECONDS = 30 * 24 * 3600
 
 
 def approvals_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     """The routes `approve` and `reject` of `/api/reconciliation/instances/{id}`."""
     routes = router(replicas, "approvals")
 
-    @routes.post("/instances/{instance_id}/approve", openapi_extra=TAKES_OBJECT)
+    @routes.post("/instances/{instance_id}/approve", openapi_extra=takes(APPROVE, "plan"))
     async def approve(instance_id: str, body: NeededObject, actor: Actor = "api") -> dict[str, Any]:
         """Agree to the plan with this digest, for a time; it is carried out at once.
 
         `strategy` names how, else the settings do; `allowStateLoss` agrees that queries may begin
         empty.
         """
-        given = _texts(body, "plan", "reason", "strategy", "expiresInSeconds", "allowStateLoss")
+        given = _texts(body, APPROVE)
         one_of("strategy", given.get("strategy"), (*STRATEGIES, AUTO))
         lifetime = _lifetime(body.get("expiresInSeconds"), daemon.settings.approval.lifetime)
         may_lose = body.get("allowStateLoss", False)
@@ -45,10 +51,10 @@ def approvals_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
             daemon, instance_id, actor, given, lifetime, granted=True, allow_state_loss=may_lose
         )
 
-    @routes.post("/instances/{instance_id}/reject", openapi_extra=TAKES_OBJECT)
+    @routes.post("/instances/{instance_id}/reject", openapi_extra=takes(REJECT, "plan"))
     async def reject(instance_id: str, body: NeededObject, actor: Actor = "api") -> dict[str, Any]:
         """Refuse the plan with this digest: it is held until something about it changes."""
-        given = _texts(body, "plan", "reason")
+        given = _texts(body, REJECT)
         return await _judge(daemon, instance_id, actor, given, timedelta(), granted=False)
 
     return routes
@@ -65,7 +71,8 @@ async def _judge(
     allow_state_loss: bool = False,
 ) -> dict[str, Any]:
     reconciler = connected(daemon)
-    plan, observation = await reconciler.look(instance_id, Request(Trigger.RESYNC))
+    async with answering(daemon):
+        plan, observation = await reconciler.look(instance_id, Request(Trigger.RESYNC))
     if observation.snapshot.gone:
         raise unknown(instance_id)
     _require_waiting(plan, given.get("plan"), instance_id)
@@ -123,9 +130,9 @@ def _require_waiting(plan: Plan, named: str | None, instance_id: str) -> None:
         )
 
 
-def _texts(body: dict[str, Any], *allowed: str) -> dict[str, str]:
+def _texts(body: dict[str, Any], keys: Keys) -> dict[str, str]:
+    require_keys(body, keys)
     for key, value in body.items():
-        one_of("key of the body", key, allowed)
         if key not in ("expiresInSeconds", "allowStateLoss") and not isinstance(value, str):
             raise ProblemError("invalid-parameter", f"{key} is {value!r}; give a text")
     return {key: value for key, value in body.items() if isinstance(value, str)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -41,13 +42,15 @@ def audit_router(daemon: Daemon) -> APIRouter:
         outcome: str | None = None,
         operation_id: Annotated[str | None, Query(alias="operationId")] = None,
         since: str | None = None,
+        until: str | None = None,
         before: Annotated[int | None, Query(ge=1)] = None,
         limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
         format: str = "json",
     ) -> Any:
         """The audit, newest first; `before` pages on.
 
-        `format=ndjson` exports all that matches, or the newest `limit` of it.
+        From `since` on and before `until`. `format=ndjson` exports all that matches, or the newest
+        `limit` of it.
         """
         one_of("format", format, ("json", "ndjson"))
         one_of("outcome", outcome, OUTCOMES)
@@ -56,6 +59,7 @@ def audit_router(daemon: Daemon) -> APIRouter:
             outcome=outcome,
             operation_id=operation_id,
             since=moment("since", since),
+            until=moment("until", until),
             before=before,
             limit=limit or daemon.settings.audit.view_limit,
         )
@@ -116,14 +120,8 @@ def breaker_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
 async def _export(daemon: Daemon, query: AuditQuery, most: int | None) -> AsyncIterator[bytes]:
     before, told = query.before, 0
     while most is None or told < most:
-        page = AuditQuery(
-            instance_id=query.instance_id,
-            outcome=query.outcome,
-            operation_id=query.operation_id,
-            since=query.since,
-            before=before,
-            limit=EXPORT_PAGE if most is None else min(EXPORT_PAGE, most - told),
-        )
+        most_now = EXPORT_PAGE if most is None else min(EXPORT_PAGE, most - told)
+        page = replace(query, before=before, limit=most_now)
         entries = await daemon.store.audit(page)
         for entry in entries:
             yield json.dumps(views.audit_entry(entry)).encode() + b"\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,10 +17,20 @@ from draas.model.reconciliation import Trigger
 from draas.reconciliation.daemon import Daemon
 from draas.reconciliation.explain import as_records, explain
 from draas.reconciliation.management import views
-from draas.reconciliation.management.parameters import TAKES_OBJECT, Actor, GivenObject, one_of
+from draas.reconciliation.management.bodies import RECONCILE, require_keys, takes
+from draas.reconciliation.management.parameters import Actor, GivenObject, one_of
 from draas.reconciliation.management.replicas import Replicas, router
 from draas.reconciliation.reconcile import Reconciler
 from draas.reconciliation.request import Request
+
+LOOK_SECONDS = 20.0
+"""How long a person waits for what the control plane says; clients give up after 30 s."""
+AWAY_SECONDS = 2.0
+"""The same, where it did not answer the last time."""
+DONE_OR_SHOWN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "What would be done; with `dryRun`"},
+    202: {"description": "What will be done"},
+}
 
 
 def instances_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
@@ -37,7 +50,12 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
     """The routes by which a person gives orders about an instance."""
     routes = router(replicas, "reconciliation")
 
-    @routes.post("/instances/{instance_id}/reconcile", openapi_extra=TAKES_OBJECT)
+    @routes.post(
+        "/instances/{instance_id}/reconcile",
+        status_code=202,
+        responses=DONE_OR_SHOWN,
+        openapi_extra=takes(RECONCILE),
+    )
     async def reconcile(
         instance_id: str,
         body: GivenObject,
@@ -50,8 +68,7 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
         """
         reconciler = connected(daemon)
         wanted = body or {}
-        for key in wanted:
-            one_of("key of the body", key, ("strategy", "dryRun", "allowStateLoss"))
+        require_keys(wanted, RECONCILE)
         strategy, dry_run = wanted.get("strategy"), wanted.get("dryRun", False)
         may_lose = wanted.get("allowStateLoss", False)
         one_of("strategy", strategy, (*STRATEGIES, AUTO, MANUAL))
@@ -87,6 +104,13 @@ def orders_router(daemon: Daemon, replicas: Replicas) -> APIRouter:
 async def _explained(
     daemon: Daemon, reconciler: Reconciler, instance_id: str, request: Request
 ) -> dict[str, Any]:
+    async with answering(daemon):
+        return await _answer(daemon, reconciler, instance_id, request)
+
+
+async def _answer(
+    daemon: Daemon, reconciler: Reconciler, instance_id: str, request: Request
+) -> dict[str, Any]:
     plan, observation = await reconciler.look(instance_id, request)
     snapshot = observation.snapshot
     if snapshot.gone:
@@ -94,6 +118,7 @@ async def _explained(
     answer: dict[str, Any] = {
         "instanceId": instance_id,
         "plan": views.plan(plan),
+        "looks": daemon.looks,
         "summary": [],
         "differences": [],
     }
@@ -106,6 +131,26 @@ async def _explained(
     if instance_id in daemon.fleet.states:
         answer["state"] = views.summary(daemon, instance_id)
     return answer
+
+
+@asynccontextmanager
+async def answering(daemon: Daemon) -> AsyncIterator[None]:
+    """Look at an instance while a person waits, who is told of a control plane that hangs.
+
+    Raises:
+        ProblemError: control-plane-unreachable; soon, if it is known not to answer.
+    """
+    within = AWAY_SECONDS if daemon.link.is_away else LOOK_SECONDS
+    try:
+        async with asyncio.timeout(within):
+            yield
+    except TimeoutError:
+        why = f": {daemon.link.reason}" if daemon.link.reason else ""
+        raise ProblemError(
+            "control-plane-unreachable",
+            f"the control plane at {daemon.settings.control_plane_url} did not answer in "
+            f"{within:g} s{why}",
+        ) from None
 
 
 def connected(daemon: Daemon) -> Reconciler:
