@@ -121,7 +121,7 @@ def _require_found(answer: dict[str, Any], wanted: set[str]) -> None:
 
 def _touch(url: str, count: int, round_number: int) -> set[str]:
     """Change as many configurations, each round to another value; their ids."""
-    change(url, range(count), 1_000_000 + count * 1000 + round_number)
+    change(url, range(count), 100_000 + count * 1000 + round_number)
     return {instance_id(number) for number in range(count)}
 
 

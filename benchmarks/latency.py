@@ -28,11 +28,11 @@ def measure(server: Child, log: Path, size: int, *, single: int, burst: int) -> 
         Child(log, "benchmarks.acting_daemon", url, data) as daemon,
     ):
         _noted(daemon)
-        waits = [_single(url, daemon, number, 2_000_001) for number in range(single)]
+        waits = [_single(url, daemon, number, 900_001) for number in range(single)]
         rows = _rows(f"{name}, idle", sorted(waits), TARGETS["idle"])
-        waits = [_single(url, daemon, n, 2_000_002, "resync") for n in range(single)]
+        waits = [_single(url, daemon, n, 900_002, "resync") for n in range(single)]
         rows += _rows(f"{name}, while a full resync runs", sorted(waits), TARGETS["resync"])
-        answered = change(url, range(burst), 2_000_003)
+        answered = change(url, range(burst), 900_003)
         noted = _noted(daemon)
     kind = f"{size:,} instances: burst of {burst:,} PATCHes"
     queued = _since(answered, noted["came"])

@@ -138,8 +138,10 @@ async def test_a_kind_that_no_server_has_is_refused_before_anything_is_stopped(
         body = {"id": "waits", "name": "waits for a plugin", "configuration": waiting}
         await made.ask("POST", "/api/servers/instances", body, 201)
         await made.patch("waits", {"op": "add", "path": "/sources/0/database", "value": "shop"})
-        refused = await made.ask("POST", "/api/servers/instances/waits/start", None, 500)
+        refused = await made.ask("POST", "/api/servers/instances/waits/start", None, 422)
+        assert [fault["path"] for fault in refused["errors"]] == ["sources[pg].kind"]
         assert "postgres" in refused["detail"] and "hunter2" not in str(refused)
+        assert (await made.instance("waits"))["status"] == "Created"
 
 
 async def _replaced(made: World, instance_id: str, killed: int) -> bool:

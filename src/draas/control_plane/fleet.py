@@ -14,6 +14,7 @@ from draas.control_plane.ownership import owner
 from draas.control_plane.picture import Picture
 from draas.control_plane.records import Generation, Loaded, News, Record, Write, put
 from draas.control_plane.store import Store
+from draas.model.status import InstanceStatus
 from draas.telemetry import messages
 from draas.telemetry.logs import emit
 
@@ -234,8 +235,9 @@ def _log(changes: Iterable[Change]) -> None:
             what = each.metadata.get("Reason") or each.operation_id or each.source
             if each.kind == "StatusChanged":
                 what = f"{each.old_status} → {each.new_status}; {what}"
+            failed = each.kind == "StatusChanged" and each.new_status == InstanceStatus.ERROR
             emit(
-                messages.INSTANCE_CHANGED,
+                messages.INSTANCE_FAILED if failed else messages.INSTANCE_CHANGED,
                 kind=each.kind,
                 instance_id=each.instance_id,
                 actor=each.actor or each.source,

@@ -236,6 +236,7 @@ CHANGES_READ_ERROR = Message(
 INSTANCE_CHANGED = Message(
     _CONTROL_PLANE, _INFO, "{kind} of instance '{instance_id}' by {actor} ({detail})"
 )
+INSTANCE_FAILED = Message(_CONTROL_PLANE, _WARNING, INSTANCE_CHANGED.template)
 REQUEST_FAILED = Message(
     _CONTROL_PLANE, _ERROR, "Request {request_id} failed unexpectedly: {error} in {where}"
 )

@@ -209,3 +209,16 @@ async def test_an_update_is_recorded_and_its_metadata_decides_nothing(
     assert info["runtimeMetadata"] == {"reported:ConfigFilePath": "/etc/passwd"}
     change = (await world.client.get("/api/status/recent-changes?statusFilter=Error")).json()[0]
     assert (change["source"], change["oldStatus"]) == ("DockerDaemon", "Created")
+
+
+async def test_a_server_that_fails_is_logged_as_a_warning(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "DRaaS.ControlPlane")
+    await world.create(id="a")
+    for status in ("Stopped", "Error"):
+        told = {"instanceId": "a", "status": status, "source": "d"}
+        assert (await world.client.post("/api/status/updates", json=told)).status_code == 202
+    lines = [(each.levelname, each.message) for each in caplog.records]
+    assert ("INFO", "StatusChanged of instance 'a' by d (Created → Stopped; d)") in lines
+    assert ("WARNING", "StatusChanged of instance 'a' by d (Stopped → Error; d)") in lines
