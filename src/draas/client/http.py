@@ -69,7 +69,7 @@ class HttpClient:
             RefusedError: the answer says no.
             GarbageError: the body is larger than `maximum` bytes, or 304 was not asked for.
         """
-        sent = {**(headers or {})}
+        sent = dict(headers or ())
         data = None
         if body is not None:
             data = json.dumps(body).encode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from draas.model.instance import InstanceState
 from draas.model.reconciliation import Drift, DriftKind
 from draas.model.status import Health, InstanceStatus, RunState
@@ -10,6 +12,11 @@ CHANGED = "the desired configuration changed"
 IN_TRANSITION = frozenset({InstanceStatus.STARTING, InstanceStatus.STOPPING})
 NOT_RUNNING = frozenset({InstanceStatus.CREATED, InstanceStatus.STOPPED, InstanceStatus.ERROR})
 
+# Each change of each instance comes through here, with the same few words.
+_status = lru_cache(InstanceStatus.parse_or_unknown)
+_run_state = lru_cache(RunState.parse)
+_health = lru_cache(Health.parse_or_unknown)
+
 
 def detect(state: InstanceState, target_digest: str | None = None) -> Drift:
     """The drift of an instance from its target, by default its desired configuration (R-030, B-05).
@@ -17,9 +24,9 @@ def detect(state: InstanceState, target_digest: str | None = None) -> Drift:
     A user's stop is no drift, whatever the configuration; a status or health nobody knows is
     Unknown, never "no drift" (B-06). Something in transition is neither: its end will be news.
     """
-    status = InstanceStatus.parse_or_unknown(state.status)
+    status = _status(state.status)
     try:
-        wanted = RunState.parse(state.desired_run_state)
+        wanted = _run_state(state.desired_run_state)
     except ValueError:
         return Drift(unknown=f"desired run state {state.desired_run_state!r} is not known")
     if status is InstanceStatus.UNKNOWN:
@@ -50,7 +57,7 @@ def _drift_of_running(state: InstanceState, target: str) -> Drift:
     if observed is not None and applied is not None and observed != applied:
         kinds.append(DriftKind.OBSERVED)
         causes.append("the running server was changed behind our back")
-    health = Health.parse_or_unknown(state.health)
+    health = _health(state.health)
     if health in (Health.UNHEALTHY, Health.DEGRADED):
         kinds.append(DriftKind.HEALTH)
         causes.append(state.reason or f"health is {state.health}")
@@ -59,4 +66,9 @@ def _drift_of_running(state: InstanceState, target: str) -> Drift:
         return Drift(unknown=state.reason or "its health is not known")
     if not kinds and is_looked_at and observed is None:
         return Drift(unknown=state.reason or "what it runs has not been observed")
-    return Drift(tuple(kinds), cause="; ".join(causes))
+    return _drift(tuple(kinds), "; ".join(causes))
+
+
+@lru_cache
+def _drift(kinds: tuple[DriftKind, ...], cause: str) -> Drift:
+    return Drift(kinds, cause=cause)

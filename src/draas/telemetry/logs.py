@@ -61,7 +61,9 @@ def emit(message: Message, error: BaseException | None = None, /, **fields: obje
     level = message.level.number
     if not _logger(message.category).isEnabledFor(level):
         return
-    text = message.template.format_map({name: clean(_plain(fields[name])) for name in fields})
+    text = message.template.format_map(
+        {name: clean(each if type(each) is str else _plain(each)) for name, each in fields.items()}
+    )
     entry = _Entry(level, message.category, message.event_id, text, error, fields)
     for handler in _ROOT.handlers:
         if isinstance(handler, _Lines):
@@ -211,8 +213,6 @@ def _number(level: LogLevel) -> int:
 
 def _plain(value: object) -> str:
     """Durations as .NET prints them, enums by value."""
-    if type(value) is str:
-        return value
     if isinstance(value, timedelta):
         return format_timespan(value)
     return str(value.value if isinstance(value, Enum) else value)
