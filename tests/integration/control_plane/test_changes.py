@@ -209,6 +209,8 @@ async def test_an_update_is_recorded_and_its_metadata_decides_nothing(
     assert info["runtimeMetadata"] == {"reported:ConfigFilePath": "/etc/passwd"}
     change = (await world.client.get("/api/status/recent-changes?statusFilter=Error")).json()[0]
     assert (change["source"], change["oldStatus"]) == ("DockerDaemon", "Created")
+    made = (await world.client.get("/api/status/recent-changes")).json()[0]
+    assert (made["oldStatus"], made["newStatus"]) == ("Created", "Created")
 
 
 async def test_a_server_that_fails_is_logged_as_a_warning(

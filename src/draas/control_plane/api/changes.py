@@ -40,7 +40,10 @@ async def changes(request: Request) -> Response:
 
 @router.get("/api/status/recent-changes")
 async def recent_changes(request: Request) -> Response:
-    """Changes of status since an instant, ascending; for clients of the prototype."""
+    """Changes of status since an instant, ascending; for clients of the prototype.
+
+    Those know of no status that is missing: what was just made was Created before, too.
+    """
     plane = control_plane(request)
     since = _since(request) or plane.clock.now() - DEFAULT_WINDOW
     found = await plane.store.changes_since(stamp(since), _filter(request))
@@ -50,7 +53,7 @@ async def recent_changes(request: Request) -> Response:
             {
                 "sequence": each.sequence,
                 "instanceId": each.instance_id,
-                "oldStatus": each.old_status,
+                "oldStatus": each.old_status or each.new_status,
                 "newStatus": each.new_status,
                 "source": each.source,
                 "timestamp": each.at,

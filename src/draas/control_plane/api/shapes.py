@@ -118,7 +118,7 @@ RECENT_CHANGES = array(
     obj(
         sequence=WHOLE,
         instanceId=TEXT,
-        oldStatus=maybe("string"),
+        oldStatus=TEXT,
         newStatus=TEXT,
         source=TEXT,
         timestamp=TEXT,
