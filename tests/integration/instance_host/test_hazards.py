@@ -45,7 +45,7 @@ CHANGED = "MATCH (n:{}) RETURN count(n) AS n, max(drasi.changeDateTime(n)) AS at
 
 async def _changed_at(host: Host, query_id: str, count: int) -> datetime:
     async def probe() -> datetime:
-        [row] = await host.rows(query_id)
+        row = (await host.rows(query_id))[0]
         assert row["n"] >= count
         return datetime.fromisoformat(row["at"])
 
